@@ -1,0 +1,70 @@
+"""Counters as plain integers: an increment costs 0.03 µs and a scrape reads them.
+
+Names are a table so that the documentation can be checked against it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TRANSPORTS: Final = ("short_poll", "long_poll", "iframe", "sse", "websocket", "mqtt")
+
+
+class TransportCounters:
+    """What one transport has done since the start."""
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "deliveries",
+        "opened",
+        "paused",
+        "requests",
+        "sessions",
+        "stalled",
+    )
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.opened = 0
+        self.sessions = 0
+        self.deliveries = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.paused = 0
+        self.stalled = 0
+
+
+class Counters:
+    """All counters of one process.
+
+    `rejected` counts answers by error code; its keys are those of `errors.ERRORS`.
+    """
+
+    __slots__ = (
+        "catchup_memory",
+        "catchup_store",
+        "duplicates",
+        "ephemeral_dropped",
+        "feed_holes",
+        "gaps",
+        "published_durable",
+        "published_ephemeral",
+        "rejected",
+        "transports",
+    )
+
+    def __init__(self) -> None:
+        self.published_durable = 0
+        self.published_ephemeral = 0
+        self.duplicates = 0
+        self.ephemeral_dropped = 0
+        self.gaps = 0
+        self.feed_holes = 0
+        self.catchup_memory = 0
+        self.catchup_store = 0
+        self.rejected: dict[str, int] = {}
+        self.transports = {name: TransportCounters() for name in TRANSPORTS}
+
+    def reject(self, code: str) -> None:
+        self.rejected[code] = self.rejected.get(code, 0) + 1

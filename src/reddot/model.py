@@ -1,0 +1,137 @@
+"""The values everything else passes around. Frozen, slotted, without behaviour of any wire.
+
+Structs are `msgspec.Struct` for the cost of making one (0.1 µs; a frozen dataclass takes 0.9).
+Times are milliseconds since the Unix epoch, UTC, unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+USERS_ROOT: Final = "users"
+EVERYONE: Final = "everyone"
+EVENT_DEFAULT: Final = "message"
+
+
+class Cursor(msgspec.Struct, frozen=True, gc=False):
+    """ "Everything on my filters up to here was delivered."
+
+    Attributes:
+        epoch: incarnation of the log, 32 bits.
+        position: how far; embedded stores have one shard, so one number.
+    """
+
+    epoch: int
+    position: int
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A publication that has been checked and not yet stored.
+
+    Attributes:
+        topic: a valid topic name.
+        id: unique name; `keyed` says whether the publisher chose it (idempotency key).
+        event: event name for SSE and friends.
+        data: JSON bytes as they came, checked once; with `binary`, any bytes.
+        time_ms: when it was accepted.
+        expires_ms: not delivered from then on; None: never expires.
+        retain: the latest one is handed to new subscribers; `data` null or empty clears it.
+        ephemeral: skips the store; has no offset and moves no cursor.
+    """
+
+    topic: str
+    id: str
+    data: bytes
+    time_ms: int
+    event: str = EVENT_DEFAULT
+    keyed: bool = False
+    expires_ms: int | None = None
+    retain: bool = False
+    ephemeral: bool = False
+    binary: bool = False
+
+
+class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One message on one topic.
+
+    Attributes:
+        offset: 1, 2, 3 … per topic without a hole; 0 for an ephemeral one.
+        position: place in the whole log, contiguous; 0 for an ephemeral one.
+        The others are those of `Draft`.
+    """
+
+    topic: str
+    id: str
+    data: bytes
+    time_ms: int
+    event: str = EVENT_DEFAULT
+    offset: int = 0
+    position: int = 0
+    expires_ms: int | None = None
+    retain: bool = False
+    binary: bool = False
+
+
+class Appended(msgspec.Struct, frozen=True, gc=False):
+    """What the store answers for one draft: the publication as stored, now or earlier."""
+
+    publication: Publication
+    duplicate: bool
+
+
+GapReason = Literal["trimmed", "epoch"]
+
+
+class Gap(msgspec.Struct, frozen=True, gc=False):
+    """Continuity cannot be proven on one filter."""
+
+    topic: str
+    reason: GapReason
+
+
+class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a read answers.
+
+    Attributes:
+        publications: in position order, expired ones left out.
+        upto: everything on the filters at or below this position is in this page or before it.
+        gaps: filters on which something after the asked position has been trimmed.
+    """
+
+    publications: tuple[Publication, ...]
+    upto: int
+    gaps: tuple[Gap, ...] = ()
+
+
+class Retention(msgspec.Struct, frozen=True, gc=False):
+    """How much of a topic is kept: at most `count` publications, none older than `age_ms`."""
+
+    count: int
+    age_ms: int
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, after the credential was checked.
+
+    Attributes:
+        user: the person, or None for anonymous and for servers with an API key.
+        subscribe: filters the credential grants for subscribing.
+        publish: filters it grants for publishing.
+        admin: may do everything.
+        service: an API key: may publish everywhere, people's topics included.
+        expires_ms: when the credential ends; None: never.
+        key: what to revoke it by (`jti` or API key prefix); empty if it has none.
+    """
+
+    user: str | None = None
+    subscribe: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    admin: bool = False
+    service: bool = False
+    expires_ms: int | None = None
+    key: str = ""
+
+
+ANONYMOUS: Final = Actor()

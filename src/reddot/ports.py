@@ -1,0 +1,136 @@
+"""What the core asks of the world. Each Protocol states its contract; each kind has one suite.
+
+Contract suites live in `tests/contract/`; a new store or bus passes them unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from reddot.errors import ReddotError
+from reddot.model import Appended, Draft, Page, Publication
+
+AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
+
+
+class Clock(Protocol):
+    """Time. Wall time for what people see, monotonic time for every wait."""
+
+    def wall_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+        ...
+
+
+class Entropy(Protocol):
+    """Randomness and ids, so that a simulation can replay them from a seed."""
+
+    def publication_id(self) -> str:
+        """A new UUIDv7 (RFC 9562)."""
+        ...
+
+    def secret(self) -> str:
+        """128 random bits, URL-safe, not guessable: tickets and session names."""
+        ...
+
+    def fraction(self) -> float:
+        """A number in [0, 1) for jitter; needs not be unguessable."""
+        ...
+
+
+class Store(Protocol):
+    """The durable log. The truth: what it acknowledged is there after `kill -9`.
+
+    Positions are 1, 2, 3 … over the whole log in commit order, without a hole that could still be
+    filled. Offsets are 1, 2, 3 … per topic. A trimmed publication leaves its numbers unused.
+    All methods are called from the event loop's thread; none blocks it for long.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The log's incarnation, 32 bits, random at creation, the same after a restart."""
+        ...
+
+    @property
+    def head(self) -> int:
+        """The last durable position; 0 for an empty log."""
+        ...
+
+    async def open(self) -> None:
+        """Open or create. Raises `StoreError` with one clear line if it cannot."""
+        ...
+
+    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+        """Store all drafts or none, durably, in this order; then call `done` once, in the loop.
+
+        `done` gets one `Appended` per draft, or a `ReddotError`: `id_conflict` (an id was stored
+        within 24 h with other content), `overloaded` (too many appends wait), `store_unavailable`.
+        A keyed draft whose id is stored with the same content is answered as a duplicate.
+        Calls to `done` come in the order of the appends, and publications of earlier appends have
+        lower positions. `done` is never called before `append` has returned.
+        """
+        ...
+
+    async def read(
+        self, filters: Sequence[str] | None, *, after: int, upto: int, limit: int
+    ) -> Page:
+        """Publications on the filters with `after` < position <= `upto`, lowest first.
+
+        At most `limit` of them; the page's `upto` says how far it is complete, and is above
+        `after` whenever `upto` is, so that a reader always makes progress. `filters` None means
+        every topic. Retention by count and age holds at the moment of the read, whatever has been
+        deleted so far. Gaps are told only for what lies after `after`.
+        """
+        ...
+
+    async def history(self, topic: str, *, before: int | None, limit: int) -> Sequence[Publication]:
+        """The newest publications of one topic with offset < `before`, newest first."""
+        ...
+
+    @property
+    def retained_count(self) -> int:
+        """How many topics hold a retained publication; lets a subscribe skip `retained`."""
+        ...
+
+    async def retained(self, filters: Sequence[str]) -> Sequence[Publication]:
+        """The retained publication of each topic on the filters, unexpired, by position."""
+        ...
+
+    async def trim(self, *, rows_max: int) -> int:
+        """Delete up to `rows_max` rows beyond retention, and stale idempotency keys.
+
+        Returns how many; 0 means done.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Finish what was appended, then close. Safe to call twice."""
+        ...
+
+
+Hint = Callable[[Sequence[Publication]], None]
+
+
+class Bus(Protocol):
+    """Tells every node, this one included, what was published. A hint: may lose, double, reorder.
+
+    Never on the way of an acknowledgement and never blocks one.
+    """
+
+    def listen(self, hint: Hint) -> None:
+        """Call `hint` in the loop with what arrives. One listener."""
+        ...
+
+    def announce(self, publications: Sequence[Publication]) -> None:
+        """Hand publications, durable or ephemeral, to all nodes."""
+        ...
+
+    async def watch(self, add: Collection[str], drop: Collection[str]) -> None:
+        """Tell the bus which filters this node listens to; returns when it holds."""
+        ...
+
+    async def aclose(self) -> None: ...
