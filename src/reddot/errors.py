@@ -80,6 +80,7 @@ _ROWS: Final = (
     ErrorRow("draining", 503, 1012, 0x8B, _S, True, "The server is shutting down."),
     ErrorRow("overloaded", 503, 1013, 0x89, _S, True, "The server is overloaded."),
     ErrorRow("store_unavailable", 503, 1013, 0x88, _S, True, "The store does not answer."),
+    ErrorRow("keys_unavailable", 503, 1013, 0x88, _S, True, "The token keys cannot be fetched."),
 )
 
 ERRORS: Final[dict[str, ErrorRow]] = {row.code: row for row in _ROWS}

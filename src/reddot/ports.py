@@ -96,8 +96,13 @@ class Store(Protocol):
         """How many topics hold a retained publication; lets a subscribe skip `retained`."""
         ...
 
-    async def retained(self, filters: Sequence[str]) -> Sequence[Publication]:
-        """The retained publication of each topic on the filters, unexpired, by position."""
+    async def retained(
+        self, filters: Sequence[str], *, after: int, upto: int, limit: int
+    ) -> Sequence[Publication]:
+        """Retained publications on the filters with `after` < position <= `upto`, unexpired.
+
+        Lowest position first, at most `limit`; an empty answer means there are no more.
+        """
         ...
 
     async def trim(self, *, rows_max: int) -> int:

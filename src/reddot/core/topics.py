@@ -18,7 +18,7 @@ from reddot.model import USERS_ROOT
 TOPIC_BYTES_MAX: Final = 1024
 TOPIC_LEVELS_MAX: Final = 32
 
-_FORBIDDEN: Final = frozenset(map(chr, range(0x20))) | {"\x7f"} | frozenset(map(chr, range(0x80, 0xA0)))
+_FORBIDDEN: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ def covers(broad: str, narrow: str) -> bool:
 
 
 def _covers(broad: list[str], narrow: list[str]) -> bool:
-    if broad[0] in "+#" and broad[0] and _guarded(narrow[0]):
+    if broad[0] in ("+", "#") and _guarded(narrow[0]):
         return False
     for depth, level in enumerate(broad):
         if level == "#":

@@ -1,0 +1,105 @@
+"""For operators: `/livez`, `/readyz`, `/metrics`.
+
+Live means that the event loop answers; it never asks the store, since restarting a server over a
+store's hiccup only adds a storm of reconnects. Ready means that new clients are welcome.
+Metrics have a `transport` label and never a topic: their number does not grow with use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import prometheus_client
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from reddot.counters import Counters
+
+TRANSPORT_COUNTERS: Mapping[str, str] = {
+    "requests": "Requests and commands taken.",
+    "opened": "Sessions opened.",
+    "deliveries": "Publications written to clients.",
+    "bytes_in": "Bytes of requests and commands.",
+    "bytes_out": "Bytes of answers and frames.",
+    "paused": "Times a session's buffer was full and it left the live set.",
+    "stalled": "Sessions closed because they did not read for too long.",
+}
+COUNTERS: Mapping[str, str] = {
+    "published_durable": "Durable publications stored.",
+    "published_ephemeral": "Ephemeral publications dispatched.",
+    "duplicates": "Publishes answered as duplicates.",
+    "ephemeral_dropped": "Ephemeral publications that paused sessions missed.",
+    "gaps": "Gaps told to clients.",
+    "feed_holes": "Publications read from the store because the bus lost them.",
+    "catchup_memory": "Resumes served from memory.",
+    "catchup_store": "Resumes that had to read the store.",
+}
+
+
+class CountersCollector(Collector):
+    """Turns plain integers into metrics when somebody asks.
+
+    Args:
+        gauges: name to help and a function that reads it.
+    """
+
+    def __init__(
+        self, counters: Counters, gauges: Mapping[str, tuple[str, Callable[[], float]]]
+    ) -> None:
+        self._counters = counters
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        for name, text in COUNTERS.items():
+            yield CounterMetricFamily(f"reddot_{name}", text, getattr(self._counters, name))
+        rejected = CounterMetricFamily(
+            "reddot_rejected", "Requests and commands refused.", labels=["code"]
+        )
+        for code, count in self._counters.rejected.items():
+            rejected.add_metric([code], count)
+        yield rejected
+        yield from self._transports()
+        for name, (text, read) in self._gauges.items():
+            yield GaugeMetricFamily(f"reddot_{name}", text, read())
+
+    def _transports(self) -> Iterable[Metric]:
+        transports = self._counters.transports.items()
+        sessions = GaugeMetricFamily("reddot_sessions", "Open sessions.", labels=["transport"])
+        for transport, counters in transports:
+            sessions.add_metric([transport], counters.sessions)
+        yield sessions
+        for name, text in TRANSPORT_COUNTERS.items():
+            family = CounterMetricFamily(f"reddot_transport_{name}", text, labels=["transport"])
+            for transport, counters in transports:
+                family.add_metric([transport], getattr(counters, name))
+            yield family
+
+
+def ops_routes(collector: Collector, unready: Callable[[], str | None]) -> list[Route]:
+    """The routes.
+
+    Args:
+        unready: why no new client is welcome, or None.
+    """
+    registry = prometheus_client.CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    prometheus_client.ProcessCollector(registry=registry)
+    prometheus_client.GCCollector(registry=registry)
+
+    async def livez(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        reason = unready()
+        if reason is None:
+            return JSONResponse({"ready": True})
+        return JSONResponse({"ready": False, "reason": reason}, status_code=503)
+
+    async def metrics(_request: Request) -> Response:
+        body = prometheus_client.generate_latest(registry)
+        return Response(body, media_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -1,0 +1,87 @@
+"""The ASGI application for everything cold, with a user's own application behind it.
+
+What begins with one of `PREFIXES` is ours; all other addresses, lifespan and WebSockets included,
+go to the user's application, or are answered 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+import reddot
+from reddot.codecs import problem
+from reddot.errors import ReddotError
+
+_log = structlog.get_logger("reddot.api")
+
+PREFIXES: Final = (
+    "/v1/",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/demo",
+    "/console",
+    "/reddot.js",
+)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_HEADERS: Final = {"referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
+
+
+def _problem(error: ReddotError) -> Response:
+    body = problem.encode_problem(error)
+    media_type = "application/problem+json"
+    return Response(body, error.row.status, media_type=media_type, headers=_HEADERS)
+
+
+async def _on_reddot_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ReddotError)
+    return _problem(error)
+
+
+async def _on_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem(ReddotError(_CODES.get(error.status_code, "http_invalid")))
+
+
+async def _on_mistake(request: Request, error: Exception) -> Response:
+    _log.error("route_failed", path=request.url.path, exc_info=error)
+    return _problem(ReddotError("internal"))
+
+
+def build_service(routes: Sequence[BaseRoute]) -> FastAPI:
+    """Our cold routes; errors are problem documents here too."""
+    service = FastAPI(title="Reddot", version=reddot.__version__, redoc_url=None)
+    service.add_exception_handler(ReddotError, _on_reddot_error)
+    service.add_exception_handler(HTTPException, _on_http_error)
+    service.add_exception_handler(Exception, _on_mistake)
+    service.router.routes.extend(routes)
+    return service
+
+
+def with_application(service: Asgi, application: Asgi | None) -> Asgi:
+    """`service` for our addresses, `application` for all others."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] != "lifespan" and scope["path"].startswith(PREFIXES)
+        if application is not None and not ours:
+            await application(scope, receive, send)
+        else:
+            await service(scope, receive, send)
+
+    return dispatch

@@ -1,0 +1,100 @@
+"""Run one node until it is told to stop: listener, uvicorn, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from functools import partial
+from typing import Any, cast
+
+import structlog
+import uvicorn
+import uvloop
+from uvicorn.importer import import_from_string
+
+from reddot.api.service import Asgi
+from reddot.node import Reddot
+from reddot.node import open_store as open_store
+from reddot.errors import SettingsError, StoreError
+from reddot.net.edge import Door, Edge
+from reddot.net.server import FrontServer, open_listener
+from reddot.settings import Settings
+from reddot.system import configure_logs
+
+_log = structlog.get_logger("reddot")
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns: the exit code: 0 after a drained stop, 1 if the start failed (one line says why).
+    """
+    configure_logs(settings.log_format, settings.log_level)
+    try:
+        listener = open_listener(
+            settings.host,
+            settings.port,
+            backlog=settings.backlog,
+            send_buffer_bytes=settings.send_buffer_bytes,
+            tcp_user_timeout_s=settings.tcp_user_timeout_s,
+        )
+    except OSError as error:
+        reason = "in use" if error.errno == errno.EADDRINUSE else str(error)
+        _log.error("cannot_listen", host=settings.host, port=settings.port, reason=reason)
+        return 1
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_serve(settings, listener))
+        except (SettingsError, StoreError) as error:
+            _log.error("cannot_start", reason=str(error))
+            return 1
+    return 0
+
+
+def _load_application(settings: Settings) -> Asgi | None:
+    if settings.app is None:
+        return None
+    try:
+        return cast("Asgi", import_from_string(settings.app))
+    except Exception as error:
+        raise SettingsError(f"app: cannot import {settings.app!r}: {error}") from error
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    node = Reddot(settings)
+    application = _load_application(settings)
+    try:
+        await node.start()
+        door = node.door()
+        config = uvicorn.Config(
+            node.asgi(application),
+            http=cast("Any", partial(Edge, door=door)),
+            ws="websockets-sansio",
+            lifespan="auto" if application else "off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            backlog=settings.backlog,
+            ssl_certfile=settings.tls_certfile,
+            ssl_keyfile=settings.tls_keyfile,
+            timeout_keep_alive=int(settings.idle_timeout_s),
+            timeout_graceful_shutdown=int(settings.drain_timeout_s),
+            proxy_headers=False,
+        )
+        ticker = asyncio.create_task(_tick(door))
+        server = FrontServer(config, drain=node.drain)
+        host, port = listener.getsockname()[:2]
+        scheme = "https" if settings.tls_certfile else "http"
+        _log.info("listening", url=f"{scheme}://{host}:{port}")
+        await server.serve(sockets=[listener])
+        ticker.cancel()
+    finally:
+        await node.stop()
+
+
+async def _tick(door: Door) -> None:
+    while True:
+        await asyncio.sleep(1)
+        door.tick()

@@ -1,0 +1,99 @@
+"""Outbound WebSocket text frames (RFC 6455 section 5.2), encoded once for all sessions.
+
+Server frames are not masked, so the same bytes serve every client. Inbound frames go through the
+`websockets` package's Sans-I/O core, in `net/websocket.py`. Commands are decoded here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from reddot.codecs import frames
+from reddot.codecs.publish import PublishCommand
+from reddot.errors import ReddotError
+from reddot.model import Cursor, Publication
+
+Ref = str | int | None
+
+
+def encode_text(payload: bytes) -> bytes:
+    """One unfragmented text frame."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def encode_json(publication: Publication, cursor: Cursor | None) -> bytes:
+    return encode_text(frames.encode_publication(publication, cursor))
+
+
+def encode_raw(publication: Publication, cursor: Cursor | None) -> bytes:
+    return encode_text(frames.data_text(publication))
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", forbid_unknown_fields=True):
+    filters: tuple[str, ...]
+    cursor: str | None = None
+    ref: Ref = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, tag="unsubscribe", forbid_unknown_fields=True):
+    filters: tuple[str, ...]
+    ref: Ref = None
+
+
+class Publish(PublishCommand, frozen=True, tag="publish", forbid_unknown_fields=True):
+    ref: Ref = None
+
+
+class Auth(msgspec.Struct, frozen=True, tag="auth", forbid_unknown_fields=True):
+    token: str
+    ref: Ref = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping", forbid_unknown_fields=True):
+    ref: Ref = None
+
+
+Command = Subscribe | Unsubscribe | Publish | Auth | Ping
+CommandName = Literal["subscribe", "unsubscribe", "publish", "auth", "ping"]
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Command)
+
+
+class _Envelope(msgspec.Struct):
+    type: str = ""
+    ref: Ref = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def decode_command(text: bytes) -> Command:
+    """The command in a client's text message.
+
+    Raises:
+        ReddotError: `json_invalid`, `command_invalid` (no such command), `field_invalid`.
+    """
+    try:
+        command: Command = _decoder.decode(text)
+    except msgspec.ValidationError as error:
+        known = "$.type" not in str(error) and "type" in str(text[:4096])
+        code = "field_invalid" if known else "command_invalid"
+        raise ReddotError(code, str(error)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ReddotError("json_invalid", str(error)) from None
+    return command
+
+
+def decode_ref(text: bytes) -> Ref:
+    """The `ref` of a command that could not be decoded, for the error's answer; None if none."""
+    try:
+        return _envelope.decode(text).ref
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,204 @@
+"""Who listens to what on this node, and the fan-out: encode once per format, one plain loop.
+
+Members with the same filters and the same encoder form a group, so that overlapping filters
+deliver once and a publication is matched, encoded and joined once per group, whatever its size.
+What becomes ready in one loop turn is dispatched together: each member gets one write.
+
+The hub keeps no state per member and delivery. `position` says how far everybody in a group has
+been served, so a member that leaves (its buffer is full) takes that as its place in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reddot.core.recent import Recent
+from reddot.core.topics import TopicIndex
+from reddot.counters import Counters
+from reddot.model import Cursor, Publication
+
+Encode = Callable[[Publication, Cursor | None], bytes]
+Join = Callable[[Sequence[bytes], Cursor], bytes]
+
+
+def join_bytes(frames: Sequence[bytes], _cursor: Cursor) -> bytes:
+    """Join of stream transports: frames one after another."""
+    return b"".join(frames)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoder:
+    """One wire format. Its identity is the key under which frames are shared.
+
+    Attributes:
+        transport: whose counters its deliveries go to.
+        encode: publication to frame; cursor None for an ephemeral one.
+        join: frames that are ready together, with the cursor behind them, to one write.
+        joins_one: whether a single frame needs `join` as well.
+    """
+
+    transport: str
+    encode: Encode
+    join: Join = join_bytes
+    joins_one: bool = False
+
+
+class Member(Protocol):
+    """What a group calls. `write` never blocks and never raises."""
+
+    @property
+    def write(self) -> Callable[[bytes], object]: ...
+
+
+class Group:
+    """Members with equal filters and encoder. `bytes_out` and `delivered` are per member."""
+
+    __slots__ = ("batch", "bytes_out", "delivered", "encoder", "filters", "members", "writes")
+
+    def __init__(self, filters: tuple[str, ...], encoder: Encoder) -> None:
+        self.filters = filters
+        self.encoder = encoder
+        self.members: dict[Member, None] = {}
+        self.writes: tuple[Callable[[bytes], object], ...] | None = None
+        self.batch: list[Publication] = []
+        self.bytes_out = 0
+        self.delivered = 0
+
+
+class Hub:
+    """The live set of one node.
+
+    Args:
+        epoch: the log's incarnation, for cursors.
+        recent: gets every durable publication as it is dispatched.
+        schedule: runs a function once, at the end of this loop turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        epoch: int,
+        position: int,
+        recent: Recent,
+        counters: Counters,
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self.epoch = epoch
+        self.position = position
+        self._recent = recent
+        self._counters = counters
+        self._schedule = schedule
+        self._groups: dict[tuple[tuple[str, ...], Encoder], Group] = {}
+        self._index: TopicIndex[Group] = TopicIndex()
+        self._parked: TopicIndex[Member] = TopicIndex()
+        self._parked_count = 0
+        self._pending: list[Publication] = []
+
+    @property
+    def cursor(self) -> Cursor:
+        """Everything up to here was handed to every member."""
+        return Cursor(self.epoch, self.position)
+
+    def join(self, filters: tuple[str, ...], encoder: Encoder, member: Member) -> Group:
+        """Make `member` live; it gets everything dispatched from now on.
+
+        `filters` must be in canonical order (sorted, unique), so that equals meet.
+        """
+        group = self._groups.get((filters, encoder))
+        if group is None:
+            group = self._groups[filters, encoder] = Group(filters, encoder)
+            for text in filters:
+                self._index.add(text, group)
+        group.members[member] = None
+        group.writes = None
+        return group
+
+    def leave(self, group: Group, member: Member) -> None:
+        """Take `member` out; what was dispatched before has been written to it."""
+        del group.members[member]
+        group.writes = None
+        if not group.members:
+            del self._groups[group.filters, group.encoder]
+            for text in group.filters:
+                self._index.remove(text, group)
+
+    def park(self, filters: tuple[str, ...], member: Member) -> None:
+        """Remember a paused member, only to count the ephemeral publications it misses."""
+        self._parked_count += 1
+        for text in filters:
+            self._parked.add(text, member)
+
+    def unpark(self, filters: tuple[str, ...], member: Member) -> None:
+        self._parked_count -= 1
+        for text in filters:
+            self._parked.remove(text, member)
+
+    def dispatch(self, publication: Publication) -> None:
+        """Take the next publication; it goes out with all others of this loop turn."""
+        if not self._pending:
+            self._schedule(self.flush)
+        self._pending.append(publication)
+
+    def flush(self) -> None:
+        """Write everything dispatched so far to everybody who listens."""
+        pending, self._pending = self._pending, []
+        touched: list[Group] = []
+        for publication in pending:
+            if publication.position:
+                self._recent.add(publication)
+                self.position = publication.position
+            elif self._parked_count:
+                self._counters.ephemeral_dropped += len([*self._parked.match(publication.topic)])
+            for group in self._index.match(publication.topic):
+                if not group.batch:
+                    touched.append(group)
+                group.batch.append(publication)
+        frames: dict[tuple[Encoder, int], bytes] = {}
+        joined: dict[tuple[Encoder, tuple[int, ...]], bytes] = {}
+        for group in touched:
+            batch, group.batch = group.batch, []
+            self._deliver(group, batch, frames, joined)
+
+    def _deliver(
+        self,
+        group: Group,
+        batch: list[Publication],
+        frames: dict[tuple[Encoder, int], bytes],
+        joined: dict[tuple[Encoder, tuple[int, ...]], bytes],
+    ) -> None:
+        encoder = group.encoder
+        if len(batch) == 1 and not encoder.joins_one:
+            data = self._frame(encoder, batch[0], frames)
+        else:
+            key = (encoder, tuple(map(id, batch)))
+            ready = joined.get(key)
+            if ready is None:
+                parts = [self._frame(encoder, publication, frames) for publication in batch]
+                ready = joined[key] = encoder.join(parts, self.cursor)
+            data = ready
+        writes = group.writes
+        if writes is None:
+            writes = group.writes = tuple([member.write for member in group.members])
+        for write in writes:
+            write(data)
+        group.bytes_out += len(data)
+        group.delivered += len(batch)
+        counters = self._counters.transports[encoder.transport]
+        counters.deliveries += len(writes) * len(batch)
+        counters.bytes_out += len(writes) * len(data)
+
+    def _frame(
+        self,
+        encoder: Encoder,
+        publication: Publication,
+        frames: dict[tuple[Encoder, int], bytes],
+    ) -> bytes:
+        key = (encoder, id(publication))
+        frame = frames.get(key)
+        if frame is None:
+            position = publication.position
+            cursor = Cursor(self.epoch, position) if position else None
+            frame = frames[key] = encoder.encode(publication, cursor)
+        return frame

@@ -1,0 +1,179 @@
+"""The use case of publishing: names, size, rights, time; store; answer; announce.
+
+The publisher is answered when the store says it is durable. The bus is told afterwards and can
+neither delay nor fail the answer. Ephemeral publications skip the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from reddot.core.access import Policy
+from reddot.core.rules import TopicRules
+from reddot.core.topics import check_topic
+from reddot.counters import Counters
+from reddot.errors import ReddotError
+from reddot.model import EVENT_DEFAULT, Actor, Appended, Draft, Publication
+from reddot.ports import AppendDone, Bus, Clock, Entropy, Store
+
+EVENTS_RESERVED: Final = frozenset(
+    ("sync", "publication", "badge", "gap", "reconnect", "heartbeat", "error", "ok")
+)
+NAME_BYTES_MAX: Final = 128
+TTL_S_MAX: Final = 366 * 86_400
+
+
+class PublishLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of publishing; the defaults are those of the settings table."""
+
+    data_bytes_max: int = 65_536
+    publish_batch_max: int = 100
+    topic_bytes_max: int = 1024
+    topic_levels_max: int = 32
+
+
+def _check_name(text: str, what: str) -> str:
+    """Event names and ids stand in `event:` and `id` fields of a line protocol."""
+    if not text or not text.isprintable():
+        raise ReddotError("field_invalid", f"'{what}' must be printable and not empty")
+    if len(text.encode()) > NAME_BYTES_MAX:
+        raise ReddotError("field_invalid", f"'{what}' is longer than {NAME_BYTES_MAX} bytes")
+    return text
+
+
+def _ephemeral(draft: Draft) -> Publication:
+    return Publication(
+        topic=draft.topic,
+        id=draft.id,
+        data=draft.data,
+        time_ms=draft.time_ms,
+        event=draft.event,
+        binary=draft.binary,
+    )
+
+
+class Publishing:
+    """One per node. `busy` counts appends that have not been answered yet."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        policy: Policy,
+        rules: TopicRules,
+        clock: Clock,
+        entropy: Entropy,
+        counters: Counters,
+        limits: PublishLimits,
+    ) -> None:
+        self.limits = limits
+        self.busy = 0
+        self._store = store
+        self._bus = bus
+        self._policy = policy
+        self._rules = rules
+        self._clock = clock
+        self._entropy = entropy
+        self._counters = counters
+
+    def draft(
+        self,
+        actor: Actor,
+        *,
+        topic: str,
+        data: bytes,
+        event: str | None = None,
+        id: str | None = None,
+        ephemeral: bool | None = None,
+        ttl_s: float | None = None,
+        retain: bool = False,
+        binary: bool = False,
+    ) -> Draft:
+        """Check one publication. `data` has been checked to be JSON, unless `binary`.
+
+        Args:
+            ephemeral: None means what the topic's rule says.
+            ttl_s: seconds until it is not delivered any more.
+
+        Raises:
+            ReddotError: `topic_invalid`, `field_invalid`, `data_too_large`, `unauthorized`,
+                `forbidden`.
+        """
+        limits = self.limits
+        check_topic(topic, bytes_max=limits.topic_bytes_max, levels_max=limits.topic_levels_max)
+        self._policy.check_publish(actor, topic)
+        if len(data) > limits.data_bytes_max:
+            raise ReddotError("data_too_large", f"{limits.data_bytes_max} bytes are allowed")
+        if event is None:
+            event = EVENT_DEFAULT
+        elif _check_name(event, "event") in EVENTS_RESERVED:
+            raise ReddotError("field_invalid", f"the event name '{event}' is reserved")
+        if ephemeral is None:
+            ephemeral = not (retain or self._rules.of(topic).durable)
+        if ephemeral and retain:
+            raise ReddotError("field_invalid", "an ephemeral publication cannot be retained")
+        now = self._clock.wall_ms()
+        return Draft(
+            topic=topic,
+            id=_check_name(id, "id") if id is not None else self._entropy.publication_id(),
+            data=data,
+            time_ms=now,
+            event=event,
+            keyed=id is not None,
+            expires_ms=None if ttl_s is None else now + _ttl_ms(ttl_s),
+            retain=retain,
+            ephemeral=ephemeral,
+            binary=binary,
+        )
+
+    def publish(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+        """Publish all drafts or none. `done` is called when every durable one is durable.
+
+        For drafts that are all ephemeral it is called before this returns.
+        """
+        durable = [draft for draft in drafts if not draft.ephemeral]
+        if not durable:
+            self._finish(drafts, (), done)
+            return
+        self.busy += 1
+
+        def stored(results: Sequence[Appended] | ReddotError) -> None:
+            self.busy -= 1
+            if isinstance(results, ReddotError):
+                done(results)
+            else:
+                self._finish(drafts, results, done)
+
+        self._store.append(durable, stored)
+
+    def _finish(
+        self, drafts: Sequence[Draft], stored: Sequence[Appended], done: AppendDone
+    ) -> None:
+        results: list[Appended] = []
+        news: list[Publication] = []
+        following = iter(stored)
+        for draft in drafts:
+            if draft.ephemeral:
+                result = Appended(_ephemeral(draft), duplicate=False)
+                self._counters.published_ephemeral += 1
+            else:
+                result = next(following)
+                self._counters.published_durable += not result.duplicate
+                self._counters.duplicates += result.duplicate
+            results.append(result)
+            if not result.duplicate:
+                news.append(result.publication)
+        try:
+            done(results)
+        finally:
+            self._bus.announce(news)
+
+
+def _ttl_ms(ttl_s: float) -> int:
+    if not 0 < ttl_s <= TTL_S_MAX:
+        raise ReddotError("field_invalid", f"'ttl' must be above 0 and at most {TTL_S_MAX} seconds")
+    return int(ttl_s * 1000)

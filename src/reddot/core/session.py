@@ -1,0 +1,196 @@
+"""One attached client on one transport: its state, its place in the log, its sink.
+
+A session has no queue. When its transport's buffer is full it leaves the hub with its position
+and comes back by reading the log, like any resume. What moves it is `core/subscribing.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from reddot.core.hub import Encoder, Group
+from reddot.errors import ReddotError
+from reddot.model import Actor, Cursor, Gap
+
+if TYPE_CHECKING:
+    from reddot.core.subscribing import Subscribing
+
+ReconnectReason = Literal["drain", "age", "reauth"]
+
+
+class State(Enum):
+    """CATCHING_UP reads the log, LIVE is in the hub, PAUSED waits for its buffer to drain."""
+
+    CATCHING_UP = "catching_up"
+    LIVE = "live"
+    PAUSED = "paused"
+    CLOSED = "closed"
+
+
+TRANSITIONS: Final = frozenset(
+    {
+        (State.CATCHING_UP, State.LIVE),
+        (State.CATCHING_UP, State.PAUSED),
+        (State.LIVE, State.PAUSED),
+        (State.LIVE, State.CATCHING_UP),
+        (State.PAUSED, State.CATCHING_UP),
+        (State.CATCHING_UP, State.CLOSED),
+        (State.LIVE, State.CLOSED),
+        (State.PAUSED, State.CLOSED),
+    }
+)
+
+
+class Sink(Protocol):
+    """The transport's end of a session. Nothing here blocks or raises.
+
+    `write` takes what the session's encoder made. `close` with an error says it on the wire if
+    the wire can; `abort` means that nobody reads any more.
+    """
+
+    @property
+    def write(self) -> Callable[[bytes], object]: ...
+
+    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None: ...
+
+    def gap(self, gap: Gap) -> None: ...
+
+    def heartbeat(self, cursor: Cursor) -> None: ...
+
+    def reconnect(self, retry_ms: int, reason: ReconnectReason) -> None: ...
+
+    def close(self, error: ReddotError | None, *, abort: bool = False) -> None: ...
+
+
+class Backfill:
+    """What is owed to filters before the session goes on: history, or the retained publications.
+
+    `filters` from `position` up to `upto`, then `done`. While it runs the whole session is out of
+    the hub, so that every cursor on the wire stays true.
+    """
+
+    __slots__ = ("done", "filters", "position", "retained", "upto")
+
+    def __init__(
+        self,
+        filters: tuple[str, ...],
+        *,
+        position: int,
+        upto: int,
+        retained: bool,
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        self.filters = filters
+        self.position = position
+        self.upto = upto
+        self.retained = retained
+        self.done = done
+
+
+class Session:
+    """See the module. Small on purpose: one of these per connected client.
+
+    Attributes:
+        position: everything on `filters` up to here was written, unless LIVE, when the hub's
+            position says it.
+        due_second: monotonic second at which the timer looks at it next.
+        synced: whether its first frame has been written.
+        reading: whether a coroutine is reading the store for it; there is never a second one.
+        age_at: monotonic second at which it is asked to reconnect.
+    """
+
+    __slots__ = (
+        "actor",
+        "age_at",
+        "backfills",
+        "bytes_own",
+        "due_second",
+        "encoder",
+        "filters",
+        "group",
+        "group_bytes",
+        "group_delivered",
+        "heartbeat_s",
+        "id",
+        "opened_at",
+        "paused_at",
+        "position",
+        "reading",
+        "sink",
+        "state",
+        "subscribing",
+        "synced",
+        "write",
+    )
+
+    sink: Sink
+    write: Callable[[bytes], object]
+
+    def __init__(
+        self,
+        *,
+        subscribing: Subscribing,
+        id: str,
+        actor: Actor,
+        filters: tuple[str, ...],
+        encoder: Encoder,
+        position: int,
+        opened_at: float,
+        age_at: float,
+        heartbeat_s: float,
+    ) -> None:
+        self.subscribing = subscribing
+        self.id = id
+        self.actor = actor
+        self.filters = filters
+        self.encoder = encoder
+        self.position = position
+        self.opened_at = opened_at
+        self.age_at = age_at
+        self.heartbeat_s = heartbeat_s
+        self.state = State.CATCHING_UP
+        self.synced = False
+        self.reading = False
+        self.paused_at = 0.0
+        self.group: Group | None = None
+        self.group_bytes = 0
+        self.group_delivered = 0
+        self.bytes_own = 0
+        self.backfills: list[Backfill] | None = None
+        self.due_second = 0
+
+    def attach(self, sink: Sink) -> None:
+        """Give the session its end of the wire; before it is started."""
+        self.sink = sink
+        self.write = sink.write
+
+    def to(self, state: State) -> None:
+        assert (self.state, state) in TRANSITIONS, f"{self.state} -> {state}"
+        self.state = state
+
+    def is_catching_up(self) -> bool:
+        """To be asked after every write, which may have paused or closed the session."""
+        return self.state is State.CATCHING_UP
+
+    @property
+    def transport(self) -> str:
+        return self.encoder.transport
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of frames written so far, without asking for a count per delivery."""
+        live = self.group.bytes_out - self.group_bytes if self.group else 0
+        return self.bytes_own + live
+
+    # What the connection tells the session (net.stream.Listener).
+
+    def pause_writing(self) -> None:
+        self.subscribing.pause(self)
+
+    def resume_writing(self) -> None:
+        self.subscribing.resume(self)
+
+    def lost(self) -> None:
+        self.subscribing.forget(self)

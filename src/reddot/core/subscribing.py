@@ -1,0 +1,480 @@
+"""The use case of subscribing: register, catch up from the log, go live; pause, resume, close.
+
+The step from history to live is one loop turn without an await (`_advance`): what is in memory is
+written, the hub's position is taken, the session joins. What the store has to be asked for is read
+in pages first (`_read`), until memory reaches back far enough. Nothing is held per session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from reddot.core.access import Policy, inbox_filters
+from reddot.core.hub import Encoder, Hub
+from reddot.core.recent import Recent
+from reddot.core.session import Backfill, ReconnectReason, Session, State
+from reddot.core.topics import check_filter
+from reddot.core.upkeep import Upkeep
+from reddot.counters import Counters
+from reddot.errors import ReddotError
+from reddot.model import Actor, Cursor, Gap, Page, Publication
+from reddot.ports import Clock, Entropy, Store
+
+CHUNK_BYTES: Final = 65_536
+READ_PAGE: Final = 500
+
+
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of sessions; the defaults are those of the settings table."""
+
+    sessions_max: int = 20_000
+    sessions_per_user_max: int = 100
+    filters_max: int = 100
+    topic_bytes_max: int = 1024
+    topic_levels_max: int = 32
+    stall_timeout_s: float = 30.0
+    session_age_s: float = 1800.0
+    retry_ms_max: int = 10_000
+
+
+def _chunks(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
+    """Runs that are written at once: bounded, so that a full buffer is noticed in time."""
+    start = size = 0
+    for index, publication in enumerate(publications):
+        size += len(publication.data) + 256
+        if size >= CHUNK_BYTES:
+            yield publications[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(publications):
+        yield publications[start:]
+
+
+class Subscribing:
+    """One per node; owns all open sessions.
+
+    Args:
+        spawn: runs a coroutine in the background and keeps it until it ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        recent: Recent,
+        store: Store,
+        policy: Policy,
+        clock: Clock,
+        entropy: Entropy,
+        counters: Counters,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        limits: SessionLimits,
+    ) -> None:
+        self.hub = hub
+        self.limits = limits
+        self.sessions: dict[str, Session] = {}
+        self._recent = recent
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._entropy = entropy
+        self._counters = counters
+        self._spawn = spawn
+        self._per_user: dict[str, int] = {}
+        self._upkeep = Upkeep(clock=clock, due=self._due)
+        self.tick = self._upkeep.tick
+
+    # Opening
+
+    def authorize(
+        self, actor: Actor, filters: Sequence[str], *, inbox: bool, may_be_empty: bool = False
+    ) -> tuple[str, ...]:
+        """The filters in canonical order, checked, with the user's inbox if wanted.
+
+        Raises:
+            ReddotError: `topic_missing`, `filter_invalid`, `too_many_filters`, `unauthorized`,
+                `forbidden`.
+        """
+        limits = self.limits
+        if len(filters) > limits.filters_max:
+            raise ReddotError("too_many_filters", f"{limits.filters_max} filters are allowed")
+        for text in filters:
+            check_filter(text, bytes_max=limits.topic_bytes_max, levels_max=limits.topic_levels_max)
+            self._policy.check_subscribe(actor, text)
+        own = inbox_filters(actor) if inbox else ()
+        if not (filters or own or may_be_empty):
+            raise ReddotError("topic_missing", "give at least one 'topic'")
+        return tuple(sorted({*filters, *own}))
+
+    def create(
+        self, *, actor: Actor, filters: tuple[str, ...], encoder: Encoder, heartbeat_s: float
+    ) -> Session:
+        """A session that is not attached yet; raises `too_many_sessions` or `rate_limited`."""
+        limits = self.limits
+        if len(self.sessions) >= limits.sessions_max:
+            raise ReddotError("too_many_sessions", f"{limits.sessions_max} sessions are open")
+        if actor.user and self._per_user.get(actor.user, 0) >= limits.sessions_per_user_max:
+            detail = f"{limits.sessions_per_user_max} sessions per user are allowed"
+            raise ReddotError("rate_limited", detail)
+        now = self._clock.monotonic()
+        age_s = limits.session_age_s * (0.8 + 0.4 * self._entropy.fraction())
+        return Session(
+            subscribing=self,
+            id=self._entropy.secret(),
+            actor=actor,
+            filters=filters,
+            encoder=encoder,
+            position=self.hub.position,
+            opened_at=now,
+            age_at=now + age_s,
+            heartbeat_s=heartbeat_s,
+        )
+
+    def start(self, session: Session, cursor: Cursor | None) -> None:
+        """Begin: the first frame, then what was missed after `cursor`, then live.
+
+        Call after `session.attach`. Most sessions are live when this returns.
+        """
+        self._register(session)
+        if cursor is None:
+            self._sync(session, ())
+            if self._store.retained_count and session.filters:
+                self._owe(session, session.filters, retained=True, position=0)
+        elif self._foreign(cursor):
+            self._sync(session, [Gap(text, "epoch") for text in session.filters])
+        else:
+            session.position = min(cursor.position, self.hub.position)
+            if session.position >= self._recent.floor or not session.filters:
+                self._sync(session, ())
+        self._advance(session)
+
+    def wait(self, session: Session) -> None:
+        """Make a long poll live at once; the caller has just found nothing to answer."""
+        self._register(session)
+        session.synced = True
+        self._go_live(session)
+
+    def _register(self, session: Session) -> None:
+        self.sessions[session.id] = session
+        counters = self._counters.transports[session.transport]
+        counters.opened += 1
+        counters.sessions += 1
+        user = session.actor.user
+        if user:
+            self._per_user[user] = self._per_user.get(user, 0) + 1
+        self._reschedule(session, self._clock.monotonic())
+
+    def _foreign(self, cursor: Cursor) -> bool:
+        """Whether the cursor is of another log, or of a future that this log never had."""
+        return cursor.epoch != self.hub.epoch or cursor.position > self._store.head
+
+    def _sync(self, session: Session, gaps: Sequence[Gap]) -> None:
+        session.synced = True
+        self._counters.gaps += len(gaps)
+        session.sink.sync(Cursor(self.hub.epoch, session.position), gaps, session.id)
+
+    # Changing what a live session listens to (WebSocket, MQTT)
+
+    def add_filters(
+        self,
+        session: Session,
+        filters: tuple[str, ...],
+        cursor: Cursor | None,
+        done: Callable[[], None],
+    ) -> None:
+        """Listen to more. `done` is called when what was missed on the new filters is written.
+
+        Until then the client must not count the new filters as covered by a cursor.
+        """
+        self._unjoin(session)
+        new = tuple(sorted(set(filters) - set(session.filters)))
+        if cursor is not None and self._foreign(cursor):
+            for text in filters:
+                session.sink.gap(Gap(text, "epoch"))
+            self._owe(session, (), retained=True, position=0, done=done)
+        elif cursor is not None:
+            self._owe(session, filters, retained=False, position=cursor.position, done=done)
+        else:
+            owed = new if self._store.retained_count else ()
+            self._owe(session, owed, retained=True, position=0, done=done)
+        self._set_filters(session, tuple(sorted({*session.filters, *filters})))
+
+    def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
+        """Listen to less, at once; filters that were not there are ignored."""
+        self._unjoin(session)
+        self._set_filters(session, tuple(t for t in session.filters if t not in filters))
+
+    def _set_filters(self, session: Session, filters: tuple[str, ...]) -> None:
+        if session.state is State.PAUSED:
+            self.hub.unpark(session.filters, session)
+            self.hub.park(filters, session)
+        session.filters = filters
+        self._advance(session)
+
+    def reauthorize(self, session: Session, actor: Actor) -> None:
+        """Go on under another credential. Raises `forbidden` if it does not cover the filters."""
+        for text in session.filters:
+            if text not in inbox_filters(actor):
+                self._policy.check_subscribe(actor, text)
+        self._count_user(session.actor, -1)
+        session.actor = actor
+        self._count_user(actor, 1)
+        self._reschedule(session, self._clock.monotonic())
+
+    def _count_user(self, actor: Actor, step: int) -> None:
+        if actor.user:
+            count = self._per_user.get(actor.user, 0) + step
+            if count > 0:
+                self._per_user[actor.user] = count
+            else:
+                self._per_user.pop(actor.user, None)
+
+    def _unjoin(self, session: Session) -> None:
+        if session.state is State.LIVE:
+            self._leave(session)
+            session.to(State.CATCHING_UP)
+
+    def _owe(
+        self,
+        session: Session,
+        filters: tuple[str, ...],
+        *,
+        retained: bool,
+        position: int,
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        backfill = Backfill(
+            filters, position=position, upto=session.position, retained=retained, done=done
+        )
+        if session.backfills is None:
+            session.backfills = []
+        session.backfills.append(backfill)
+
+    # Catching up
+
+    def _advance(self, session: Session) -> None:
+        """Write what memory has and go live, in this loop turn; else start reading the store."""
+        if session.reading or not session.is_catching_up():
+            return
+        while session.backfills:
+            if not self._advance_backfill(session, session.backfills[0]):
+                return
+        run = self._recent.since(session.filters, session.position) if session.filters else []
+        if run is None or not session.synced:
+            self._start_reading(session)
+            return
+        if run:
+            self._counters.catchup_memory += 1
+        for chunk in _chunks(run):
+            self._write(session, chunk)
+            session.position = chunk[-1].position
+            if not session.is_catching_up():
+                return
+        self._go_live(session)
+
+    def _advance_backfill(self, session: Session, backfill: Backfill) -> bool:
+        """Whether the backfill is done and the session may go on."""
+        if backfill.filters and backfill.position < backfill.upto:
+            found = (
+                None
+                if backfill.retained
+                else self._recent.since(backfill.filters, backfill.position)
+            )
+            if found is None:
+                self._start_reading(session)
+                return False
+            for chunk in _chunks([p for p in found if p.position <= backfill.upto]):
+                self._write(session, chunk)
+                backfill.position = chunk[-1].position
+                if not session.is_catching_up():
+                    return False
+        assert session.backfills
+        session.backfills.pop(0)
+        if backfill.done is not None:
+            backfill.done()
+        return session.is_catching_up()
+
+    def _go_live(self, session: Session) -> None:
+        session.position = self.hub.position
+        session.backfills = None
+        session.to(State.LIVE)
+        group = self.hub.join(session.filters, session.encoder, session)
+        session.group = group
+        session.group_bytes = group.bytes_out
+        session.group_delivered = group.delivered
+
+    def _start_reading(self, session: Session) -> None:
+        session.reading = True
+        self._counters.catchup_store += 1
+        self._spawn(self._read(session))
+
+    async def _read(self, session: Session) -> None:
+        """Read pages until memory can serve the rest. One of these per session at most."""
+        told: set[str] = set()
+        try:
+            while session.is_catching_up() and await self._read_page(session, told):
+                pass
+        except ReddotError as error:
+            self.close(session, error)
+        except BaseException:
+            self.close(session, ReddotError("internal"))
+            raise
+        finally:
+            session.reading = False
+        self._advance(session)
+
+    async def _read_page(self, session: Session, told: set[str]) -> bool:
+        """Read and write one page; whether there is more to read."""
+        backfill = session.backfills[0] if session.backfills else None
+        if backfill is not None and backfill.retained:
+            return await self._read_retained(session, backfill)
+        filters = backfill.filters if backfill else session.filters
+        upto = backfill.upto if backfill else self.hub.position
+        after = backfill.position if backfill else session.position
+        page = await self._store.read(filters, after=after, upto=upto, limit=READ_PAGE)
+        if not session.is_catching_up():
+            return False
+        self._tell_gaps(session, page, told)
+        self._write(session, page.publications)
+        if backfill:
+            backfill.position = page.upto
+        else:
+            session.position = page.upto
+        return page.upto < upto and page.upto < self._recent.floor
+
+    def _tell_gaps(self, session: Session, page: Page, told: set[str]) -> None:
+        gaps = [gap for gap in page.gaps if gap.topic not in told]
+        told.update(gap.topic for gap in gaps)
+        if not session.synced and not session.backfills:
+            self._sync(session, gaps)
+            return
+        self._counters.gaps += len(gaps)
+        for gap in gaps:
+            session.sink.gap(gap)
+
+    async def _read_retained(self, session: Session, backfill: Backfill) -> bool:
+        """Write a page of retained publications; later ones come by the log."""
+        found = await self._store.retained(
+            backfill.filters, after=backfill.position, upto=backfill.upto, limit=READ_PAGE
+        )
+        if not session.is_catching_up():
+            return False
+        if not found:
+            backfill.position = backfill.upto
+            return False
+        cursor = Cursor(self.hub.epoch, backfill.upto)
+        self._write(session, found, cursor)
+        backfill.position = found[-1].position
+        return True
+
+    def _write(
+        self, session: Session, publications: Sequence[Publication], cursor: Cursor | None = None
+    ) -> None:
+        encoder, epoch, now = session.encoder, self.hub.epoch, self._clock.wall_ms()
+        frames = [
+            encoder.encode(publication, cursor or Cursor(epoch, publication.position))
+            for publication in publications
+            if publication.expires_ms is None or publication.expires_ms > now
+        ]
+        if not frames:
+            return
+        data = encoder.join(frames, cursor or Cursor(epoch, publications[-1].position))
+        counters = self._counters.transports[encoder.transport]
+        counters.deliveries += len(frames)
+        counters.bytes_out += len(data)
+        session.bytes_own += len(data)
+        session.write(data)
+
+    # What the connection says
+
+    def pause(self, session: Session) -> None:
+        """Its buffer is full: leave the live set with the place in the log."""
+        if session.state is State.LIVE:
+            self._leave(session)
+        elif not session.is_catching_up():
+            return
+        session.to(State.PAUSED)
+        session.paused_at = self._clock.monotonic()
+        self._counters.transports[session.transport].paused += 1
+        self.hub.park(session.filters, session)
+
+    def resume(self, session: Session) -> None:
+        """Its buffer has drained: catch up from the log."""
+        if session.state is State.PAUSED:
+            self.hub.unpark(session.filters, session)
+            session.to(State.CATCHING_UP)
+            self._advance(session)
+
+    def _leave(self, session: Session) -> None:
+        group = session.group
+        assert group is not None
+        session.bytes_own = session.bytes_out
+        session.group = None
+        session.position = self.hub.position
+        self.hub.leave(group, session)
+
+    # Ending
+
+    def forget(self, session: Session) -> None:
+        """The connection is gone, or is about to be closed by `close`."""
+        if session.state is State.CLOSED:
+            return
+        if session.state is State.LIVE:
+            self._leave(session)
+        elif session.state is State.PAUSED:
+            self.hub.unpark(session.filters, session)
+        session.to(State.CLOSED)
+        if self.sessions.pop(session.id, None) is not None:
+            self._counters.transports[session.transport].sessions -= 1
+            self._count_user(session.actor, -1)
+
+    def close(
+        self, session: Session, error: ReddotError | None = None, *, abort: bool = False
+    ) -> None:
+        """End it from our side; with an error the wire says why."""
+        if session.state is not State.CLOSED:
+            self.forget(session)
+            session.sink.close(error, abort=abort)
+
+    def move(self, session: Session, reason: ReconnectReason, retry_ms: int | None = None) -> None:
+        """Ask the client to come back with its cursor, and end."""
+        if session.state is State.CLOSED:
+            return
+        if retry_ms is None:
+            retry_ms = int(self.limits.retry_ms_max * self._entropy.fraction() / 10) + 100
+        self.forget(session)
+        session.sink.reconnect(retry_ms, reason)
+        expired = ReddotError("token_expired") if reason == "reauth" else None
+        session.sink.close(expired)
+
+    def drain(self) -> None:
+        """Ask everybody to come back, spread over `retry_ms_max`."""
+        for session in list(self.sessions.values()):
+            self.move(session, "drain", int(self.limits.retry_ms_max * self._entropy.fraction()))
+
+    # The timer
+
+    def _due(self, session: Session, now: float) -> None:
+        expires_ms = session.actor.expires_ms
+        if expires_ms is not None and expires_ms <= self._clock.wall_ms():
+            self.move(session, "reauth")
+        elif session.age_at <= now:
+            self.move(session, "age")
+        elif (
+            session.state is State.PAUSED and now - session.paused_at >= self.limits.stall_timeout_s
+        ):
+            self._counters.transports[session.transport].stalled += 1
+            self.close(session, ReddotError("slow_consumer"), abort=True)
+        else:
+            if session.state is State.LIVE:
+                session.sink.heartbeat(self.hub.cursor)
+            if session.state is not State.CLOSED:
+                self._reschedule(session, now)
+
+    def _reschedule(self, session: Session, now: float) -> None:
+        at = min(now + session.heartbeat_s, session.age_at)
+        if session.actor.expires_ms is not None:
+            at = min(at, now + (session.actor.expires_ms - self._clock.wall_ms()) / 1000)
+        self._upkeep.schedule(session, at)

@@ -1,0 +1,420 @@
+"""The front door: uvicorn's HTTP protocol class with Reddot's hot routes answered in place.
+
+One message at a time per connection. A complete head is looked up by its bytes (a keep-alive
+client repeats itself) or parsed; a hot route is called at once with its body and answers on the
+transport. Everything else is fed to uvicorn's own parser and takes its ASGI path, on the same
+connection. What a client pipelines waits in a bounded buffer, so answers keep their order.
+
+The edge also owns what uvicorn does not: limits and deadlines on header, body and idle time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from reddot.codecs import problem
+from reddot.counters import Counters
+from reddot.errors import ReddotError
+from reddot.net.exchange import Handler, StreamPeer
+from reddot.net.framing import (
+    HEAD_END,
+    ChunkedBody,
+    Head,
+    HeadLimits,
+    check_partial,
+    parse_head,
+)
+
+_STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_HEADS_MAX: Final = 2048
+_HEAD_SHARED_BYTES_MAX: Final = 1024
+_BUFFER_BYTES_MAX: Final = 65_536
+
+
+class EdgeLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Deadlines, each in total and not per byte."""
+
+    header_timeout_s: int = 10
+    body_timeout_s: int = 20
+    idle_timeout_s: int = 30
+
+
+class Door:
+    """What all edges of a process share.
+
+    Args:
+        routes: hot handlers by path and method; a path that is here never enters ASGI.
+        now: monotonic seconds; wall: Unix seconds, for the Date field.
+    """
+
+    def __init__(
+        self,
+        *,
+        routes: Mapping[str, Mapping[str, Handler]],
+        counters: Counters,
+        head_limits: HeadLimits,
+        limits: EdgeLimits,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.routes = routes
+        self.counters = counters
+        self.head_limits = head_limits
+        self.limits = limits
+        self.edges: set[Edge] = set()
+        self.heads: dict[bytes, Head] = {}
+        self._now = now
+        self._wall = wall
+        self.tick()
+
+    def tick(self) -> None:
+        """Once a second: renew the Date field and close what is over its deadline."""
+        self.second = int(self._now())
+        self.date = b"date: " + formatdate(self._wall(), usegmt=True).encode() + b"\r\n"
+        for edge in [edge for edge in self.edges if edge.deadline <= self.second]:
+            edge.overdue()
+
+    def head_of(self, raw: bytes) -> Head:
+        """The head of these bytes; heads of POST requests are kept, others are too various."""
+        head = self.heads.get(raw)
+        if head is None:
+            head = parse_head(raw, self.head_limits)
+            if head.method == "POST" and len(raw) <= _HEAD_SHARED_BYTES_MAX:
+                if len(self.heads) >= _HEADS_MAX:
+                    self.heads.clear()
+                self.heads[raw] = head
+        return head
+
+
+class _Phase(Enum):
+    HEAD = 1
+    """Waiting for a head, or for the rest of one."""
+    BODY = 2
+    """A hot request's body is coming."""
+    BUSY = 3
+    """A hot request is being answered."""
+    COLD = 4
+    """uvicorn has the request."""
+    GONE = 5
+    """Closed, or the socket belongs to somebody else."""
+
+
+_NO_HEAD: Final = Head(
+    raw=b"",
+    method="",
+    path="",
+    query=b"",
+    headers={},
+    length=0,
+    keep_alive=False,
+    upgrade=False,
+)
+_NEVER: Final = 1 << 62
+_LINGER_S: Final = 2
+
+
+class Edge(HttpToolsProtocol):
+    """One HTTP connection, and the `Exchange` of its current hot request."""
+
+    def __init__(
+        self,
+        *,
+        door: Door,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._door = door
+        self._phase = _Phase.HEAD
+        self._buffer = b""
+        self._body: bytearray | ChunkedBody | None = None
+        self._cold_left = 0
+        self._cold_chunks: ChunkedBody | None = None
+        self._taking = False
+        self._last = False
+        self._gone: Callable[[], None] | None = None
+        self.head: Head = _NO_HEAD
+        self.bytes_in = 0
+        self.deadline = door.second + door.limits.header_timeout_s + 1
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._door.edges.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.edges.discard(self)
+        self._phase = _Phase.GONE
+        self._buffer = b""
+        gone, self._gone = self._gone, None
+        super().connection_lost(exc)
+        if gone is not None:
+            gone()
+
+    def data_received(self, data: bytes) -> None:
+        phase = self._phase
+        if phase is _Phase.HEAD:
+            self._take(self._buffer + data if self._buffer else data)
+        elif phase is _Phase.COLD:
+            self._take_cold(data)
+        elif phase is _Phase.BODY:
+            self._take_body(data)
+        elif phase is _Phase.BUSY:
+            self._buffer += data
+            if len(self._buffer) > _BUFFER_BYTES_MAX:
+                self.flow.pause_reading()
+
+    # Messages
+
+    def _take(self, data: bytes) -> None:
+        """Take as many whole messages as there are, each after the answer to the one before."""
+        self._buffer = b""
+        self._taking = True
+        try:
+            while data and self._phase is _Phase.HEAD:
+                data = self._take_message(data)
+        except ReddotError as error:
+            self._refuse(error)
+        finally:
+            self._taking = False
+
+    def _take_message(self, data: bytes) -> bytes:
+        """Take one message; returns what is left for the next."""
+        end = data.find(HEAD_END)
+        if end < 0:
+            if data[:2] == b"\r\n":
+                return data[2:]
+            check_partial(data, self._door.head_limits)
+            if not self._buffer:
+                self.deadline = self._door.second + self._door.limits.header_timeout_s + 1
+            self._buffer = data
+            return b""
+        end += 4
+        raw = data[:end]
+        head = self.head
+        if head.raw != raw:
+            self.head = head = self._door.head_of(raw)
+        methods = self._door.routes.get(head.path)
+        if methods is None:
+            self._begin_cold(head, data[end:])
+            return b""
+        length = head.length
+        if 0 <= length <= len(data) - end:
+            stop = end + length
+            self.bytes_in = stop
+            self._call(methods, head, data[end:stop])
+            if self._phase is _Phase.HEAD:
+                return data[stop:]
+            self._buffer = data[stop:]
+            return b""
+        self._begin_body(head, data[end:])
+        return b""
+
+    def _call(self, methods: Mapping[str, Handler], head: Head, body: bytes) -> None:
+        self._phase = _Phase.BUSY
+        self.deadline = _NEVER
+        handler = methods.get(head.method) or methods["*"]
+        handler(head, body, self)
+
+    def _begin_body(self, head: Head, data: bytes) -> None:
+        self._phase = _Phase.BODY
+        self.deadline = self._door.second + self._door.limits.body_timeout_s + 1
+        limit = self._door.head_limits.body_bytes_max
+        self._body = ChunkedBody(limit) if head.length < 0 else bytearray()
+        if head.headers.get(b"expect", b"").lower() == b"100-continue":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.bytes_in = len(head.raw)
+        if data:
+            self._take_body(data)
+
+    def _take_body(self, data: bytes) -> None:
+        head, body = self.head, self._body
+        if isinstance(body, ChunkedBody):
+            try:
+                taken = body.feed(data)
+            except ReddotError as error:
+                self._refuse(error)
+                return
+            content, complete = body.content, body.complete
+        else:
+            assert body is not None
+            taken = min(len(data), head.length - len(body))
+            body += data[:taken]
+            content, complete = body, len(body) == head.length
+        self.bytes_in += taken
+        if complete:
+            self._body = None
+            self._buffer = data[taken:]
+            self._call(self._door.routes[head.path], head, bytes(content))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what was pipelined behind an answer, unless somebody up the stack does."""
+        if self._phase is _Phase.HEAD and self._buffer and not self._taking:
+            self._take(self._buffer)
+
+    # Cold requests: uvicorn's own path
+
+    def _begin_cold(self, head: Head, data: bytes) -> None:
+        self._phase = _Phase.COLD
+        self.deadline = self._door.second + self._door.limits.body_timeout_s + 1
+        if head.upgrade:
+            self._leave()
+            super().data_received(head.raw + data)
+            return
+        self._cold_left = max(head.length, 0)
+        chunked = head.length < 0
+        self._cold_chunks = ChunkedBody(self._door.head_limits.body_bytes_max) if chunked else None
+        self._answered = False
+        super().data_received(head.raw)
+        self._take_cold(data)
+
+    def _take_cold(self, data: bytes) -> None:
+        chunks = self._cold_chunks
+        if chunks is not None and not chunks.complete:
+            try:
+                taken = chunks.feed(data)
+            except ReddotError as error:
+                self._refuse(error)
+                return
+            chunks.content.clear()
+        else:
+            taken = min(len(data), self._cold_left)
+            self._cold_left -= taken
+        if taken:
+            super().data_received(data[:taken])
+        self._buffer += data[taken:]
+        if len(self._buffer) > _BUFFER_BYTES_MAX:
+            self.flow.pause_reading()
+        self._end_cold()
+
+    def _end_cold(self) -> None:
+        """Go on when both the request and the answer are complete."""
+        received = not self._cold_left and (self._cold_chunks is None or self._cold_chunks.complete)
+        if self._phase is not _Phase.COLD or not received:
+            return
+        self.deadline = _NEVER
+        if self._answered:
+            self._rest()
+            self._go_on()
+
+    def on_response_complete(self) -> None:
+        """uvicorn has written a whole answer."""
+        self.server_state.total_requests += 1
+        if self._phase is not _Phase.COLD or self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self._answered = True
+        self._end_cold()
+
+    # Exchange
+
+    def respond(self, status: int, fields: bytes, body: bytes = b"") -> int:
+        if self.head.method == "HEAD":
+            body = b""
+        return self.finish(status, b"%bcontent-length: %d\r\n\r\n%b" % (fields, len(body), body))
+
+    def finish(self, status: int, rest: bytes) -> int:
+        if self._phase is not _Phase.BUSY:
+            return 0
+        self._gone = None
+        closing = self._last or not self.head.keep_alive
+        more = b"connection: close\r\n" if closing else b""
+        data = b"".join((_STATUS[status], self._door.date, more, rest))
+        self.transport.write(data)
+        if closing:
+            self._leave()
+            self.transport.close()
+        else:
+            self._rest()
+            if self._buffer and not self._taking:
+                self.flow.resume_reading()
+                self._go_on()
+        return len(data)
+
+    def stream(self, status: int, fields: bytes, peer: StreamPeer) -> asyncio.Transport:
+        assert self._phase is _Phase.BUSY
+        transport, rest = self.transport, self._buffer
+        self._leave()
+        self._gone = None
+        # Nothing of the parser or of uvicorn's flow control is kept alive by the socket.
+        self.parser = self.flow = self.scope = None  # type: ignore[assignment]
+        self.head = _NO_HEAD
+        transport.write(b"".join((_STATUS[status], self._door.date, fields, b"\r\n")))
+        transport.set_protocol(peer)
+        peer.attach(transport)
+        if rest:
+            self.loop.call_soon(peer.data_received, rest)
+        return transport
+
+    def abort(self) -> None:
+        self._leave()
+        self.transport.abort()
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        self._gone = callback
+
+    # Ends
+
+    def _rest(self) -> None:
+        self._phase = _Phase.HEAD
+        self.deadline = self._door.second + self._door.limits.idle_timeout_s + 1
+
+    def _leave(self) -> None:
+        self._phase = _Phase.GONE
+        self._buffer = b""
+        self._door.edges.discard(self)
+        self.connections.discard(self)
+
+    def _refuse(self, error: ReddotError) -> None:
+        """Answer what is wrong with the message itself, and close: its end is not known."""
+        self._door.counters.reject(error.code)
+        body = problem.encode_problem(error)
+        if self._phase is not _Phase.COLD or not self._answered:
+            self.transport.write(
+                b"%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+                % (_STATUS[error.row.status], self._door.date, problem.FIELDS, len(body), body)
+            )
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say that nothing more comes, and read on for a moment: closing a socket with unread
+        data resets it, and the answer would be lost (RFC 9112 section 9.6)."""
+        self._leave()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._door.edges.add(self)
+            self.deadline = self._door.second + _LINGER_S
+        else:
+            self.transport.close()
+
+    def overdue(self) -> None:
+        """The deadline has passed: 408 if a message has begun, else just the end of idleness."""
+        if self._phase is _Phase.GONE:
+            self._door.edges.discard(self)
+            self.transport.abort()
+        elif self._phase is _Phase.HEAD and not self._buffer:
+            self._leave()
+            self.transport.close()
+        else:
+            self._refuse(ReddotError("request_timeout"))
+
+    def shutdown(self) -> None:
+        """uvicorn drains: close when the answer that is under way has been written."""
+        if self._phase is _Phase.BUSY:
+            self._last = True
+        else:
+            super().shutdown()

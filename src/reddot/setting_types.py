@@ -1,0 +1,177 @@
+"""Types of settings that are more than a number or a text: URLs, keys, origins, topic rules.
+
+Beside `settings`, which alone uses them. Each validator raises `ValueError` with one line that
+never holds the value of a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+JWT_SECRET_BYTES_MIN: Final = 32
+DAY_S: Final = 86_400
+
+_PEM: Final = "-----BEGIN"
+_AGE: Final = re.compile(r"(\d+)([smhd])")
+_AGE_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY_S}
+_ORIGIN: Final = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_API_KEY: Final = re.compile(r"rk_[A-Za-z0-9_-]+(:sha256:[0-9a-f]{64})?")
+
+
+def _list_from_text(value: object) -> object:
+    """A comma separated text is a list; everything else is left to the type."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _tables_from_text(value: object) -> object:
+    """Tables come from TOML as they are, and as JSON from a variable or a flag."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("is not valid JSON") from None
+    return value
+
+
+def _age_seconds(value: object) -> object:
+    if isinstance(value, str):
+        found = _AGE.fullmatch(value)
+        if found is None:
+            raise ValueError('give seconds, or a number with a unit: "30m", "12h", "7d"')
+        return int(found[1]) * _AGE_UNITS_S[found[2]]
+    return value
+
+
+def _store_url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if value == "memory://" or (scheme == "sqlite" and rest.startswith("/") and len(rest) > 1):
+        return value
+    raise ValueError("known are sqlite:///PATH and memory://")
+
+
+def _bus_url(value: str) -> str:
+    if value != "local://":
+        raise ValueError("known is local://")
+    return value
+
+
+def _jwt_secret(value: str) -> str:
+    if len(value.encode()) < JWT_SECRET_BYTES_MIN:
+        raise ValueError(f"must have at least {JWT_SECRET_BYTES_MIN} bytes (RFC 7518 section 3.2)")
+    return value
+
+
+def _public_key(value: str) -> str:
+    """The PEM text, read from the file if `value` is a path."""
+    try:
+        text = value if _PEM in value else Path(value).read_text(encoding="ascii")
+    except (OSError, ValueError):
+        raise ValueError("is neither a PEM text nor a file that can be read") from None
+    if "PRIVATE KEY" in text:
+        raise ValueError("is a private key; the server needs only the public one")
+    if _PEM not in text:
+        raise ValueError("is not a PEM text")
+    return text
+
+
+def _jwks_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        return value
+    raise ValueError("must begin with https://")
+
+
+def _api_keys(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if _API_KEY.fullmatch(value) is None:
+            raise ValueError("must be rk_…, or the hashed line that `reddot apikey` printed")
+    return values
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins compare as texts (RFC 6454 section 6.2), so they are kept in the browsers' form."""
+    lowered = tuple(value.lower() for value in values)
+    for value in lowered:
+        if _ORIGIN.fullmatch(value) is None:
+            raise ValueError(f"{value!r} is not an origin such as https://example.com")
+    return lowered
+
+
+def _application(value: str) -> str:
+    if re.fullmatch(r"[\w.]+:[\w.]+", value) is None:
+        raise ValueError("must look like module:app")
+    return value
+
+
+def _readable(value: str) -> str:
+    read_file(value)
+    return value
+
+
+def read_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a text"
+        raise ValueError(f"cannot read the file {path}: {reason}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can reach `host`."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Rule = Literal["grant", "anyone", "deny"]
+
+
+class TopicRuleSetting(BaseModel):
+    """One `[[topics]]` table; the first whose filter selects a topic holds for it.
+
+    Attributes:
+        filter: which topics.
+        durable: the default for publications that do not say whether they are ephemeral.
+        history_count: how many publications of a topic are kept.
+        history_age: how long one is kept, seconds.
+        conflate: a slow reader may be given only the latest publication of a topic.
+        presence: who is attached is kept and may be asked for.
+        subscribe, publish: who may; `grant` asks the credential.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    filter: str = Field(min_length=1)
+    durable: bool = True
+    history_count: int = Field(default=1000, ge=0, le=1_000_000_000)
+    history_age: Annotated[int, BeforeValidator(_age_seconds)] = Field(
+        default=7 * DAY_S, ge=1, le=3650 * DAY_S
+    )
+    conflate: bool = False
+    presence: bool = False
+    subscribe: Rule = "grant"
+    publish: Rule = "grant"
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
+Origins = Annotated[Texts, AfterValidator(_origins)]
+ApiKeys = Annotated[Texts, AfterValidator(_api_keys)]
+TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(_tables_from_text)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+BusUrl = Annotated[str, AfterValidator(_bus_url)]
+JwtSecret = Annotated[str, AfterValidator(_jwt_secret)]
+PublicKey = Annotated[str, AfterValidator(_public_key)]
+JwksUrl = Annotated[str, AfterValidator(_jwks_url)]
+Application = Annotated[str, AfterValidator(_application)]
+ReadableFile = Annotated[str, AfterValidator(_readable)]

@@ -1,0 +1,467 @@
+"""The one table of settings: names, types, defaults, ranges, help; and where values come from.
+
+Beside codecs and ports; imports only errors and its types, and is read only by `app`, `cli` and `testing`.
+The class `Settings` is the table. Each field is a key of `reddot.toml`, an environment variable
+`REDDOT_<NAME>` and a flag of `reddot serve`; the documentation is generated from it. An unknown,
+wrong or out-of-range value stops the start with one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, JsonValue, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from reddot.errors import SettingsError
+from reddot.setting_types import (
+    DAY_S,
+    ApiKeys,
+    Application,
+    BusUrl,
+    JwksUrl,
+    JwtSecret,
+    Origins,
+    PublicKey,
+    ReadableFile,
+    StoreUrl,
+    TopicRules,
+    is_loopback,
+    read_file,
+)
+from reddot.setting_types import TopicRuleSetting as TopicRuleSetting
+
+PREFIX: Final = "REDDOT_"
+FILE_SUFFIX: Final = "_FILE"
+TOML_DEFAULT: Final = "reddot.toml"
+MASK: Final = "***"
+# What the client side of the command line reads from the environment; not settings of the server.
+CLIENT_VARIABLES: Final = frozenset({"REDDOT_CONFIG", "REDDOT_TOKEN", "REDDOT_URL"})
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * 1024
+
+
+# ---- the table ----
+
+
+def _value(group: str, default: Any, help_text: str, *, secret: bool = False) -> Any:
+    extra: dict[str, JsonValue] = {"group": group, "secret": secret}
+    return Field(default, description=help_text, json_schema_extra=extra, repr=not secret)
+
+
+def _number(group: str, default: float, low: float, high: float, help_text: str) -> Any:
+    extra: dict[str, JsonValue] = {"group": group, "secret": False}
+    return Field(default, ge=low, le=high, description=help_text, json_schema_extra=extra)
+
+
+_net = partial(_number, "Network")
+_http = partial(_number, "HTTP limits")
+_size = partial(_number, "Publication limits")
+_ws = partial(_number, "WebSocket limits")
+_session = partial(_number, "Sessions")
+_stream = partial(_number, "Streams and polls")
+_keep = partial(_number, "Memory and store")
+_proof = partial(_number, "Credentials")
+_life = partial(_number, "Start and stop")
+
+
+class Settings(BaseSettings):
+    """All settings of one server; frozen. Made by `load`, or in tests from keyword values."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, env_prefix=PREFIX, env_ignore_empty=True
+    )
+
+    host: str = _value("Network", "127.0.0.1", "Address to listen on.")
+    port: int = _net(8000, 0, 65_535, "Port for HTTP and WebSocket; 0 picks a free one.")
+    backlog: int = _net(2048, 1, 65_535, "Connections the kernel may hold before they are taken.")
+    tls_certfile: ReadableFile | None = _value("Network", None, "Certificate chain, a PEM file.")
+    tls_keyfile: ReadableFile | None = _value(
+        "Network", None, "Private key of the certificate, a PEM file."
+    )
+    allowed_origins: Origins = _value(
+        "Network",
+        (),
+        "Web origins that may use cookies and cross-origin requests, such as https://example.com "
+        "or https://*.example.com. Empty: only the server's own.",
+    )
+    app: Application | None = _value(
+        "Network", None, "Your own ASGI application, module:app, for all other addresses."
+    )
+
+    store_url: StoreUrl = _value(
+        "Memory and store", "sqlite:///reddot.db", "The durable log: sqlite:///PATH or memory://."
+    )
+    bus_url: BusUrl = _value(
+        "Memory and store", "local://", "How nodes hear of each other: local:// is one node."
+    )
+    topics: TopicRules = _value(
+        "Memory and store",
+        (),
+        "Rules for topics, first match wins: [[topics]] tables, or JSON in a variable or flag.",
+    )
+
+    dev: bool = _value(
+        "Credentials", False, "Development: loopback only, anonymous access, POST /v1/dev/token."
+    )
+    jwt_secret: JwtSecret | None = _value(
+        "Credentials", None, "Secret of people's tokens (HS256), 32 bytes or more.", secret=True
+    )
+    jwt_public_key: PublicKey | None = _value(
+        "Credentials", None, "Public key of people's tokens (RS256, ES256, EdDSA): PEM or its path."
+    )
+    jwt_jwks_url: JwksUrl | None = _value(
+        "Credentials", None, "Where the public keys of people's tokens are published (JWKS)."
+    )
+    jwt_issuer: str | None = _value("Credentials", None, "Required `iss` of people's tokens.")
+    jwt_audience: str | None = _value("Credentials", None, "Required `aud` of people's tokens.")
+    api_key: ApiKeys = _value(
+        "Credentials",
+        (),
+        "Keys of the servers that publish: rk_… or the hashed line of `reddot apikey`; "
+        "several are separated by commas.",
+        secret=True,
+    )
+    jwt_leeway_s: int = _proof(30, 0, 300, "How far clocks may differ when a token is checked.")
+    token_lifetime_s_max: int = _proof(
+        86_400, 60, 30 * DAY_S, "Longest time between now and a token's `exp`; beyond: 401."
+    )
+    ticket_lifetime_s: int = _proof(30, 1, 600, "How long a one-time ticket may be used; then 401.")
+    tickets_max: int = _proof(100_000, 1, 10_000_000, "Unused tickets at once; beyond: 503.")
+
+    header_bytes_max: int = _http(16_384, _KIB, _MIB, "Request line and header; beyond: 431.")
+    header_fields_max: int = _http(64, 8, 1000, "Header fields of a request; beyond: 431.")
+    url_bytes_max: int = _http(8192, 256, 65_536, "Path and query; beyond: 414.")
+    body_bytes_max: int = _http(_MIB, _KIB, 64 * _MIB, "Request body; beyond: 413.")
+    header_timeout_s: float = _http(10, 0.1, 300, "For a whole header to arrive; then 408.")
+    body_timeout_s: float = _http(20, 0.1, 3600, "For a whole body to arrive; then 408.")
+    idle_timeout_s: float = _http(30, 0.1, 3600, "Between two requests; then closed.")
+
+    data_bytes_max: int = _size(65_536, 64, _MIB, "`data` of one publication; beyond: 413.")
+    data_depth_max: int = _size(32, 1, 128, "Nesting of `data`; beyond: 400.")
+    publish_batch_max: int = _size(100, 1, 10_000, "Publications in one request; beyond: 413.")
+    topic_bytes_max: int = _size(1024, 16, 65_535, "A topic or filter, as UTF-8; beyond: 400.")
+    topic_levels_max: int = _size(32, 2, 200, "Levels of a topic or filter; beyond: 400.")
+
+    ws_message_bytes_max: int = _ws(65_536, _KIB, 16 * _MIB, "One message; beyond: close 1009.")
+    ws_fragments_max: int = _ws(128, 1, 10_000, "Frames of one message; beyond: close 1009.")
+    ws_commands_per_s: int = _ws(50, 1, 100_000, "Commands of one session; beyond: close 4429.")
+    ws_auth_timeout_s: float = _ws(10, 0.1, 300, "For the `auth` command; then close 4401.")
+
+    sessions_max: int = _session(20_000, 1, 10_000_000, "Attached clients; beyond: 503.")
+    sessions_per_user_max: int = _session(100, 1, 1_000_000, "Of one user; beyond: 429.")
+    filters_max: int = _session(100, 1, 10_000, "Filters of one session; beyond: 400.")
+    send_buffer_bytes: int = _session(65_536, 4096, 16 * _MIB, "Kernel's send buffer (SO_SNDBUF).")
+    write_buffer_bytes_max: int = _session(
+        65_536, _KIB, 16 * _MIB, "Unsent bytes in the process; beyond, the session is paused."
+    )
+    stall_timeout_s: float = _session(
+        30, 0.1, 3600, "How long a session may stay paused; then closed (4408), and may resume."
+    )
+    tcp_user_timeout_s: float = _session(
+        20, 1, 3600, "Sent bytes without an answer of the peer's kernel; then the connection ends."
+    )
+    session_age_s: float = _session(
+        1800, 1, 7 * DAY_S, "Age at which a session is asked to reconnect, give or take 20 %."
+    )
+
+    heartbeat_sse_s: float = _stream(15, 0.1, 300, "Between heartbeats on SSE and iframe.")
+    heartbeat_websocket_s: float = _stream(25, 0.1, 300, "Between heartbeats on WebSocket.")
+    longpoll_wait_s_max: float = _stream(60, 1, 300, "Longest `wait`; a longer one is cut to it.")
+    poll_publications_max: int = _stream(500, 1, 100_000, "Publications in one poll answer.")
+    iframe_rotate_bytes: int = _stream(
+        1_000_000, 10_000, 100_000_000, "Sent on one iframe stream; then it is asked to reconnect."
+    )
+    iframe_rotate_s: float = _stream(
+        600, 1, DAY_S, "Age of one iframe stream; then it is asked to reconnect."
+    )
+
+    recent_publications_max: int = _keep(
+        20_000, 0, 10_000_000, "Latest publications kept in memory for those who resume."
+    )
+    recent_bytes_max: int = _keep(64 * _MIB, 0, 64 * 1024 * _MIB, "Their size in memory.")
+    append_queue_drafts_max: int = _keep(
+        10_000, 1, 10_000_000, "Publications waiting for the store; beyond: 503."
+    )
+    idempotency_s: int = _keep(86_400, 60, 30 * DAY_S, "How long a publication's id is known.")
+    trim_interval_s: float = _keep(10, 0.1, 3600, "Between two deletions of what is too old.")
+
+    drain_delay_s: float = _life(
+        0, 0, 600, "Not ready, but serving, before clients are asked to go."
+    )
+    drain_timeout_s: float = _life(15, 0.1, 3600, "For clients and publishes to finish, then exit.")
+    log_format: Literal["console", "json"] = _value("Start and stop", "console", "Form of the log.")
+    log_level: Literal["debug", "info", "warning", "error"] = _value(
+        "Start and stop", "info", "Least severe line that is logged."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given: `load` asks the sources, and knows then where each value is from."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table, for flags and documentation.
+
+    Attributes:
+        name: the key in `reddot.toml`.
+        kind: `text`, `whole number`, `number`, `yes or no`, `list`, `tables`, or the choices.
+        default: what holds when nobody says.
+        unit: of a number; empty if it counts or names something.
+        low, high: the range of a number, both allowed.
+        help: one line.
+        secret: never printed; may come as a file.
+        group: heading under which it is shown.
+    """
+
+    name: str
+    kind: str
+    default: object
+    unit: str
+    low: float | None
+    high: float | None
+    help: str
+    secret: bool
+    group: str
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+_LISTS: Final = ("allowed_origins", "api_key")
+
+
+def _kind(name: str, annotation: Any) -> str:
+    if name == "topics":
+        return "tables"
+    if name in _LISTS:
+        return "list"
+    if getattr(annotation, "__origin__", None) is Literal:
+        return "|".join(annotation.__args__)
+    return {bool: "yes or no", int: "whole number", float: "number"}.get(annotation, "text")
+
+
+def _unit(name: str, kind: str) -> str:
+    if "number" not in kind:
+        return ""
+    if "_bytes" in name:
+        return "bytes"
+    if name.endswith("_per_s"):
+        return "per second"
+    return "seconds" if re.search(r"_s(_max)?$", name) else ""
+
+
+def _row(name: str) -> Setting:
+    field = Settings.model_fields[name]
+    extra: Any = field.json_schema_extra
+    kind = _kind(name, field.annotation)
+    return Setting(
+        name=name,
+        kind=kind,
+        default=field.default,
+        unit=_unit(name, kind),
+        low=next((one.ge for one in field.metadata if hasattr(one, "ge")), None),
+        high=next((one.le for one in field.metadata if hasattr(one, "le")), None),
+        help=field.description or "",
+        secret=extra["secret"],
+        group=extra["group"],
+    )
+
+
+SETTINGS: Final = tuple(_row(name) for name in Settings.model_fields)
+_ROWS: Final = {row.name: row for row in SETTINGS}
+
+
+# ---- where values come from ----
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value somebody gave, not yet checked, and where: a flag, a variable or a file."""
+
+    value: object
+    origin: str
+
+
+class _Environ(EnvSettingsSource):
+    """The library's reader of variables, on the environment it is handed."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environ.items() if value}
+
+
+def gather(
+    argv_values: Mapping[str, object], environ: Mapping[str, str], toml_path: Path | None
+) -> dict[str, Given]:
+    """What was given, the strongest origin for each name: flag, variable, file.
+
+    Raises `SettingsError` for an unknown name and for a file that cannot be read.
+    """
+    found = _from_toml(toml_path) if toml_path is not None else {}
+    found.update(_from_environ(environ))
+    for name, value in argv_values.items():
+        if name not in _ROWS:
+            raise _unknown("setting", name, list(_ROWS), "the command line")
+        if value is not None:
+            found[name] = Given(value, _ROWS[name].flag)
+    return found
+
+
+def read(
+    argv_values: Mapping[str, object], environ: Mapping[str, str], toml_path: Path | None
+) -> Settings:
+    """The checked settings, whether or not a server could start with them."""
+    given = gather(argv_values, environ, toml_path)
+    try:
+        settings = Settings.model_validate({name: one.value for name, one in given.items()})
+    except ValidationError as error:
+        raise _explained(error, given) from None
+    if (settings.tls_certfile is None) != (settings.tls_keyfile is None):
+        raise SettingsError("tls_certfile and tls_keyfile belong together: set both or none")
+    return settings
+
+
+def load(
+    argv_values: Mapping[str, object], environ: Mapping[str, str], toml_path: Path | None
+) -> Settings:
+    """The settings to start a server with: checked, and safe to be reached by others.
+
+    Args:
+        argv_values: flags by setting name; None means not given.
+        environ: the environment; an empty variable is the same as none.
+        toml_path: the file, or None for none.
+    Raises:
+        SettingsError: one line that names the setting, where it is from and what is wrong.
+    """
+    settings = read(argv_values, environ, toml_path)
+    if settings.dev and not is_loopback(settings.host):
+        raise SettingsError(
+            f"dev lets anybody in, so host must be a loopback address, not {settings.host!r}"
+        )
+    proofs = (settings.jwt_secret, settings.jwt_public_key, settings.jwt_jwks_url, settings.api_key)
+    if not settings.dev and not any(proofs):
+        raise SettingsError(
+            "no credential is set: give api_key, jwt_secret, jwt_public_key or jwt_jwks_url, "
+            "or --dev to try it on this machine"
+        )
+    return settings
+
+
+def masked(settings: Settings) -> dict[str, object]:
+    """All values by name, for printing: secrets that are set are `***`."""
+    values = settings.model_dump()
+    return {
+        row.name: MASK if row.secret and values[row.name] else values[row.name] for row in SETTINGS
+    }
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Given]:
+    known = {row.variable for row in SETTINGS} | CLIENT_VARIABLES
+    files = {row.variable + FILE_SUFFIX: row for row in SETTINGS if row.secret}
+    for variable in environ:
+        if variable.startswith(PREFIX) and variable not in known and variable not in files:
+            raise _unknown("variable", variable, [*known, *files], "the environment")
+    upper = {name: value for name, value in environ.items() if name in known}
+    found = {name: Given(text, _ROWS[name].variable) for name, text in _Environ(upper)().items()}
+    for variable, row in files.items():
+        if path := environ.get(variable):
+            if row.name in found:
+                raise SettingsError(f"{row.variable} and {variable} are both set: keep one")
+            found[row.name] = Given(_secret_file(variable, path), variable)
+    return found
+
+
+def _secret_file(variable: str, path: str) -> str:
+    try:
+        return read_file(path).strip()
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}") from None
+
+
+def _from_toml(path: Path) -> dict[str, Given]:
+    try:
+        if not path.is_file():
+            raise SettingsError(f"there is no file {path}")
+        values = TomlConfigSettingsSource(Settings, path)()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    for name, value in values.items():
+        if name not in _ROWS:
+            raise _unknown("setting", name, list(_ROWS), str(path))
+        _check_toml_type(path, _ROWS[name], value)
+    return {name: Given(value, str(path)) for name, value in values.items()}
+
+
+def _check_toml_type(path: Path, row: Setting, value: object) -> None:
+    """TOML has types, so `port = "8000"` and `port = true` are mistakes and said so."""
+    wanted = {
+        "whole number": (int,),
+        "number": (int, float),
+        "yes or no": (bool,),
+        "list": (str, list),
+        "tables": (list,),
+    }.get(row.kind, (str,))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        raise SettingsError(
+            f"{row.name} ({path}): must be {_article(row.kind)}{_shown(row, value)}"
+        )
+
+
+def _article(kind: str) -> str:
+    if kind in ("yes or no", "tables"):
+        return {"yes or no": "true or false", "tables": "[[topics]] tables"}[kind]
+    return "one of " + kind if "|" in kind else "a " + kind
+
+
+def _shown(row: Setting, value: object) -> str:
+    return "" if row.secret else f", not {value!r:.80}"
+
+
+def _unknown(what: str, name: str, known: list[str], place: str) -> SettingsError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return SettingsError(f"unknown {what} {name!r} in {place}{hint}")
+
+
+def _explained(error: ValidationError, given: Mapping[str, Given]) -> SettingsError:
+    """The first thing that is wrong, as one line without the value of a secret."""
+    first = error.errors(include_url=False)[0]
+    name, *rest = first["loc"]
+    where = f"{name}" + "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in rest)
+    message = first["msg"].removeprefix("Value error, ")
+    row = _ROWS[str(name)]
+    value = "" if first["type"] in ("value_error", "missing") else _shown(row, first["input"])
+    origin = given[str(name)].origin
+    return SettingsError(f"{where} ({origin}): {message[0].lower()}{message[1:]}{value}")

@@ -1,0 +1,147 @@
+/** The control bar: sliders with fixed steps, the cursor switch, fault buttons, experiments. */
+
+import { EXPERIMENTS } from "./about.js";
+import { formatRate, formatSize } from "./format.js";
+
+/** Messages a minute: about log scale, and each a number that people say. */
+const RATES = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3000];
+const SIZES = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
+const POLLS_MS = [500, 1000, 2000, 3000, 5000, 10_000, 20_000, 30_000];
+const SEND_AFTER_MS = 150;
+
+const byId = (id) => document.getElementById(id);
+
+/** A slider over a list of values; `changed` is called once the hand rests. */
+class StepSlider {
+  #input;
+  #output;
+  #steps;
+  #format;
+  #timer;
+
+  constructor(id, { steps, value, format, changed }) {
+    this.#input = byId(id);
+    this.#output = byId(`${id}-value`);
+    this.#steps = steps;
+    this.#format = format;
+    this.#input.max = steps.length - 1;
+    this.value = value;
+    this.#input.addEventListener("input", () => {
+      this.#show();
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(changed, SEND_AFTER_MS);
+    });
+  }
+
+  get value() {
+    return this.#steps[this.#input.valueAsNumber];
+  }
+
+  set value(value) {
+    this.#input.value = this.#steps.indexOf(value);
+    this.#show();
+  }
+
+  #show() {
+    const text = this.#format(this.value);
+    this.#output.textContent = text;
+    this.#input.setAttribute("aria-valuetext", text);
+    this.#input.style.setProperty("--share", this.#input.valueAsNumber / (this.#steps.length - 1));
+  }
+}
+
+export class Controls {
+  #rate;
+  #size;
+  #poll;
+  #hooks;
+  #paused = false;
+
+  /** @param {{publisher, poll, cursor, reset, cut, restart}} hooks called after a change */
+  constructor(hooks) {
+    this.#hooks = hooks;
+    const publisher = () => hooks.publisher();
+    this.#rate = new StepSlider("rate", { steps: RATES, value: 120, format: formatRate, changed: publisher });
+    this.#size = new StepSlider("size", { steps: SIZES, value: 64, format: formatSize, changed: publisher });
+    const poll = { steps: POLLS_MS, value: 3000, format: (ms) => `${ms / 1000} s` };
+    this.#poll = new StepSlider("poll", { ...poll, changed: () => hooks.poll() });
+    byId("cursor").addEventListener("change", () => hooks.cursor(this.cursor));
+    byId("reset").addEventListener("click", () => hooks.reset());
+    byId("pause").addEventListener("click", () => this.#togglePause());
+    byId("cut").addEventListener("click", () => this.#cut());
+    byId("restart").addEventListener("click", () => this.#restart());
+    byId("experiments").append(...EXPERIMENTS.map((each) => this.#makeChip(each)));
+  }
+
+  /** Messages a minute; 0 while paused. */
+  get perMinute() {
+    return this.#paused ? 0 : this.#rate.value;
+  }
+
+  get size() {
+    return this.#size.value;
+  }
+
+  get pollMs() {
+    return this.#poll.value;
+  }
+
+  get cursor() {
+    return byId("cursor").checked;
+  }
+
+  #togglePause(paused = !this.#paused) {
+    this.#paused = paused;
+    byId("pause").setAttribute("aria-pressed", String(paused));
+    byId("pause").textContent = paused ? "Go on" : "Pause";
+    this.#hooks.publisher();
+  }
+
+  async #cut() {
+    const button = byId("cut");
+    button.disabled = true;
+    try {
+      const { seconds } = await this.#hooks.cut();
+      for (let left = seconds; left > 0; left--) {
+        this.#note(`Connections are cut, ${left} s to go.`);
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+      this.#note("Connections are possible again.");
+    } catch (error) {
+      this.#note(`Not done: ${error.message}`);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  async #restart() {
+    try {
+      await this.#hooks.restart();
+      this.#note("The hub has dropped every session.");
+    } catch (error) {
+      this.#note(`Not done: ${error.message}`);
+    }
+  }
+
+  #note(text) {
+    byId("fault-note").textContent = text;
+  }
+
+  #makeChip(experiment) {
+    const chip = document.createElement("button");
+    chip.type = "button";
+    chip.className = "chip";
+    chip.textContent = experiment.title;
+    chip.addEventListener("click", () => this.#run(experiment));
+    return chip;
+  }
+
+  #run({ settings, cut, watch }) {
+    this.#rate.value = settings.perMinute;
+    byId("cursor").checked = settings.cursor;
+    this.#hooks.cursor(settings.cursor);
+    this.#togglePause(false);
+    byId("experiment-note").textContent = watch;
+    if (cut) void this.#cut();
+  }
+}

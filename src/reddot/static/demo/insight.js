@@ -1,0 +1,49 @@
+/** One sentence out of the figures: who is fastest, slowest, cheapest, dearest just now. Pure. */
+
+import { formatBytes, formatMs } from "./format.js";
+
+const ENOUGH = 3;
+
+function extremes(figures, key) {
+  const sorted = figures.toSorted((a, b) => a[key] - b[key]);
+  return [sorted[0], sorted.at(-1)];
+}
+
+function times(high, low) {
+  const ratio = high / low;
+  return ratio < 9.5 ? ratio.toFixed(1) : Math.round(ratio).toLocaleString("en");
+}
+
+/**
+ * @returns {{delay: string[], bytes: string[]} | undefined} the parts of two sentences, names and
+ *   figures alternating with words; undefined while too little is known
+ */
+export function describe(figures) {
+  const known = figures.filter((each) => each.received >= ENOUGH && each.bytesPerMessage !== undefined);
+  if (known.length < 2) return undefined;
+  const [fastest, slowest] = extremes(known, "median");
+  const [cheapest, dearest] = extremes(known, "bytesPerMessage");
+  const factor = times(dearest.bytesPerMessage, cheapest.bytesPerMessage);
+  return {
+    delay: [fastest.name, ` is fastest at ${formatMs(fastest.median)} ms, `, slowest.name, ` slowest at ${formatMs(slowest.median)} ms.`],
+    bytes: [
+      dearest.name,
+      ` is dearest at ${formatBytes(dearest.bytesPerMessage)} bytes a message, ${factor} times `,
+      cheapest.name,
+      ".",
+    ],
+  };
+}
+
+/** Show the sentences in `element`, names in bold. */
+export function drawInsight(element, figures) {
+  const said = describe(figures);
+  const parts = said === undefined ? [] : ["Right now", " ", ...said.delay, " ", ...said.bytes];
+  const text = said === undefined ? "Measuring …" : parts.join("");
+  if (element.textContent === text) return;
+  element.replaceChildren(
+    ...(said === undefined
+      ? [text]
+      : parts.map((part, i) => (i % 2 ? part : Object.assign(document.createElement("strong"), { textContent: part })))),
+  );
+}

@@ -1,0 +1,176 @@
+/**
+ * The demo page: puts readers, controls and drawing together.
+ *
+ * Nothing connects before the page has loaded and one turn has passed: an endless frame inserted
+ * earlier would keep the browser's loading icon spinning for ever.
+ */
+
+import { ABOUT } from "./about.js";
+import { ServerClock } from "./clock.js";
+import { Controls } from "./controls.js";
+import { Costs } from "./costs.js";
+import { formatRate } from "./format.js";
+import { FrameLog } from "./framelog.js";
+import { drawInsight } from "./insight.js";
+import { TabLock } from "./lock.js";
+import { makeComingPanel } from "./panel.js";
+import { bindPublishing } from "./publishing.js";
+import { Reader } from "./reader.js";
+import * as server from "./server.js";
+import { bindCopy, drawTable } from "./table.js";
+import { bindTheme } from "./theme.js";
+import { makeTransports } from "./transports.js";
+
+const DRAW_MS = 250;
+const COUNTERS_MS = 1_000;
+const CLOCK_MS = 60_000;
+const INSIGHT_MS = 2_000;
+const PULSE_MS_MIN = 250;
+
+const byId = (id) => document.getElementById(id);
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+const clock = new ServerClock(server.fetchNow);
+const costs = new Costs();
+const controls = new Controls({
+  publisher: () => publishAtRate(),
+  poll: () => (readers.short_poll.link.renew(), reset()),
+  cursor: (on) => all((reader) => (reader.link.resumes = on)),
+  reset: () => reset(),
+  cut: server.cutConnections,
+  restart: server.restartHub,
+});
+const readers = makeReaders();
+const log = new FrameLog({ list: byId("log"), select: byId("log-of"), hold: byId("log-hold") }, readers);
+let running = false;
+let pulsedAt = 0;
+let insightAt = 0;
+
+function makeReaders() {
+  const transports = makeTransports(() => controls.pollMs);
+  const made = {};
+  for (const [key, about] of Object.entries(ABOUT)) {
+    const transport = transports[key];
+    if (transport !== undefined) made[key] = new Reader(about, transport, clock, pulse);
+    byId("panels").append((made[key]?.panel ?? makeComingPanel(about)).element);
+  }
+  return made;
+}
+
+function all(action) {
+  Object.values(readers).forEach(action);
+}
+
+/** The red dot behind the title beats with the messages. */
+function pulse() {
+  const now = performance.now();
+  if (calm.matches || document.hidden || now - pulsedAt < PULSE_MS_MIN) return;
+  pulsedAt = now;
+  byId("pulse").animate([{ scale: 1.35 }, { scale: 1 }], { duration: 400, easing: "ease-out" });
+}
+
+/** A failed question is asked again soon enough; the panels show that the server is away. */
+async function attempt(question) {
+  try {
+    return await question();
+  } catch {
+    return undefined;
+  }
+}
+
+async function refreshCounters() {
+  const told = await attempt(server.fetchCounters);
+  if (told === undefined || !running) return;
+  costs.update(told.transports);
+  // The publisher stops when no page watches, and with its server: bring it back.
+  if (told.publisher.per_minute !== controls.perMinute) await tellRate();
+}
+
+function tellRate() {
+  return attempt(() => server.setRate(controls.perMinute, controls.size));
+}
+
+/** Another rate or size makes the old figures meaningless. */
+async function publishAtRate() {
+  if (!running) return;
+  await tellRate();
+  if (controls.perMinute) await reset();
+}
+
+async function reset() {
+  await refreshCounters();
+  costs.reset();
+  all((reader) => reader.tally.reset());
+  insightAt = 0;
+  draw();
+}
+
+function draw() {
+  if (document.hidden) return;
+  const intervalMs = 60_000 / controls.perMinute;
+  all((reader) => reader.showSilence(intervalMs));
+  const figures = Object.entries(readers).map(([key, reader]) => reader.figures(costs.bytesPerMessage(key)));
+  const dearest = Math.max(0, ...figures.map((each) => each.bytesPerMessage ?? 0));
+  Object.values(readers).forEach((reader, i) => reader.panel.draw(figures[i], dearest));
+  drawTable(byId("table"), figures);
+  log.draw();
+  if (performance.now() - insightAt > INSIGHT_MS) {
+    insightAt = performance.now();
+    drawInsight(byId("insight"), figures);
+  }
+}
+
+function showMethod() {
+  byId("method").textContent =
+    `Delay: from the server's stamp to the script's first sight of the message, median of the last 4,096; ` +
+    `the two clocks agree to ${clock.error.toFixed(1)} ms. Bytes: both ways, headers included, counted at the ` +
+    `server's sockets. Changing the rate (now ${formatRate(controls.perMinute)}), the payload or the interval starts anew.`;
+}
+
+async function measureClock() {
+  await attempt(() => clock.measure());
+  if (Number.isFinite(clock.error)) showMethod();
+}
+
+async function run() {
+  if (running) return;
+  running = true;
+  byId("elsewhere").hidden = true;
+  document.body.classList.remove("waiting");
+  await measureClock();
+  if (!running) return;
+  all((reader) => reader.link.start());
+  await tellRate();
+  await reset();
+}
+
+function rest() {
+  running = false;
+  byId("elsewhere").hidden = false;
+  document.body.classList.add("waiting");
+  all((reader) => reader.link.stop());
+}
+
+function start() {
+  bindTheme(byId("theme"));
+  bindCopy(byId("copy"), byId("table"));
+  bindPublishing({
+    form: byId("publish"),
+    invalid: byId("publish-invalid"),
+    status: byId("answer-status"),
+    answer: byId("answer"),
+  });
+  byId("curl").textContent = `curl -N "${server.address("sse", { topic: server.FILTER })}"`;
+  const lock = new TabLock(run, rest);
+  byId("take-over").addEventListener("click", () => lock.steal());
+  addEventListener("online", () => all((reader) => reader.link.hurry()));
+  addEventListener("visibilitychange", () => document.hidden || all((reader) => reader.link.hurry()));
+  setInterval(() => requestAnimationFrame(draw), DRAW_MS);
+  setInterval(() => running && refreshCounters(), COUNTERS_MS);
+  setInterval(() => running && measureClock(), CLOCK_MS);
+  draw();
+  void lock.acquire();
+}
+
+if (document.readyState === "complete") setTimeout(start, 0);
+else addEventListener("load", () => setTimeout(start, 0), { once: true });

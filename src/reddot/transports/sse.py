@@ -1,0 +1,84 @@
+"""Server-sent events: `GET /v1/sse`. The browser's EventSource resumes by itself.
+
+It sends the last event id, our cursor, in `Last-Event-ID`, so a native EventSource loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from reddot.codecs import sse
+from reddot.codecs.params import Params
+from reddot.core.gate import Identified
+from reddot.core.hub import Encoder
+from reddot.core.session import ReconnectReason, Session
+from reddot.core.subscribing import Subscribing
+from reddot.counters import Counters
+from reddot.errors import ReddotError
+from reddot.model import Cursor, Gap
+from reddot.net.exchange import Exchange
+from reddot.net.stream import OneWayPeer
+
+TRANSPORT = "sse"
+_FIELDS = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache, no-transform\r\n"
+    b"x-accel-buffering: no\r\n"
+    b"connection: close\r\n"
+)
+
+
+class _Sink:
+    __slots__ = ("_transport", "write")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.write: Callable[[bytes], object] = transport.write
+
+    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
+        self.write(sse.encode_sync(cursor, gaps, session))
+
+    def gap(self, gap: Gap) -> None:
+        self.write(sse.encode_gap(gap))
+
+    def heartbeat(self, cursor: Cursor) -> None:
+        self.write(sse.encode_heartbeat(cursor))
+
+    def reconnect(self, retry_ms: int, reason: ReconnectReason) -> None:
+        self.write(sse.encode_reconnect(retry_ms, reason))
+
+    def close(self, error: ReddotError | None, *, abort: bool = False) -> None:
+        """A stream has no word for an error: its client reconnects and is told by the status."""
+        if abort:
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+
+class Sse:
+    def __init__(self, *, subscribing: Subscribing, counters: Counters, heartbeat_s: float) -> None:
+        self._subscribing = subscribing
+        self._counters = counters.transports[TRANSPORT]
+        self._heartbeat_s = heartbeat_s
+        self._encoders = {
+            "json": Encoder(TRANSPORT, sse.encode_json),
+            "raw": Encoder(TRANSPORT, sse.encode_raw),
+        }
+
+    def open(
+        self, params: Params, identified: Identified, exchange: Exchange, fields: bytes
+    ) -> None:
+        """Turn the request into a stream; errors are raised before anything is written."""
+        actor = identified.actor
+        filters = self._subscribing.authorize(actor, params.filters, inbox=params.inbox)
+        session: Session = self._subscribing.create(
+            actor=actor,
+            filters=filters,
+            encoder=self._encoders[params.format],
+            heartbeat_s=self._heartbeat_s,
+        )
+        self._counters.requests += 1
+        self._counters.bytes_in += exchange.bytes_in
+        session.attach(_Sink(exchange.stream(200, _FIELDS + fields, OneWayPeer(session))))
+        self._subscribing.start(session, params.cursor)
