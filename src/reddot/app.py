@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import resource
 import socket
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 import uvicorn
@@ -24,6 +26,9 @@ from reddot.system import configure_logs
 
 _log = structlog.get_logger("reddot")
 
+DESCRIPTORS_RESERVED: Final = 256
+"""Kept for the store, the listener and connections that are no sessions."""
+
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT.
@@ -31,6 +36,7 @@ def serve(settings: Settings) -> int:
     Returns: the exit code: 0 after a drained stop, 1 if the start failed (one line says why).
     """
     configure_logs(settings.log_format, settings.log_level)
+    _raise_descriptor_limit(settings.sessions_max)
     try:
         listener = open_listener(
             settings.host,
@@ -83,6 +89,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=int(settings.drain_timeout_s),
             proxy_headers=False,
         )
+        # What the start made stays; the collector need not walk it again.
+        gc.collect()
+        gc.freeze()
         ticker = asyncio.create_task(_tick(door))
         server = FrontServer(config, drain=node.drain)
         host, port = listener.getsockname()[:2]
@@ -92,6 +101,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         ticker.cancel()
     finally:
         await node.stop()
+
+
+def _raise_descriptor_limit(sessions_max: int) -> None:
+    """Use the hard limit; say so at the start if it cannot hold the sessions that are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and sessions_max + DESCRIPTORS_RESERVED > hard:
+        _log.warning("few_descriptors", limit=hard, sessions_max=sessions_max, was=soft)
 
 
 async def _tick(door: Door) -> None:

@@ -14,7 +14,6 @@ import os
 import secrets
 import socket
 import sys
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +32,7 @@ from reddot.core.tokens import issue_token
 from reddot.core.topics import check_filter
 from reddot.errors import ReddotError, SettingsError, StoreError
 from reddot.settings import SETTINGS, TOML_DEFAULT, Setting, Settings, gather, load, masked, read
+from reddot.system import SystemClock
 from reddot.tail_frames import Interrupted, Refused
 
 DEMO_FOLDER: Final = "reddot-demo"
@@ -56,7 +56,7 @@ def main() -> None:
         _fail(Exit.USAGE, error)
     except Refused as error:
         _fail(Exit.REFUSED if error.credential else Exit.FAILED, error)
-    except (StoreError, ReddotError, Interrupted) as error:
+    except (StoreError, Interrupted) as error:
         _fail(Exit.FAILED, error)
 
 
@@ -240,16 +240,6 @@ async def _migrate(settings: Settings) -> None:
 # ---- credentials ----
 
 
-class _WallClock:
-    """The machine's clock, for the times in a token."""
-
-    def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-
 @app.command()
 def token(
     *,
@@ -273,8 +263,11 @@ def token(
         raise Mistake("there is no secret: give --secret, REDDOT_JWT_SECRET or jwt_secret")
     if user is not None and not is_user_name(user):
         raise Mistake(f"{user!r} cannot be a user's name")
-    for text in (*(subscribe or ()), *(publish or ())):
-        check_filter(text)
+    try:
+        for text in (*(subscribe or ()), *(publish or ())):
+            check_filter(text)
+    except ReddotError as error:
+        raise Mistake(str(error)) from None
     if lifetime > settings.token_lifetime_s_max:
         raise Mistake(f"--lifetime is above token_lifetime_s_max, {settings.token_lifetime_s_max}")
     issued = issue_token(
@@ -284,7 +277,7 @@ def token(
         publish=publish or (),
         admin=admin,
         lifetime_s=lifetime,
-        clock=_WallClock(),
+        clock=SystemClock(),
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
     )

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Final
 
 import httpx
@@ -142,7 +143,7 @@ async def _stream(target: Target, cursor: str | None) -> AsyncIterator[httpx.Res
 async def _sse(target: Target, cursor: str | None) -> AsyncGenerator[Frame, None]:
     parser = SseParser()
     async with _stream(target, cursor) as answer:
-        async for chunk in answer.aiter_raw():
+        async for chunk in answer.aiter_bytes():
             for event in parser.feed(chunk):
                 yield frame_of_event(event)
 
@@ -150,7 +151,7 @@ async def _sse(target: Target, cursor: str | None) -> AsyncGenerator[Frame, None
 async def _iframe(target: Target, cursor: str | None) -> AsyncGenerator[Frame, None]:
     parser = IframeParser()
     async with _stream(target, cursor) as answer:
-        async for chunk in answer.aiter_raw():
+        async for chunk in answer.aiter_bytes():
             for frame in parser.feed(chunk):
                 yield frame
 
@@ -200,7 +201,7 @@ async def attach(target: Target, cursor: str | None) -> AsyncGenerator[Frame, No
         async with aclosing(_ATTACH[target.transport](target, cursor)) as frames:
             async for frame in frames:
                 yield check_error_frame(frame)
-    except (httpx.TransportError, InvalidHandshake, OSError, TimeoutError) as error:
+    except (httpx.RequestError, InvalidHandshake, OSError, TimeoutError) as error:
         raise Interrupted(_said(error)) from None
     raise Interrupted("the server ended the stream")
 
@@ -210,6 +211,42 @@ async def attach(target: Target, cursor: str | None) -> AsyncGenerator[Frame, No
 
 def _ignore(notice: str) -> None:
     """Nobody wants to hear of interruptions."""
+
+
+async def follow(
+    attach_at: Callable[[str | None], AsyncGenerator[Frame, None]],
+    cursor: str | None,
+    *,
+    notice: Callable[[str], None],
+    sleep: Callable[[float], Awaitable[None]],
+    fraction: Callable[[], float],
+    monotonic: Callable[[], float],
+) -> AsyncGenerator[Frame, None]:
+    """Attach, and attach again at the last cursor whenever that ends with `Interrupted`.
+
+    Args:
+        attach_at: one connection, from a cursor on.
+        notice, sleep, fraction, monotonic: as for `tail`.
+    """
+    seen, backoff = Seen(), Backoff(fraction)
+    while True:
+        started = monotonic()
+        try:
+            async with aclosing(attach_at(cursor)) as frames:
+                async for frame in frames:
+                    cursor = frame.cursor or cursor
+                    if frame.type == "reconnect":
+                        reason = f"asked to reconnect ({frame.reason})"
+                        raise Interrupted(reason, (frame.retry_ms or 0) / 1000)
+                    if seen.fresh(frame):
+                        yield frame
+        except Interrupted as interruption:
+            if monotonic() - started >= STABLE_S:
+                backoff.reset()
+            wait_s = interruption.retry_s
+            wait_s = backoff.wait_s() if wait_s is None else wait_s
+            notice(f"{interruption}; next try in {wait_s:.1f} s")
+            await sleep(wait_s)
 
 
 async def tail(
@@ -231,9 +268,12 @@ async def tail(
         url: of the server.
         filters: at least one.
         cursor: where to begin; None: from now on.
-        token: a token or API key, sent as `Authorization: Bearer`.
+        token: a token, sent as `Authorization: Bearer`.
         heartbeat_s: the server's; None: its default for the transport.
         notice: is told of every interruption, one line.
+        sleep: waits so many seconds.
+        fraction: a number in [0, 1) for jitter.
+        monotonic: seconds, for telling a stable connection from one that fails at once.
     Yields:
         Every frame but doubles and `reconnect`.
     Raises:
@@ -241,25 +281,16 @@ async def tail(
     """
     websocket = transport is Transport.WEBSOCKET
     beat_s = heartbeat_s or (HEARTBEAT_WEBSOCKET_S if websocket else HEARTBEAT_S)
-    seen, backoff = Seen(), Backoff(fraction)
     async with httpx.AsyncClient() as client:
         target = Target(client, url, tuple(filters), token, transport, beat_s, sleep)
-        while True:
-            started = monotonic()
-            try:
-                async with aclosing(attach(target, cursor)) as frames:
-                    async for frame in frames:
-                        cursor = frame.cursor or cursor
-                        if frame.type == "reconnect":
-                            raise Interrupted(
-                                f"asked to reconnect ({frame.reason})", (frame.retry_ms or 0) / 1000
-                            )
-                        if seen.fresh(frame):
-                            yield frame
-            except Interrupted as interruption:
-                if monotonic() - started >= STABLE_S:
-                    backoff.reset()
-                wait_s = interruption.retry_s
-                wait_s = backoff.wait_s() if wait_s is None else wait_s
-                notice(f"{interruption}; next try in {wait_s:.1f} s")
-                await sleep(wait_s)
+        frames = follow(
+            partial(attach, target),
+            cursor,
+            notice=notice,
+            sleep=sleep,
+            fraction=fraction,
+            monotonic=monotonic,
+        )
+        async with aclosing(frames):
+            async for frame in frames:
+                yield frame

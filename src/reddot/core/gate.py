@@ -237,16 +237,16 @@ class Gate:
         if ticket is not None:
             # First the ticket: one that was tried from a wrong page is used up.
             actor, bound = self._tickets.redeem(ticket, origin)
-            self._check_origin(allowed)
+            _check_origin(allowed)
             return Identified(actor=actor, frame_origin=bound)
         if bearer is not None:
-            self._check_origin(allowed)
+            _check_origin(allowed)
             if bearer.startswith("rk_"):
                 return Identified(actor=self._api_keys.actor(bearer))
             return self._by_token(bearer)
         if cookie is not None:
             # Browsers add cookies to what other sites ask for, so it must not be another site.
-            self._check_origin(allowed and not (origin is None and cross_site))
+            _check_origin(allowed and not (origin is None and cross_site))
             return self._by_token(cookie)
         return Identified(actor=ANONYMOUS, origin_allowed=allowed)
 
@@ -299,12 +299,13 @@ class Gate:
         # `Host` alone takes http://example.com for https://example.com; the browser knows better.
         return self._origins.allows(origin, None if cross_site else host)
 
-    def _check_origin(self, allowed: bool) -> None:
-        if not allowed:
-            raise ReddotError("origin_forbidden")
-
     def _by_token(self, token: str) -> Identified | None:
         if self._verifier is None:
             raise ReddotError("unauthorized")
         actor = self._verifier.verify(token)
         return None if actor is None else Identified(actor=actor)
+
+
+def _check_origin(allowed: bool) -> None:
+    if not allowed:
+        raise ReddotError("origin_forbidden")

@@ -57,17 +57,20 @@ export class Controls {
   #hooks;
   #paused = false;
 
-  /** @param {{publisher, poll, cursor, reset, cut, restart}} hooks called after a change */
+  /** @param {{setting, pause, cursor, reset, cut, restart}} hooks called after a change */
   constructor(hooks) {
     this.#hooks = hooks;
-    const publisher = () => hooks.publisher();
-    this.#rate = new StepSlider("rate", { steps: RATES, value: 120, format: formatRate, changed: publisher });
-    this.#size = new StepSlider("size", { steps: SIZES, value: 64, format: formatSize, changed: publisher });
+    const changed = () => hooks.setting();
+    this.#rate = new StepSlider("rate", { steps: RATES, value: 120, format: formatRate, changed });
+    this.#size = new StepSlider("size", { steps: SIZES, value: 64, format: formatSize, changed });
     const poll = { steps: POLLS_MS, value: 3000, format: (ms) => `${ms / 1000} s` };
-    this.#poll = new StepSlider("poll", { ...poll, changed: () => hooks.poll() });
+    this.#poll = new StepSlider("poll", { ...poll, changed });
     byId("cursor").addEventListener("change", () => hooks.cursor(this.cursor));
     byId("reset").addEventListener("click", () => hooks.reset());
-    byId("pause").addEventListener("click", () => this.#togglePause());
+    byId("pause").addEventListener("click", () => {
+      this.#pause(!this.#paused);
+      hooks.pause();
+    });
     byId("cut").addEventListener("click", () => this.#cut());
     byId("restart").addEventListener("click", () => this.#restart());
     byId("experiments").append(...EXPERIMENTS.map((each) => this.#makeChip(each)));
@@ -90,11 +93,9 @@ export class Controls {
     return byId("cursor").checked;
   }
 
-  #togglePause(paused = !this.#paused) {
+  #pause(paused) {
     this.#paused = paused;
     byId("pause").setAttribute("aria-pressed", String(paused));
-    byId("pause").textContent = paused ? "Go on" : "Pause";
-    this.#hooks.publisher();
   }
 
   async #cut() {
@@ -140,7 +141,8 @@ export class Controls {
     this.#rate.value = settings.perMinute;
     byId("cursor").checked = settings.cursor;
     this.#hooks.cursor(settings.cursor);
-    this.#togglePause(false);
+    this.#pause(false);
+    this.#hooks.setting();
     byId("experiment-note").textContent = watch;
     if (cut) void this.#cut();
   }

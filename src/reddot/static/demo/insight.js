@@ -15,8 +15,8 @@ function times(high, low) {
 }
 
 /**
- * @returns {{delay: string[], bytes: string[]} | undefined} the parts of two sentences, names and
- *   figures alternating with words; undefined while too little is known
+ * @returns {string[] | undefined} names and words in turn, names first; undefined while too little
+ *   is known
  */
 export function describe(figures) {
   const known = figures.filter((each) => each.received >= ENOUGH && each.bytesPerMessage !== undefined);
@@ -24,26 +24,25 @@ export function describe(figures) {
   const [fastest, slowest] = extremes(known, "median");
   const [cheapest, dearest] = extremes(known, "bytesPerMessage");
   const factor = times(dearest.bytesPerMessage, cheapest.bytesPerMessage);
-  return {
-    delay: [fastest.name, ` is fastest at ${formatMs(fastest.median)} ms, `, slowest.name, ` slowest at ${formatMs(slowest.median)} ms.`],
-    bytes: [
-      dearest.name,
-      ` is dearest at ${formatBytes(dearest.bytesPerMessage)} bytes a message, ${factor} times `,
-      cheapest.name,
-      ".",
-    ],
-  };
+  return [
+    fastest.name,
+    ` is fastest at ${formatMs(fastest.median)} ms, `,
+    slowest.name,
+    ` slowest at ${formatMs(slowest.median)} ms. `,
+    dearest.name,
+    ` is dearest at ${formatBytes(dearest.bytesPerMessage)} bytes a message, ${factor} times `,
+    cheapest.name,
+    ".",
+  ];
+}
+
+function strong(text) {
+  return Object.assign(document.createElement("strong"), { textContent: text });
 }
 
 /** Show the sentences in `element`, names in bold. */
 export function drawInsight(element, figures) {
-  const said = describe(figures);
-  const parts = said === undefined ? [] : ["Right now", " ", ...said.delay, " ", ...said.bytes];
-  const text = said === undefined ? "Measuring …" : parts.join("");
-  if (element.textContent === text) return;
-  element.replaceChildren(
-    ...(said === undefined
-      ? [text]
-      : parts.map((part, i) => (i % 2 ? part : Object.assign(document.createElement("strong"), { textContent: part })))),
-  );
+  const parts = describe(figures);
+  if (parts === undefined) element.textContent = "measuring …";
+  else element.replaceChildren(...parts.map((part, i) => (i % 2 ? part : strong(part))));
 }

@@ -25,6 +25,7 @@ const DRAW_MS = 250;
 const COUNTERS_MS = 1_000;
 const CLOCK_MS = 60_000;
 const INSIGHT_MS = 2_000;
+const SETTLE_MS = 250;
 const PULSE_MS_MIN = 250;
 
 const byId = (id) => document.getElementById(id);
@@ -33,8 +34,8 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const clock = new ServerClock(server.fetchNow);
 const costs = new Costs();
 const controls = new Controls({
-  publisher: () => publishAtRate(),
-  poll: () => (readers.short_poll.link.renew(), reset()),
+  setting: () => startAnew(),
+  pause: () => tellRate(),
   cursor: (on) => all((reader) => (reader.link.resumes = on)),
   reset: () => reset(),
   cut: server.cutConnections,
@@ -43,6 +44,8 @@ const controls = new Controls({
 const readers = makeReaders();
 const log = new FrameLog({ list: byId("log"), select: byId("log-of"), hold: byId("log-hold") }, readers);
 let running = false;
+let settling = 0;
+let turns = 0;
 let pulsedAt = 0;
 let insightAt = 0;
 
@@ -83,18 +86,28 @@ async function refreshCounters() {
   if (told === undefined || !running) return;
   costs.update(told.transports);
   // The publisher stops when no page watches, and with its server: bring it back.
-  if (told.publisher.per_minute !== controls.perMinute) await tellRate();
+  if (!settling && told.publisher.per_minute !== controls.perMinute) await tellRate();
 }
 
 function tellRate() {
   return attempt(() => server.setRate(controls.perMinute, controls.size));
 }
 
-/** Another rate or size makes the old figures meaningless. */
-async function publishAtRate() {
+/**
+ * Another setting makes the old figures meaningless. What the old one still has under way is
+ * fetched first: 150 messages waiting for a short poll would make the next one look cheap.
+ */
+async function startAnew() {
   if (!running) return;
+  const turn = ++turns;
+  settling += 1;
+  await attempt(() => server.setRate(0, controls.size));
+  readers.short_poll.link.renew();
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  settling -= 1;
+  if (turn !== turns) return;
+  await reset();
   await tellRate();
-  if (controls.perMinute) await reset();
 }
 
 async function reset() {
@@ -137,11 +150,11 @@ async function run() {
   running = true;
   byId("elsewhere").hidden = true;
   document.body.classList.remove("waiting");
+  showMethod();
   await measureClock();
   if (!running) return;
   all((reader) => reader.link.start());
-  await tellRate();
-  await reset();
+  await startAnew();
 }
 
 function rest() {

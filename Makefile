@@ -1,0 +1,67 @@
+# The commands of this repository; `make` alone lists them.
+#
+# Everything Python lives in .venv, with the exact versions of constraints.txt. Stamp files make
+# repeated calls quick: an installation runs again only when the file that lists it has changed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+PIP := $(RUN) pip --disable-pip-version-check --quiet
+CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
+# PACKAGE=COMMAND: what the tests need besides Python.
+PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm
+
+.PHONY: help setup demo test test-fast check bench packages clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## Make .venv with Reddot and all tools in it
+
+demo: setup ## Start a server with a demo page on this machine, no questions asked
+	$(VENV)/bin/reddot demo
+
+test: packages setup tests/node/node_modules/.installed check ## Install what tests need, check, run every test
+	$(RUN) pytest
+
+test-fast: setup ## Run the tests that need neither network nor browser
+	$(RUN) pytest $(FAST)
+
+check: setup ## Check format, style, types, layers, tidiness and spelling
+	$(VENV)/bin/ruff format --check --quiet
+	$(VENV)/bin/ruff check --quiet
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(RUN) pytest -q tests/architecture/test_tidy.py
+	$(VENV)/bin/codespell
+
+bench: setup ## Measure this machine; BENCH="name ..." chooses
+	$(RUN) bench $(BENCH)
+
+clean: ## Remove caches, built files and npm packages; .venv stays
+	rm -rf $(CACHES) build dist tests/node/node_modules
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+packages:
+	@scripts/install_packages.sh $(PACKAGES)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; choose one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  scripts/install_packages.sh python3-venv=no-such-command
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --upgrade pip
+	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt \
+	  --editable . --group test --group check
+	@touch $@
+
+tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json
+	npm --prefix tests/node ci --silent --no-audit --no-fund
+	@touch $@
