@@ -166,7 +166,6 @@ def demo(
         "host": host,
         "port": _free_port(host, DEMO_PORTS if port is None else (port,)),
         "store_url": f"sqlite:///{folder}/reddot.db",
-        "jwt_secret": secrets.token_urlsafe(32),
     }
     settings = load(values, {}, None)
     folder.mkdir(exist_ok=True)
@@ -192,7 +191,7 @@ def _free_port(host: str, ports: range | tuple[int, ...]) -> int:
 @app.command()
 @_with_setting_flags
 def config(*, config: _Config = None, **flags: Any) -> None:
-    """Print the settings that would hold, where each is from, and secrets as ***.
+    """Print the settings that would hold, where each is from, and secrets as `***`.
 
     The output is TOML.
     """
@@ -268,8 +267,9 @@ def token(
             check_filter(text)
     except ReddotError as error:
         raise Mistake(str(error)) from None
-    if lifetime > settings.token_lifetime_s_max:
-        raise Mistake(f"--lifetime is above token_lifetime_s_max, {settings.token_lifetime_s_max}")
+    longest_s = settings.token_lifetime_s_max
+    if longest_s and lifetime > longest_s:
+        raise Mistake(f"--lifetime is above token_lifetime_s_max, {longest_s}")
     issued = issue_token(
         settings.jwt_secret,
         user=user,

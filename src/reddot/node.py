@@ -34,7 +34,7 @@ from reddot.core.recent import Recent
 from reddot.core.rules import TopicRule, TopicRules
 from reddot.core.subscribing import SessionLimits, Subscribing
 from reddot.core.tickets import Tickets
-from reddot.core.tokens import KeyRing, StaticKeys, TokenVerifier, issue_token
+from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier, issue_token
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Actor, Appended
@@ -66,7 +66,12 @@ SERVER: Final = Actor(admin=True)
 
 
 def topic_rules(settings: Settings) -> TopicRules:
-    return TopicRules([TopicRule(**rule.model_dump()) for rule in settings.topics])
+    return TopicRules(
+        [
+            TopicRule(**rule.model_dump(exclude={"history_age"}), history_age_s=rule.history_age)
+            for rule in settings.topics
+        ]
+    )
 
 
 def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
@@ -122,6 +127,7 @@ class Reddot:
         self.draining = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut_until = 0.0
+        self._jwks: JwksKeys | None = None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run in the background; owned here, so that nothing is lost and no error is silent."""
@@ -221,15 +227,18 @@ class Reddot:
 
     def _verifier(self) -> TokenVerifier | None:
         settings = self.settings
-        keys: KeyRing
+        rings: list[KeyRing] = []
+        if settings.jwt_secret or settings.jwt_public_key:
+            rings.append(
+                StaticKeys(secret=settings.jwt_secret, public_key=settings.jwt_public_key)
+            )
         if settings.jwt_jwks_url:
-            keys = JwksKeys(settings.jwt_jwks_url, clock=self.clock)
-        elif settings.jwt_secret or settings.jwt_public_key:
-            keys = StaticKeys(secret=settings.jwt_secret, public_key=settings.jwt_public_key)
-        else:
+            self._jwks = JwksKeys(settings.jwt_jwks_url, clock=self.clock)
+            rings.append(self._jwks)
+        if not rings:
             return None
         return TokenVerifier(
-            keys=keys,
+            keys=KeyRings(*rings),
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             clock=self.clock,
@@ -430,7 +439,7 @@ class Reddot:
     async def _trim(self) -> None:
         while True:
             await asyncio.sleep(self.settings.trim_interval_s)
-            while await self.store.trim(rows_max=TRIM_ROWS) == TRIM_ROWS:
+            while await self.store.trim(rows_max=TRIM_ROWS) == TRIM_ROWS:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def drain(self) -> None:
@@ -438,7 +447,7 @@ class Reddot:
         self.draining = True
         await asyncio.sleep(self.settings.drain_delay_s)
         self.subscribing.drain()
-        while self.publishing.busy:
+        while self.publishing.busy:  # noqa: ASYNC110 - once in a life, 10 ms at a time
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
@@ -446,6 +455,8 @@ class Reddot:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._jwks is not None:
+            await self._jwks.aclose()
         await self.bus.aclose()
         await self.store.aclose()
         _log.info("stopped")

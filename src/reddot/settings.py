@@ -1,15 +1,17 @@
 """The one table of settings: names, types, defaults, ranges, help; and where values come from.
 
-Beside codecs and ports; imports only errors and its types, and is read only by `app`, `cli` and `testing`.
-The class `Settings` is the table. Each field is a key of `reddot.toml`, an environment variable
-`REDDOT_<NAME>` and a flag of `reddot serve`; the documentation is generated from it. An unknown,
-wrong or out-of-range value stops the start with one line.
+Beside codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
+read it. The class `Settings` is the table. Each field is a key of
+`reddot.toml`, an environment variable `REDDOT_<NAME>` and a flag of `reddot serve`; the
+documentation is generated from it. An unknown, wrong or out-of-range value stops the start with
+one line.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
+import secrets
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -136,9 +138,12 @@ class Settings(BaseSettings):
         "several are separated by commas.",
         secret=True,
     )
-    jwt_leeway_s: int = _proof(30, 0, 300, "How far clocks may differ when a token is checked.")
+    jwt_leeway_s: int = _proof(30, 0, 300, "How far the issuer's clock may be ahead.")
     token_lifetime_s_max: int = _proof(
-        86_400, 60, 30 * DAY_S, "Longest time between now and a token's `exp`; beyond: 401."
+        86_400,
+        0,
+        365 * DAY_S,
+        "Longest time from a token's `iat` to its `exp`; 0: any. Beyond: 401.",
     )
     ticket_lifetime_s: int = _proof(30, 1, 600, "How long a one-time ticket may be used; then 401.")
     tickets_max: int = _proof(100_000, 1, 10_000_000, "Unused tickets at once; beyond: 503.")
@@ -358,6 +363,8 @@ def load(
 ) -> Settings:
     """The settings to start a server with: checked, and safe to be reached by others.
 
+    Development without a `jwt_secret` gets a random one, so that it can hand out tokens.
+
     Args:
         argv_values: flags by setting name; None means not given.
         environ: the environment; an empty variable is the same as none.
@@ -376,6 +383,8 @@ def load(
             "no credential is set: give api_key, jwt_secret, jwt_public_key or jwt_jwks_url, "
             "or --dev to try it on this machine"
         )
+    if settings.dev and settings.jwt_secret is None:
+        return settings.model_copy(update={"jwt_secret": secrets.token_urlsafe(32)})
     return settings
 
 

@@ -37,6 +37,7 @@ from reddot.tail_frames import (
     frame_of_event,
     parse_frame,
     parse_poll,
+    reconnect_frame,
 )
 
 SUBPROTOCOL: Final = Subprotocol("reddot.v1")
@@ -123,8 +124,14 @@ def _poll_frames(answer: httpx.Response, *, first: bool) -> list[Frame]:
     if answer.status_code != 304:
         check_status(answer.status_code, answer.content, answer.headers.get("retry-after"))
         return parse_poll(answer.content, first=first)
-    beat = Frame(type="heartbeat", cursor=answer.headers.get("etag", "").strip('" ') or None)
-    return [Frame(type="sync"), beat] if first else [beat]
+    frames = [Frame(type="sync")] if first else []
+    frames.append(
+        Frame(type="heartbeat", cursor=answer.headers.get("etag", "").strip('" ') or None)
+    )
+    # A server that is about to stop answers the polls it holds, and spreads when they come back.
+    if retry_after := answer.headers.get("retry-after"):
+        frames.append(reconnect_frame(retry_after))
+    return frames
 
 
 @asynccontextmanager

@@ -256,6 +256,18 @@ class Backoff:
         self._bound_s = BACKOFF_FIRST_S
 
 
+def parse_retry_after(text: str | None) -> float | None:
+    """Seconds from a `Retry-After` field; None for none, and for a date (RFC 9110, 10.2.3)."""
+    text = (text or "").strip()
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def reconnect_frame(retry_after: str) -> Frame:
+    """What a stream would say in the place of a poll's `Retry-After`."""
+    retry_ms = round((parse_retry_after(retry_after) or 0) * 1000)
+    return Frame(type="reconnect", retry_ms=retry_ms, reason="drain")
+
+
 def check_status(status: int, body: bytes, retry_after: str | None) -> None:
     """Return for an answer that carries frames; raise `Refused` or `Interrupted` otherwise."""
     if status == 200:
@@ -267,8 +279,7 @@ def check_status(status: int, body: bytes, retry_after: str | None) -> None:
     reason = f"HTTP {status}: {problem.detail or problem.title or 'no reason given'}"
     if not problem.retry:
         raise Refused(status, reason)
-    digits = retry_after is not None and retry_after.strip().isdigit()
-    raise Interrupted(reason, float(retry_after or 0) if digits else None)
+    raise Interrupted(reason, parse_retry_after(retry_after))
 
 
 def check_error_frame(frame: Frame) -> Frame:

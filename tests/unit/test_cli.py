@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import tomllib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -221,7 +221,7 @@ def test_token_is_one_that_the_server_believes(run: Run, monkeypatch: pytest.Mon
     )
     assert (code, err) == (0, "")
     verifier = TokenVerifier(
-        StaticKeys(secret=SECRET), clock=SystemClock(), issuer="me", audience="you"
+        keys=StaticKeys(secret=SECRET), clock=SystemClock(), issuer="me", audience="you"
     )
     actor = verifier.verify(out.strip())
     assert actor is not None
@@ -291,13 +291,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 def test_publish_sends_data_byte_for_byte(run: Run, server: Server) -> None:
-    code, out, err = run("publish", "news/ü", ' {"n": 1.0e400} ', "--url", "http://h:1/")
+    code, out, err = run("publish", "news/ü", ' {"n": 1.50e40} ', "--url", "http://h:1/")
     assert (code, out, err) == (0, '{"id":"x","offset":1}\n', "")
     (request,) = server.requests
     assert str(request.url) == "http://h:1/v1/publish"
     assert request.headers["content-type"] == "application/json"
     assert "authorization" not in request.headers
-    assert request.content.decode() == '{"topic": "news/ü", "data":  {"n": 1.0e400} }'
+    assert request.content.decode() == '{"topic": "news/ü", "data":  {"n": 1.50e40} }'
 
 
 def test_publish_sends_all_fields(run: Run, server: Server) -> None:
@@ -383,15 +383,18 @@ def test_an_unreachable_server_and_a_strange_one(run: Run, server: Server) -> No
     assert "refused" in err
 
 
-def pipe(monkeypatch: pytest.MonkeyPatch, path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    monkeypatch.setattr(sys, "stdin", path.open("rb"))
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[bytes], object]]:
+    """Give the command a stdin with this content."""
+    path = tmp_path / "stdin"
+    path.touch()
+    with path.open("rb") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        yield lambda content: path.write_bytes(content)
 
 
-def test_publish_lines_as_data(
-    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    pipe(monkeypatch, tmp_path / "in", b"1\n\n2.0\n[3]")
+def test_publish_lines_as_data(run: Run, server: Server, pipe: Callable[[bytes], object]) -> None:
+    pipe(b"1\n\n2.0\n[3]")
     server.answer = httpx.Response(200, json=[{"offset": 1}, {"offset": 2}])
     code, out, _ = run("publish", "a", "--stdin", "--event", "e")
     assert code == 0
@@ -406,11 +409,9 @@ def test_publish_lines_as_data(
     assert json.loads(last.content)["data"] == [3]
 
 
-def test_publish_whole_lines(
-    run: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_publish_whole_lines(run: Run, server: Server, pipe: Callable[[bytes], object]) -> None:
     line = b'{"topic":"a","data":1}'
-    pipe(monkeypatch, tmp_path / "in", line + b"\n" + line + b"\n")
+    pipe(line + b"\n" + line + b"\n")
     run("publish", "--stdin")
     assert server.requests[0].content == line + b"\n" + line
 

@@ -355,7 +355,14 @@ def test_secrets_are_masked_everywhere() -> None:
     assert set(shown) == {row.name for row in SETTINGS}
     for text in (repr(settings), str(settings), repr(shown)):
         assert SECRET not in text and "rk_0123456789ab" not in text
-    assert masked(load({"dev": True}, {}, None))["jwt_secret"] is None
+    assert masked(read({"dev": True}, {}, None))["jwt_secret"] is None
+
+
+def test_development_gets_a_secret_of_its_own_unless_it_has_one() -> None:
+    one, two = (load({"dev": True}, {}, None).jwt_secret for _ in range(2))
+    assert one and two and len(one) >= 32 and one != two
+    assert load({"dev": True}, {"REDDOT_JWT_SECRET": SECRET}, None).jwt_secret == SECRET
+    assert load({}, KEY, None).jwt_secret is None
 
 
 # ---- topic rules ----

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -74,7 +75,7 @@ def test_sse_in_pieces_is_the_same(size: int) -> None:
 @given(st.lists(st.integers(0, len(STREAM))))
 def test_sse_cut_anywhere_is_the_same(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(STREAM)]
-    pieces = [STREAM[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [STREAM[a:b] for a, b in pairwise(places)]
     assert events(*pieces) == events(STREAM)
 
 
@@ -528,3 +529,15 @@ def test_long_polls_say_how_long_and_never_wait_themselves() -> None:
     assert asked[0].headers["if-none-match"] == '"1a.0"'
     assert asked[0].url.path == "/v1/longpoll" and asked[0].url.params["wait"] == "25"
     assert asked[0].extensions["timeout"]["read"] == 62.5
+
+
+def test_a_poll_that_is_sent_away_says_when_to_come_back() -> None:
+    handler, _ = polls(
+        httpx.Response(304, headers={"ETag": '"1a.3"', "Retry-After": "4"}), END_OF_POLLS
+    )
+    found, _ = frames_of(Transport.LONGPOLL, handler, cursor="1a.3")
+    assert [(one.type, one.cursor, one.retry_ms) for one in found] == [
+        ("sync", None, None),
+        ("heartbeat", "1a.3", None),
+        ("reconnect", None, 4000),
+    ]

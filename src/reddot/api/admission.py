@@ -123,7 +123,7 @@ class Admission:
             go(admitted)
         except ReddotError as error:
             self._refuse(error, exchange, fields, refuse)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the one boundary for our own bugs
             self._mistake(exchange, fields, refuse)
 
     async def _admit_fetching(
@@ -141,7 +141,7 @@ class Admission:
             go(Admitted(params, identified, fields))
         except ReddotError as error:
             self._refuse(error, exchange, fields, refuse)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the one boundary for our own bugs
             self._mistake(exchange, fields, refuse)
 
     def _still_good(self, admitted: Admitted) -> bool:

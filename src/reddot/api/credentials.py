@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +14,7 @@ from reddot.core.tickets import Tickets
 from reddot.errors import ReddotError
 from reddot.net.exchange import Exchange
 
+_LOOPBACK: Final = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _FIELDS: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
 
 
@@ -56,8 +58,10 @@ class IssueDevToken:
         self._issue = issue
 
     def open(self, body: bytes, identified: Identified, exchange: Exchange, fields: bytes) -> None:
-        if not identified.origin_allowed:
-            raise ReddotError("origin_forbidden")
+        # A foreign name that resolves to this machine makes a foreign page look like our own.
+        host = exchange.head.headers.get(b"host", b"").lower()
+        if not identified.origin_allowed or not _LOOPBACK.fullmatch(host):
+            raise ReddotError("origin_forbidden", "only for pages and tools on this machine")
         try:
             request = msgspec.json.decode(body, type=DevTokenRequest)
         except msgspec.ValidationError as error:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 import reddot
+from reddot.api.openapi import STYLE, describe_hot_routes, render_errors, render_page
 from reddot.codecs import problem
 from reddot.errors import ReddotError
 
@@ -40,6 +41,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _HEADERS: Final = {"referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+_PAGE_POLICY: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'"
+}
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -66,11 +70,28 @@ async def _on_mistake(request: Request, error: Exception) -> Response:
 
 def build_service(routes: Sequence[BaseRoute]) -> FastAPI:
     """Our cold routes; errors are problem documents here too."""
-    service = FastAPI(title="Reddot", version=reddot.__version__, redoc_url=None)
+    service = FastAPI(title="Reddot", version=reddot.__version__, docs_url=None, redoc_url=None)
     service.add_exception_handler(ReddotError, _on_reddot_error)
     service.add_exception_handler(HTTPException, _on_http_error)
     service.add_exception_handler(Exception, _on_mistake)
+    describe_hot_routes(service)
     service.router.routes.extend(routes)
+
+    def page(html: str) -> Response:
+        return Response(html, media_type="text/html", headers=_HEADERS | _PAGE_POLICY)
+
+    @service.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return page(render_page(service.openapi()))
+
+    @service.get("/docs/errors", include_in_schema=False)
+    async def errors() -> Response:
+        return page(render_errors())
+
+    @service.get("/docs/style.css", include_in_schema=False)
+    async def style() -> Response:
+        return Response(STYLE, media_type="text/css", headers=_HEADERS)
+
     return service
 
 

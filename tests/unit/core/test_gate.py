@@ -299,6 +299,7 @@ LOOK_ALIKES = [
     "example.com",
     "//example.com",
     "https://example.org",
+    "a.example.org",
     "https://.example.org",
     "https://*.example.org",
     "https://a.b.example.org",
@@ -480,7 +481,6 @@ def test_a_new_key_needs_randomness(text: str) -> None:
         "rk_",
         "rk__",
         "rk_é_" + "r" * 43,
-        "rk_a_" + "r" * 600,
     ],
 )
 def test_other_keys_are_not(key: str) -> None:
@@ -504,7 +504,7 @@ def test_keys_are_not_kept() -> None:
     [
         *("", "secret", "rk_", "rk_live", "rk_live_", "rk_live_short", "rk_live_0123456789abcde"),
         *("rk_live:sha256:", "rk_live:sha256:" + "0" * 63, "rk_live:sha1:" + "0" * 40),
-        *("rk_live:sha256:" + "G" * 64, "rk_live_" + "x" * 600, "rk__0123456789abcdef"),
+        *("rk_live:sha256:" + "G" * 64, "rk__0123456789abcdef"),
     ],
 )
 def test_lines_that_are_no_keys_stop_the_start(line: str) -> None:

@@ -244,6 +244,7 @@ BAD: dict[str, str] = {
     "five parts": "a.b.c.d.e",
     "text": "not a token",
     "not ASCII": GOOD + "é",
+    "lone surrogate": GOOD + "\ud800",
     "newline": GOOD + "\n",
     "padding": f"{HEAD}=.{BODY}.{SIGNATURE}",
     "standard base64": f"{HEAD}.{BODY}.++//{SIGNATURE[4:]}",

@@ -401,12 +401,15 @@ def test_bad_addresses(url: str) -> None:
 
 
 @asynccontextmanager
-async def server(answer: bytes) -> AsyncIterator[str]:
+async def server(answer: bytes, *, endless: bool = False) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         with suppress(ConnectionError):
             await writer.drain()
+            while endless:
+                writer.write(b" " * 4096)
+                await writer.drain()
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -448,6 +451,15 @@ def test_answers_that_do_not_count(answer: bytes, reason: str) -> None:
             with pytest.raises(ReddotError):
                 await keys.refresh()
             assert reason in keys.failure
+
+    run(scenario)
+
+
+def test_an_answer_without_end_is_left_at_its_limit() -> None:
+    async def scenario() -> None:
+        async with server(b"HTTP/1.1 200 OK\r\n\r\n", endless=True) as url:
+            with pytest.raises(ValueError, match="longer than"):
+                await jwks.fetch(url)
 
     run(scenario)
 

@@ -54,13 +54,13 @@ export const EXPERIMENTS = [
     watch: "The framing is all that counts now. Compare the bars under “bytes per message”.",
   },
   {
-    title: "Cut, with cursor",
+    title: "Cut with cursor",
     settings: { perMinute: 300, cursor: true },
     cut: true,
     watch: "All come back with their cursor and fetch what they missed: late, but lost stays 0. The iframe is last, because nobody tells it.",
   },
   {
-    title: "Cut, without cursor",
+    title: "Cut without cursor",
     settings: { perMinute: 300, cursor: false },
     cut: true,
     watch: "All come back and start from now. What was published meanwhile is gone, and “lost” says how much.",

@@ -11,6 +11,10 @@ const SEND_AFTER_MS = 150;
 
 const byId = (id) => document.getElementById(id);
 
+function note(text) {
+  byId("fault-note").textContent = text;
+}
+
 /** A slider over a list of values; `changed` is called once the hand rests. */
 class StepSlider {
   #input;
@@ -98,19 +102,24 @@ export class Controls {
     byId("pause").setAttribute("aria-pressed", String(paused));
   }
 
+  /** Cut, and count down in the button itself; only the two ends are announced. */
   async #cut() {
     const button = byId("cut");
+    if (button.disabled) return;
+    const label = button.textContent;
     button.disabled = true;
     try {
       const { seconds } = await this.#hooks.cut();
+      note(`Connections are cut for ${seconds} seconds.`);
       for (let left = seconds; left > 0; left--) {
-        this.#note(`Connections are cut, ${left} s to go.`);
+        button.textContent = `Cut, ${left} s left`;
         await new Promise((resolve) => setTimeout(resolve, 1000));
       }
-      this.#note("Connections are possible again.");
+      note("Connections are possible again.");
     } catch (error) {
-      this.#note(`Not done: ${error.message}`);
+      note(`Not cut: ${error.message}`);
     } finally {
+      button.textContent = label;
       button.disabled = false;
     }
   }
@@ -118,14 +127,10 @@ export class Controls {
   async #restart() {
     try {
       await this.#hooks.restart();
-      this.#note("The hub has dropped every session.");
+      note("The hub has dropped every session.");
     } catch (error) {
-      this.#note(`Not done: ${error.message}`);
+      note(`Not restarted: ${error.message}`);
     }
-  }
-
-  #note(text) {
-    byId("fault-note").textContent = text;
   }
 
   #makeChip(experiment) {

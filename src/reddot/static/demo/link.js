@@ -99,7 +99,8 @@ export class Link {
     if (frame.cursor) this.#cursor = frame.cursor;
     if (this.state !== "live") this.#become("live");
     this.#hooks.frame(frame, fresh);
-    if (frame.type === "reconnect") this.#wait(`asked to reconnect (${frame.reason})`, frame.retry_ms);
+    if (frame.type === "error") this.#ended(frame.code);
+    else if (frame.type === "reconnect") this.#wait(`asked to reconnect (${frame.reason})`, frame.retry_ms);
   }
 
   #ended(reason) {

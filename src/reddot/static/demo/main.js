@@ -9,7 +9,6 @@ import { ABOUT } from "./about.js";
 import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { Costs } from "./costs.js";
-import { formatRate } from "./format.js";
 import { FrameLog } from "./framelog.js";
 import { drawInsight } from "./insight.js";
 import { TabLock } from "./lock.js";
@@ -113,7 +112,7 @@ async function startAnew() {
 async function reset() {
   await refreshCounters();
   costs.reset();
-  all((reader) => reader.tally.reset());
+  all((reader) => reader.reset());
   insightAt = 0;
   draw();
 }
@@ -137,7 +136,7 @@ function showMethod() {
   byId("method").textContent =
     `Delay: from the server's stamp to the script's first sight of the message, median of the last 4,096; ` +
     `the two clocks agree to ${clock.error.toFixed(1)} ms. Bytes: both ways, headers included, counted at the ` +
-    `server's sockets. Changing the rate (now ${formatRate(controls.perMinute)}), the payload or the interval starts anew.`;
+    `server's sockets. Changing the rate, the payload or the interval starts anew.`;
 }
 
 async function measureClock() {
@@ -173,7 +172,7 @@ function start() {
     status: byId("answer-status"),
     answer: byId("answer"),
   });
-  byId("curl").textContent = `curl -N "${server.address("sse", { topic: server.FILTER })}"`;
+  byId("curl").textContent = `curl -N "${server.address("sse")}?topic=demo/%23"`;
   const lock = new TabLock(run, rest);
   byId("take-over").addEventListener("click", () => lock.steal());
   addEventListener("online", () => all((reader) => reader.link.hurry()));

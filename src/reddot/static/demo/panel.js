@@ -80,7 +80,7 @@ export class Panel {
       count: part(".badge b"),
       word: part(".state-word"),
       median: part(".median"),
-      p99: part(".p99 b"),
+      p99: part(".p99"),
       requests: part(".requests"),
       bytes: part(".bytes"),
       meter: part(".meter i"),
@@ -140,5 +140,6 @@ export function makeComingPanel(about) {
   panel.showState("coming");
   panel.draw({ received: 0, requests: 0, lost: 0, twice: 0, bars: [] }, 0);
   for (const figure of panel.element.querySelectorAll("dd, .badge b")) figure.textContent = NOTHING;
+  panel.element.querySelector(".median").textContent = "soon";
   return panel;
 }

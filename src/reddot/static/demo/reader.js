@@ -34,6 +34,11 @@ export class Reader {
     this.panel.showState("off");
   }
 
+  /** Start the figures anew. The one request that a stream lives on goes on counting. */
+  reset() {
+    this.tally.reset(this.#streams && this.link.state === "live" ? 1 : 0);
+  }
+
   /** What panel, table and sentences show. `bytesPerMessage` may be undefined. */
   figures(bytesPerMessage) {
     const { received, requests, lost, twice, gap } = this.tally;

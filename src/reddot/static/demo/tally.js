@@ -42,9 +42,10 @@ export class Tally {
     if (offset) this.#place(topic, offset);
   }
 
-  /** Start the figures anew. What came before is neither lost nor twice. */
-  reset() {
-    this.received = this.requests = this.twice = this.#measured = this.#lostForGood = 0;
+  /** Start the figures anew, with so many requests open. What came before is not lost or twice. */
+  reset(requestsOpen) {
+    this.requests = requestsOpen;
+    this.received = this.twice = this.#measured = this.#lostForGood = 0;
     this.gap = undefined;
     for (const place of this.#topics.values()) {
       place.floor = place.highest;
