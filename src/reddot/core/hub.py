@@ -144,13 +144,34 @@ class Hub:
     def flush(self) -> None:
         """Write everything dispatched so far to everybody who listens."""
         pending, self._pending = self._pending, []
-        touched: list[Group] = []
         for publication in pending:
             if publication.position:
                 self._recent.add(publication)
                 self.position = publication.position
             elif self._parked_count:
                 self._counters.ephemeral_dropped += len([*self._parked.match(publication.topic)])
+        if len(pending) == 1:
+            self._flush_one(pending[0])
+        else:
+            self._flush_many(pending)
+
+    def _flush_one(self, publication: Publication) -> None:
+        """The common case, without the bookkeeping of joining."""
+        ready: dict[Encoder, bytes] = {}
+        # A copy: a long poll leaves inside its write, and may take the last group with it.
+        for group in tuple(self._index.match(publication.topic)):
+            encoder = group.encoder
+            data = ready.get(encoder)
+            if data is None:
+                data = encoder.encode(publication, self._cursor_of(publication))
+                if encoder.joins_one:
+                    data = encoder.join((data,), self.cursor)
+                ready[encoder] = data
+            self._write(group, data, 1)
+
+    def _flush_many(self, pending: Sequence[Publication]) -> None:
+        touched: list[Group] = []
+        for publication in pending:
             for group in self._index.match(publication.topic):
                 if not group.batch:
                     touched.append(group)
@@ -159,35 +180,13 @@ class Hub:
         joined: dict[tuple[Encoder, tuple[int, ...]], bytes] = {}
         for group in touched:
             batch, group.batch = group.batch, []
-            self._deliver(group, batch, frames, joined)
-
-    def _deliver(
-        self,
-        group: Group,
-        batch: list[Publication],
-        frames: dict[tuple[Encoder, int], bytes],
-        joined: dict[tuple[Encoder, tuple[int, ...]], bytes],
-    ) -> None:
-        encoder = group.encoder
-        if len(batch) == 1 and not encoder.joins_one:
-            data = self._frame(encoder, batch[0], frames)
-        else:
+            encoder = group.encoder
             key = (encoder, tuple(map(id, batch)))
-            ready = joined.get(key)
-            if ready is None:
+            data = joined.get(key)
+            if data is None:
                 parts = [self._frame(encoder, publication, frames) for publication in batch]
-                ready = joined[key] = encoder.join(parts, self.cursor)
-            data = ready
-        writes = group.writes
-        if writes is None:
-            writes = group.writes = tuple([member.write for member in group.members])
-        for write in writes:
-            write(data)
-        group.bytes_out += len(data)
-        group.delivered += len(batch)
-        counters = self._counters.transports[encoder.transport]
-        counters.deliveries += len(writes) * len(batch)
-        counters.bytes_out += len(writes) * len(data)
+                data = joined[key] = encoder.join(parts, self.cursor)
+            self._write(group, data, len(batch))
 
     def _frame(
         self,
@@ -198,7 +197,21 @@ class Hub:
         key = (encoder, id(publication))
         frame = frames.get(key)
         if frame is None:
-            position = publication.position
-            cursor = Cursor(self.epoch, position) if position else None
-            frame = frames[key] = encoder.encode(publication, cursor)
+            frame = frames[key] = encoder.encode(publication, self._cursor_of(publication))
         return frame
+
+    def _cursor_of(self, publication: Publication) -> Cursor | None:
+        position = publication.position
+        return Cursor(self.epoch, position) if position else None
+
+    def _write(self, group: Group, data: bytes, publications: int) -> None:
+        writes = group.writes
+        if writes is None:
+            writes = group.writes = tuple([member.write for member in group.members])
+        for write in writes:
+            write(data)
+        group.bytes_out += len(data)
+        group.delivered += publications
+        counters = self._counters.transports[group.encoder.transport]
+        counters.deliveries += len(writes) * publications
+        counters.bytes_out += len(writes) * len(data)

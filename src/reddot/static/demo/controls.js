@@ -8,11 +8,18 @@ const RATES = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3000];
 const SIZES = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
 const POLLS_MS = [500, 1000, 2000, 3000, 5000, 10_000, 20_000, 30_000];
 const SEND_AFTER_MS = 150;
+/** Before an experiment cuts, every panel shall have something to show. */
+const BEFORE_CUT_MS = 4_000;
+const CUT_LABEL = "Cut connections";
+const CUT_SOON_LABEL = "Cut in a moment";
 
 const byId = (id) => document.getElementById(id);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-function note(text) {
+/** What a fault button did is read out; the page itself shows it. What failed is shown. */
+function note(text, { failed = false } = {}) {
   byId("fault-note").textContent = text;
+  byId("fault-note").className = failed ? "invalid" : "hidden-text";
 }
 
 /** A slider over a list of values; `changed` is called once the hand rests. */
@@ -60,6 +67,7 @@ export class Controls {
   #poll;
   #hooks;
   #paused = false;
+  #experiment = 0;
 
   /** @param {{setting, pause, cursor, reset, cut, restart}} hooks called after a change */
   constructor(hooks) {
@@ -106,20 +114,19 @@ export class Controls {
   async #cut() {
     const button = byId("cut");
     if (button.disabled) return;
-    const label = button.textContent;
     button.disabled = true;
     try {
       const { seconds } = await this.#hooks.cut();
       note(`Connections are cut for ${seconds} seconds.`);
       for (let left = seconds; left > 0; left--) {
         button.textContent = `Cut, ${left} s left`;
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await sleep(1000);
       }
       note("Connections are possible again.");
     } catch (error) {
-      note(`Not cut: ${error.message}`);
+      note(`Not cut: ${error.message}`, { failed: true });
     } finally {
-      button.textContent = label;
+      button.textContent = CUT_LABEL;
       button.disabled = false;
     }
   }
@@ -129,7 +136,7 @@ export class Controls {
       await this.#hooks.restart();
       note("The hub has dropped every session.");
     } catch (error) {
-      note(`Not restarted: ${error.message}`);
+      note(`Not restarted: ${error.message}`, { failed: true });
     }
   }
 
@@ -138,17 +145,23 @@ export class Controls {
     chip.type = "button";
     chip.className = "chip";
     chip.textContent = experiment.title;
-    chip.addEventListener("click", () => this.#run(experiment));
+    chip.addEventListener("click", () => void this.#run(experiment));
     return chip;
   }
 
-  #run({ settings, cut, watch }) {
+  /** A later experiment replaces one that has not cut yet. */
+  async #run({ settings, cut, watch }) {
+    const turn = ++this.#experiment;
     this.#rate.value = settings.perMinute;
     byId("cursor").checked = settings.cursor;
     this.#hooks.cursor(settings.cursor);
     this.#pause(false);
-    this.#hooks.setting();
     byId("experiment-note").textContent = watch;
-    if (cut) void this.#cut();
+    const setting = this.#hooks.setting();
+    if (!byId("cut").disabled) byId("cut").textContent = cut ? CUT_SOON_LABEL : CUT_LABEL;
+    if (!cut) return;
+    await setting;
+    await sleep(BEFORE_CUT_MS);
+    if (turn === this.#experiment) await this.#cut();
   }
 }

@@ -1,6 +1,6 @@
 /** Bytes per message, from the counters that the server keeps at its sockets. Pure. */
 
-const FIELDS = ["bytes_in", "bytes_out", "deliveries"];
+const ZERO = Object.freeze({ bytes_in: 0, bytes_out: 0, deliveries: 0 });
 
 /** A browser cannot count them: an open stream has no resource timing, a WebSocket never has. */
 export class Costs {
@@ -11,7 +11,7 @@ export class Costs {
   update(transports) {
     for (const [name, counters] of Object.entries(transports)) {
       const base = (this.#base[name] ??= { ...counters });
-      if (FIELDS.some((field) => counters[field] < base[field])) this.#base[name] = { bytes_in: 0, bytes_out: 0, deliveries: 0 };
+      if (Object.keys(ZERO).some((field) => counters[field] < base[field])) this.#base[name] = ZERO;
     }
     this.#latest = transports;
   }

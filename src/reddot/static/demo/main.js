@@ -121,7 +121,9 @@ function draw() {
   if (document.hidden) return;
   const intervalMs = 60_000 / controls.perMinute;
   all((reader) => reader.showSilence(intervalMs));
-  const figures = Object.entries(readers).map(([key, reader]) => reader.figures(costs.bytesPerMessage(key)));
+  const figures = Object.entries(readers).map(([key, reader]) =>
+    reader.figures(costs.bytesPerMessage(key)),
+  );
   const dearest = Math.max(0, ...figures.map((each) => each.bytesPerMessage ?? 0));
   Object.values(readers).forEach((reader, i) => reader.panel.draw(figures[i], dearest));
   drawTable(byId("table"), figures);

@@ -47,7 +47,8 @@ class Histogram {
     this.#median.hidden = median === undefined;
     if (median === undefined) this.#latest.hidden = true;
     else this.#median.style.setProperty("--at", axisPosition(median).toFixed(4));
-    const said = median === undefined ? "nothing yet" : `median ${formatMs(median)}, p99 ${formatMs(p99)} milliseconds`;
+    const figures = `median ${formatMs(median)}, p99 ${formatMs(p99)} milliseconds`;
+    const said = median === undefined ? "nothing yet" : figures;
     this.#root.setAttribute("aria-label", `Delays over ${name}: ${said}`);
   }
 
@@ -111,6 +112,8 @@ export class Panel {
    */
   draw(figures, dearest) {
     const parts = this.#parts;
+    // The dot is red only when there is something, as a badge is.
+    this.element.toggleAttribute("data-empty", figures.received === 0);
     setText(parts.count, formatCount(figures.received));
     setText(parts.median, formatMs(figures.median));
     setText(parts.p99, figures.p99 === undefined ? NOTHING : `${formatMs(figures.p99)} ms`);

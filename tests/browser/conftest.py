@@ -1,0 +1,100 @@
+"""Real browsers: Debian's Chromium, and its Firefox over WebDriver BiDi. No browser is downloaded.
+
+An absent browser skips its tests; the global conftest makes that an error in CI. `ENGINES` narrows
+the choice: `ENGINES=chromium pytest tests/browser`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+ENGINES: Final = os.environ.get("ENGINES", "chromium,firefox").split(",")
+PATHS: Final = {"chromium": Path("/usr/bin/chromium"), "firefox": Path("/usr/bin/firefox-esr")}
+STOP_S: Final = 20
+
+# Firefox reports a connection that the server broke as if it were a script's error.
+BROKEN_CONNECTION: Final = re.compile(
+    r"can’t establish a connection|connection to .* was interrupted", re.IGNORECASE
+)
+WATCH_POLICY: Final = """
+    globalThis.policyViolations = [];
+    addEventListener("securitypolicyviolation", (event) =>
+        policyViolations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address that `reddot demo` prints; the server is a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reddot", "demo", "--port", "0"],
+        cwd=tmp_path_factory.mktemp("demo"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield _printed_address(process)
+    finally:
+        process.terminate()
+        process.wait(STOP_S)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _printed_address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://\S+/demo", line):
+            return found[0]
+    raise AssertionError(f"no address was printed; exit status {process.wait(STOP_S)}")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
+    path = PATHS[request.param]
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    if request.param == "chromium":
+        launched = playwright.chromium.launch(executable_path=path, chromium_sandbox=False)
+    else:
+        launched = playwright.firefox.launch(executable_path=path, channel="moz-firefox")
+    yield launched
+    launched.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh profile: storage and locks of its own. No script may fail or break the policy."""
+    fresh = browser.new_context(viewport={"width": 1280, "height": 900})
+    fresh.add_init_script(WATCH_POLICY)
+    errors: list[str] = []
+    fresh.on("weberror", lambda error: errors.append(str(error.error)))
+    yield fresh
+    violations = [one for page in fresh.pages for one in page.evaluate("policyViolations")]
+    fresh.close()
+    assert [error for error in errors if not BROKEN_CONNECTION.search(error)] == []
+    assert violations == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, demo_url: str) -> Page:
+    """The demo page, loaded."""
+    opened = context.new_page()
+    opened.goto(demo_url)
+    return opened
