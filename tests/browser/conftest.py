@@ -23,7 +23,7 @@ STOP_S: Final = 20
 
 # Firefox reports a connection that the server broke as if it were a script's error.
 BROKEN_CONNECTION: Final = re.compile(
-    r"can’t establish a connection|connection to .* was interrupted", re.IGNORECASE
+    r"can.t establish a connection|connection to .* was interrupted", re.IGNORECASE
 )
 WATCH_POLICY: Final = """
     globalThis.policyViolations = [];

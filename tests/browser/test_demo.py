@@ -109,7 +109,7 @@ def test_nothing_is_lost_or_twice_across_a_cut(page: Page) -> None:
     expect(state(page, "WebSocket")).to_have_text("reconnecting")
     expect(page.locator("#cut")).to_have_text("Cut connections", timeout=LIVE_MS)
     expect_live(page, timeout=RECOVERED_MS)
-    assert stop_publishing(page) > 25  # more than the five seconds of the cut
+    assert stop_publishing(page, timeout_ms=RECOVERED_MS) > 25  # more than the five seconds of the cut
     assert set(lost_and_twice(page).values()) == {"0 / 0"}
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_lost_or_twice_when_the_hub_restarts(page: Page) -> None:
     expect(page.locator("#fault-note")).to_have_text("The hub has dropped every session.")
     expect_live(page, timeout=RECOVERED_MS)
     expect_received_at_least(page, 15, timeout_ms=RECOVERED_MS)
-    stop_publishing(page)
+    stop_publishing(page, timeout_ms=RECOVERED_MS)
     assert set(lost_and_twice(page).values()) == {"0 / 0"}
 
 
@@ -232,7 +232,7 @@ def test_controls_work_by_keyboard_and_have_names(page: Page) -> None:
     page.keyboard.press("Space")
     expect(page.get_by_role("switch", name="Resume with cursor")).not_to_be_checked()
     for role in ("button", "slider", "textbox", "combobox", "checkbox", "radio"):
-        for control in page.get_by_role(role).all():  # type: ignore[arg-type]
+        for control in page.get_by_role(role).all():
             assert control.evaluate("(e) => e.labels?.length || e.textContent.trim()"), role
 
 

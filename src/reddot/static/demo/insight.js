@@ -2,8 +2,6 @@
 
 import { formatBytes, formatMs } from "./format.js";
 
-const ENOUGH = 3;
-
 function extremes(figures, key) {
   const sorted = figures.toSorted((a, b) => a[key] - b[key]);
   return [sorted[0], sorted.at(-1)];
@@ -19,7 +17,7 @@ function times(high, low) {
  *   is known
  */
 export function describe(figures) {
-  const known = figures.filter((each) => each.received >= ENOUGH && each.bytesPerMessage !== undefined);
+  const known = figures.filter(({ median, bytesPerMessage }) => median !== undefined && bytesPerMessage);
   if (known.length < 2) return undefined;
   const [fastest, slowest] = extremes(known, "median");
   const [cheapest, dearest] = extremes(known, "bytesPerMessage");

@@ -103,10 +103,11 @@ async function startAnew() {
   await attempt(() => server.setRate(0, controls.size));
   readers.short_poll.link.renew();
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  if (turn === turns && running) {
+    await reset();
+    await tellRate();
+  }
   settling -= 1;
-  if (turn !== turns) return;
-  await reset();
-  await tellRate();
 }
 
 async function reset() {
@@ -135,10 +136,12 @@ function draw() {
 }
 
 function showMethod() {
-  byId("method").textContent =
-    `Delay: from the server's stamp to the script's first sight of the message, median of the last 4,096; ` +
-    `the two clocks agree to ${clock.error.toFixed(1)} ms. Bytes: both ways, headers included, counted at the ` +
-    `server's sockets. Changing the rate, the payload or the interval starts anew.`;
+  byId("method").textContent = [
+    "Delay: from the server's stamp to the script's first sight of the message, the last 4,096 of them;",
+    `the two clocks agree to ${clock.error.toFixed(1)} ms.`,
+    "Bytes: both ways, headers included, counted at the server's sockets.",
+    "Changing the rate, the payload or the interval starts anew.",
+  ].join(" ");
 }
 
 async function measureClock() {
@@ -146,12 +149,16 @@ async function measureClock() {
   if (Number.isFinite(clock.error)) showMethod();
 }
 
+function showRunning(here) {
+  running = here;
+  byId("elsewhere").hidden = here;
+  byId("controls").inert = !here;
+  document.body.classList.toggle("waiting", !here);
+}
+
 async function run() {
   if (running) return;
-  running = true;
-  byId("elsewhere").hidden = true;
-  document.body.classList.remove("waiting");
-  showMethod();
+  showRunning(true);
   await measureClock();
   if (!running) return;
   all((reader) => reader.link.start());
@@ -159,9 +166,7 @@ async function run() {
 }
 
 function rest() {
-  running = false;
-  byId("elsewhere").hidden = false;
-  document.body.classList.add("waiting");
+  showRunning(false);
   all((reader) => reader.link.stop());
 }
 

@@ -1,0 +1,101 @@
+"""SIGTERM under load: clients are asked to come back, publishers are answered, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from tests.integration.clients import (
+    GONE,
+    STREAMS,
+    Publisher,
+    Reader,
+    beside,
+    check_complete,
+    run,
+)
+from tests.integration.server import Server, ServerFactory
+
+READERS_EACH = 20
+PUBLISHERS = 16
+EXIT_S_MAX = 15.0
+RETRY_MS_MAX = 10_000
+READY_MORE_S = 0.5
+
+pytestmark = pytest.mark.slow
+
+
+async def publish_until_gone(publisher: Publisher, name: int) -> None:
+    """Publish without a pause for as long as there is a server."""
+    count = 0
+    try:
+        while True:
+            await publisher.publish({"topic": f"drain/{name}", "data": count})
+            count += 1
+    except GONE:
+        pass
+
+
+async def until_unready(url: str) -> str:
+    async with httpx.AsyncClient() as client, asyncio.timeout(5):
+        while True:
+            answer = await client.get(f"{url}/readyz")
+            if answer.status_code == 503:
+                return str(answer.json()["reason"])
+
+
+def test_sigterm_sends_everybody_away_and_loses_nothing(server_factory: ServerFactory) -> None:
+    server = server_factory(dev=True, drain_delay_s=READY_MORE_S)
+    run(drain_test(server))
+
+
+async def drain_test(server: Server) -> None:
+    transports = [*STREAMS, "longpoll"] * READERS_EACH
+    readers = [Reader(server.port, transport, ["drain/+"]) for transport in transports]
+    publishers = [Publisher(server.port) for _ in range(PUBLISHERS)]
+    quiet = Reader(server.port, "longpoll", ["nothing"])
+    reading = asyncio.gather(*(reader.read_once() for reader in [*readers, quiet]))
+    await asyncio.gather(*(reader.attached.wait() for reader in readers))
+    publishing = asyncio.gather(
+        *(publish_until_gone(publisher, name) for name, publisher in enumerate(publishers))
+    )
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    server.terminate()
+    assert await until_unready(server.url) == "draining"
+    # Still served, and still in flight, when the streams end.
+    assert await asyncio.to_thread(server.wait, EXIT_S_MAX) == 0
+    assert time.monotonic() - began < EXIT_S_MAX
+    await asyncio.gather(reading, publishing)
+    check_sent_away(readers)
+    await check_nothing_lost(server, readers, publishers)
+
+
+def check_sent_away(readers: list[Reader]) -> None:
+    delays = []
+    for reader in readers:
+        said = [frame for frame in reader.others if frame["type"] == "reconnect"]
+        assert [frame["reason"] for frame in said] == ["drain"], reader.transport
+        delays.append(said[0]["retry_ms"])
+    assert all(0 <= delay <= RETRY_MS_MAX for delay in delays)
+    assert max(delays) - min(delays) > RETRY_MS_MAX / 2, "they would all come back at once"
+    by_thirds = [sum(delay * 3 // (RETRY_MS_MAX + 1) == third for delay in delays) for third in range(3)]
+    assert min(by_thirds) > len(delays) / 10, by_thirds
+
+
+async def check_nothing_lost(
+    server: Server, readers: list[Reader], publishers: list[Publisher]
+) -> None:
+    acknowledged = {
+        place: id_ for publisher in publishers for place, id_ in publisher.acknowledged.items()
+    }
+    assert len(acknowledged) > PUBLISHERS * 10, "hardly any load"
+    await asyncio.to_thread(server.start)
+    async with beside(*(reader.run() for reader in readers)):
+        await asyncio.gather(*(reader.until(len(acknowledged)) for reader in readers))
+    for reader in readers:
+        # Nothing was stored whose publisher was not answered.
+        check_complete(reader.publications, acknowledged)
