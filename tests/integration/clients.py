@@ -203,6 +203,7 @@ async def _polls(
             if "retry-after" in fields:
                 retry_ms = int(fields["retry-after"]) * 1000
                 yield {"type": "reconnect", "retry_ms": retry_ms, "reason": "drain"}
+                return
             if fields.get("connection") == "close":
                 return
             if path == "/v1/poll":

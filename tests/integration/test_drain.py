@@ -23,7 +23,8 @@ READERS_EACH = 20
 PUBLISHERS = 16
 EXIT_S_MAX = 15.0
 RETRY_MS_MAX = 10_000
-READY_MORE_S = 0.5
+LOADED_S = 0.5
+STILL_SERVED_S = 0.5
 
 pytestmark = pytest.mark.slow
 
@@ -48,42 +49,46 @@ async def until_unready(url: str) -> str:
 
 
 def test_sigterm_sends_everybody_away_and_loses_nothing(server_factory: ServerFactory) -> None:
-    server = server_factory(dev=True, drain_delay_s=READY_MORE_S)
+    server = server_factory(dev=True, drain_delay_s=STILL_SERVED_S)
     run(drain_test(server))
 
 
 async def drain_test(server: Server) -> None:
-    transports = [*STREAMS, "longpoll"] * READERS_EACH
-    readers = [Reader(server.port, transport, ["drain/+"]) for transport in transports]
+    loaded = [
+        Reader(server.port, transport, ["drain/+"])
+        for transport in STREAMS
+        for _ in range(READERS_EACH)
+    ]
+    # A long poll between two answers is not there to be told, so these get nothing to answer.
+    waiting = [Reader(server.port, "longpoll", ["quiet"]) for _ in range(READERS_EACH)]
     publishers = [Publisher(server.port) for _ in range(PUBLISHERS)]
-    quiet = Reader(server.port, "longpoll", ["nothing"])
-    reading = asyncio.gather(*(reader.read_once() for reader in [*readers, quiet]))
-    await asyncio.gather(*(reader.attached.wait() for reader in readers))
+    reading = asyncio.gather(*(reader.read_once() for reader in (*loaded, *waiting)))
+    await asyncio.gather(*(reader.attached.wait() for reader in (*loaded, *waiting)))
     publishing = asyncio.gather(
         *(publish_until_gone(publisher, name) for name, publisher in enumerate(publishers))
     )
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(LOADED_S)
     began = time.monotonic()
     server.terminate()
     assert await until_unready(server.url) == "draining"
-    # Still served, and still in flight, when the streams end.
     assert await asyncio.to_thread(server.wait, EXIT_S_MAX) == 0
     assert time.monotonic() - began < EXIT_S_MAX
     await asyncio.gather(reading, publishing)
-    check_sent_away(readers)
-    await check_nothing_lost(server, readers, publishers)
+    check_sent_away([*loaded, *waiting])
+    await check_nothing_lost(server, loaded, publishers)
 
 
 def check_sent_away(readers: list[Reader]) -> None:
+    """Everybody was told to come back, not all at once."""
     delays = []
     for reader in readers:
         said = [frame for frame in reader.others if frame["type"] == "reconnect"]
         assert [frame["reason"] for frame in said] == ["drain"], reader.transport
         delays.append(said[0]["retry_ms"])
     assert all(0 <= delay <= RETRY_MS_MAX for delay in delays)
-    assert max(delays) - min(delays) > RETRY_MS_MAX / 2, "they would all come back at once"
-    by_thirds = [sum(delay * 3 // (RETRY_MS_MAX + 1) == third for delay in delays) for third in range(3)]
-    assert min(by_thirds) > len(delays) / 10, by_thirds
+    for third in range(3):
+        share = sum(delay * 3 // (RETRY_MS_MAX + 1) == third for delay in delays) / len(delays)
+        assert share > 0.1, f"too few come back in third {third}: {sorted(delays)}"
 
 
 async def check_nothing_lost(
