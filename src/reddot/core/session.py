@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from reddot.core.hub import Encoder, Group
 from reddot.errors import ReddotError
 from reddot.model import Actor, Cursor, Gap
-
-if TYPE_CHECKING:
-    from reddot.core.subscribing import Subscribing
 
 ReconnectReason = Literal["drain", "age", "reauth"]
 
@@ -89,6 +86,16 @@ class Backfill:
         self.done = done
 
 
+class Owner(Protocol):
+    """Who moves sessions through their states: `core.subscribing.Subscribing`."""
+
+    def pause(self, session: Session) -> None: ...
+
+    def resume(self, session: Session) -> None: ...
+
+    def forget(self, session: Session) -> None: ...
+
+
 class Session:
     """See the module. Small on purpose: one of these per connected client.
 
@@ -115,12 +122,12 @@ class Session:
         "heartbeat_s",
         "id",
         "opened_at",
+        "owner",
         "paused_at",
         "position",
         "reading",
         "sink",
         "state",
-        "subscribing",
         "synced",
         "write",
     )
@@ -131,7 +138,7 @@ class Session:
     def __init__(
         self,
         *,
-        subscribing: Subscribing,
+        owner: Owner,
         id: str,
         actor: Actor,
         filters: tuple[str, ...],
@@ -141,7 +148,7 @@ class Session:
         age_at: float,
         heartbeat_s: float,
     ) -> None:
-        self.subscribing = subscribing
+        self.owner = owner
         self.id = id
         self.actor = actor
         self.filters = filters
@@ -187,10 +194,10 @@ class Session:
     # What the connection tells the session (net.stream.Listener).
 
     def pause_writing(self) -> None:
-        self.subscribing.pause(self)
+        self.owner.pause(self)
 
     def resume_writing(self) -> None:
-        self.subscribing.resume(self)
+        self.owner.resume(self)
 
     def lost(self) -> None:
-        self.subscribing.forget(self)
+        self.owner.forget(self)

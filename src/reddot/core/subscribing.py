@@ -121,7 +121,7 @@ class Subscribing:
         now = self._clock.monotonic()
         age_s = limits.session_age_s * (0.8 + 0.4 * self._entropy.fraction())
         return Session(
-            subscribing=self,
+            owner=self,
             id=self._entropy.secret(),
             actor=actor,
             filters=filters,
