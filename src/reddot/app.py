@@ -36,7 +36,7 @@ def serve(settings: Settings) -> int:
     Returns: the exit code: 0 after a drained stop, 1 if the start failed (one line says why).
     """
     configure_logs(settings.log_format, settings.log_level)
-    _raise_descriptor_limit(settings.sessions_max)
+    settings = _fit_descriptors(settings)
     try:
         listener = open_listener(
             settings.host,
@@ -103,12 +103,15 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         await node.stop()
 
 
-def _raise_descriptor_limit(sessions_max: int) -> None:
-    """Use the hard limit; say so at the start if it cannot hold the sessions that are allowed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _fit_descriptors(settings: Settings) -> Settings:
+    """Use the hard limit of file descriptors, and allow no more sessions than it can hold."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard != resource.RLIM_INFINITY and sessions_max + DESCRIPTORS_RESERVED > hard:
-        _log.warning("few_descriptors", limit=hard, sessions_max=sessions_max, was=soft)
+    if hard == resource.RLIM_INFINITY or settings.sessions_max + DESCRIPTORS_RESERVED <= hard:
+        return settings
+    sessions_max = max(1, hard - DESCRIPTORS_RESERVED)
+    _log.info("few_descriptors", limit=hard, sessions_max=sessions_max)
+    return settings.model_copy(update={"sessions_max": sessions_max})
 
 
 async def _tick(door: Door) -> None:

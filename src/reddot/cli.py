@@ -32,7 +32,7 @@ from reddot.core.tokens import issue_token
 from reddot.core.topics import check_filter
 from reddot.errors import ReddotError, SettingsError, StoreError
 from reddot.settings import SETTINGS, TOML_DEFAULT, Setting, Settings, gather, load, masked, read
-from reddot.system import SystemClock
+from reddot.system import SystemClock, configure_logs
 from reddot.tail_frames import Interrupted, Refused
 
 DEMO_FOLDER: Final = "reddot-demo"
@@ -220,8 +220,12 @@ def _toml_value(value: object) -> str:
 
 @app.command()
 def migrate(*, config: _Config = None) -> None:
-    """Bring the store to this version's schema. `serve` does it too, when it starts."""
+    """Bring the store to this version's schema. `serve` does it too, when it starts.
+
+    The steps that were taken are told on stderr.
+    """
     settings = read({}, os.environ, _toml_path(config))
+    configure_logs(settings.log_format, settings.log_level)
     asyncio.run(_migrate(settings))
 
 
@@ -231,7 +235,9 @@ async def _migrate(settings: Settings) -> None:
     store = open_store(settings)
     try:
         await store.open()
-        typer.echo(f"{settings.store_url}: ready")
+        typer.echo(
+            f"reddot {version('reddot')}: {settings.store_url} is ready, at position {store.head}"
+        )
     finally:
         await store.aclose()
 

@@ -274,6 +274,7 @@ class Reddot:
         iframe = Iframe(
             subscribing=subscribing,
             counters=counters,
+            heartbeat_s=settings.heartbeat_sse_s,
             nonce=self.entropy.secret(),
             rotate_bytes=settings.iframe_rotate_bytes,
             rotate_s=settings.iframe_rotate_s,

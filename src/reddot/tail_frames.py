@@ -91,6 +91,7 @@ class _Problem(msgspec.Struct, frozen=True):
 
 _frame: Final = msgspec.json.Decoder(Frame)
 _poll_answer: Final = msgspec.json.Decoder(_PollAnswer)
+_text: Final = msgspec.json.Decoder(str)
 _problem: Final = msgspec.json.Decoder(_Problem)
 
 
@@ -188,13 +189,21 @@ def frame_of_event(event: SseEvent) -> Frame:
     return msgspec.structs.replace(body, cursor=body.cursor or event.id)
 
 
+def _unquoted(text: bytes) -> str:
+    try:
+        return _text.decode(text)
+    except msgspec.MsgspecError as error:
+        raise Interrupted(f"not a frame: {error}") from None
+
+
 class IframeParser:
     """The iframe stream: HTML in, the frames of its `p({…})` scripts out.
 
     A frame holds no `<` (the server escapes it), so the end of its script is unmistakable.
     """
 
-    _CHUNK: Final = re.compile(rb"<script[^>]*>p\(([^<]*)\)</script>")
+    # The frame itself, or as a text for `JSON.parse`, where JavaScript would read it otherwise.
+    _CHUNK: Final = re.compile(rb"<script[^>]*>p\((?:JSON\.parse\(([^<]*)\)|([^<]*))\)</script>")
 
     def __init__(self) -> None:
         self._rest = b""
@@ -205,7 +214,7 @@ class IframeParser:
         frames: list[Frame] = []
         end = 0
         for found in self._CHUNK.finditer(self._rest):
-            frames.append(parse_frame(found[1]))
+            frames.append(parse_frame(_unquoted(found[1]) if found[1] else found[2]))
             end = found.end()
         self._rest = self._rest[end:]
         if len(self._rest) > FRAME_BYTES_MAX:

@@ -26,7 +26,7 @@ Frames = AsyncGenerator[Frame, None]
 TRANSPORTS: Final = ("poll", "longpoll", "iframe", "sse", "ws")
 STREAMS: Final = ("iframe", "sse", "ws")
 POLL_INTERVAL_S: Final = 0.02
-LINE_BYTES_MAX: Final = 1 << 20
+LINE_BYTES_MAX: Final = 1 << 17
 GONE: Final = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
 """What a client sees of a server that went away."""
 
@@ -58,6 +58,19 @@ class Refused(Exception):
         super().__init__(f"{status}: {body.decode()}")
 
 
+async def _connection(port: int, receive_buffer_bytes: int | None) -> socket.socket:
+    connection = socket.socket()
+    connection.setblocking(False)
+    if receive_buffer_bytes is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+    try:
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class Http:
     """One HTTP/1.1 connection that is kept; `await Http.open(port)`."""
 
@@ -66,17 +79,9 @@ class Http:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port: int, *, receive_buffer_bytes: int | None = None) -> Http:
-        connection = socket.socket()
-        connection.setblocking(False)
-        if receive_buffer_bytes is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        try:
-            await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
-            return cls(*await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX))
-        except BaseException:
-            connection.close()
-            raise
+    async def open(cls, port: int, receive_buffer_bytes: int | None = None) -> Http:
+        connection = await _connection(port, receive_buffer_bytes)
+        return cls(*await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX))
 
     async def send(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
@@ -165,8 +170,12 @@ def frames(
     *,
     token: str | None = None,
     inbox: str | None = None,
+    receive_buffer_bytes: int | None = None,
 ) -> Frames:
-    """The frames of one connection, until it ends. A poll's answer is told as frames, too."""
+    """The frames of one connection, until it ends. A poll's answer is told as frames, too.
+
+    Who stops iterating stops reading; a small `receive_buffer_bytes` lets the server feel it soon.
+    """
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     if transport == "poll":
         return _polls(port, "/v1/poll", topics, cursor, headers, inbox)
@@ -174,8 +183,9 @@ def frames(
         return _polls(port, "/v1/longpoll", topics, cursor, headers, inbox)
     target = f"/v1/{transport}?{query(topics, cursor, inbox=inbox)}"
     if transport == "ws":
-        return _websocket(port, target, headers)
-    return _stream(port, target, headers, _iframe_frames if transport == "iframe" else _sse_frames)
+        return _websocket(port, target, headers, receive_buffer_bytes)
+    parse = _iframe_frames if transport == "iframe" else _sse_frames
+    return _stream(port, target, headers, parse, receive_buffer_bytes)
 
 
 async def _polls(
@@ -217,8 +227,9 @@ async def _stream(
     target: str,
     headers: Mapping[str, str],
     parse: Callable[[asyncio.StreamReader], Frames],
+    receive_buffer_bytes: int | None,
 ) -> Frames:
-    http = await Http.open(port)
+    http = await Http.open(port, receive_buffer_bytes)
     try:
         status, _ = await http.send("GET", target, headers)
         if status != 200:
@@ -249,22 +260,25 @@ async def _iframe_frames(reader: asyncio.StreamReader) -> Frames:
             yield _json(found[1])
 
 
-async def _websocket(port: int, target: str, headers: Mapping[str, str]) -> Frames:
-    connecting = connect(
+async def _websocket(
+    port: int, target: str, headers: Mapping[str, str], receive_buffer_bytes: int | None
+) -> Frames:
+    connection = await connect(
         f"ws://127.0.0.1:{port}{target}",
         additional_headers=headers,
         compression=None,
+        max_queue=1,
         ping_interval=None,
         proxy=None,
+        sock=await _connection(port, receive_buffer_bytes),
     )
-    socket_ = await connecting
     try:
-        async for text in socket_:
+        async for text in connection:
             yield _json(text)
     except ConnectionClosed:
         return
     finally:
-        socket_.transport.abort()
+        connection.transport.abort()
 
 
 # ---- a client that resumes ----
@@ -300,12 +314,20 @@ class Reader:
         self.cursor = frame.get("cursor", self.cursor)
         self.attached.set()
 
+    def connect(self, receive_buffer_bytes: int | None = None) -> Frames:
+        """The frames of a new connection, which goes on at the cursor."""
+        self.connections += 1
+        return frames(
+            self._port,
+            self.transport,
+            self._topics,
+            self.cursor,
+            receive_buffer_bytes=receive_buffer_bytes,
+        )
+
     async def read_once(self) -> None:
         """One connection, until it ends or is refused."""
-        self.connections += 1
-        async with aclosing(
-            frames(self._port, self.transport, self._topics, self.cursor)
-        ) as arriving:
+        async with aclosing(self.connect()) as arriving:
             async for frame in arriving:
                 self.take(frame)
 

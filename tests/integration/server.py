@@ -25,6 +25,7 @@ SECRET: Final = "integration-secret-of-32-bytes-ok!"
 API_KEY: Final = "rk_test_" + "k" * 43
 READY_S: Final = 20.0
 STOP_S: Final = 20.0
+LOG_CHARS_SHOWN: Final = 4000
 
 
 def environment(settings: dict[str, object]) -> dict[str, str]:
@@ -169,3 +170,45 @@ def _is_complaint(line: str) -> bool:
 
 ServerFactory = Callable[..., Server]
 """Takes settings by name, starts a server and returns it."""
+
+
+class Servers:
+    """The servers of one test, or of many.
+
+    Args:
+        folder: gets one folder per server.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: list[Server] = []
+        self._shared: dict[str, Server] = {}
+
+    def start(self, **settings: object) -> Server:
+        """A new server, ready."""
+        folder = self._folder / f"server-{len(self._servers)}"
+        folder.mkdir()
+        server = Server(folder, settings)
+        self._servers.append(server)
+        server.start()
+        return server
+
+    def shared(self, **settings: object) -> Server:
+        """The one server with these settings."""
+        key = repr(sorted(settings.items()))
+        if key not in self._shared:
+            self._shared[key] = self.start(**settings)
+        return self._shared[key]
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    def log(self) -> str:
+        """The end of what each has logged."""
+        return "".join(
+            f"--- log of {server.url}\n{server.log()[-LOG_CHARS_SHOWN:]}\n" for server in self._servers
+        )
+
+    def complaints(self) -> list[str]:
+        return [line for server in self._servers for line in server.complaints()]

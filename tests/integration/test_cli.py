@@ -304,7 +304,8 @@ def test_demo_from_an_empty_folder(start: Start, run: Run, tmp_path: Path) -> No
 
 
 def test_migrate_makes_the_store_and_can_be_repeated(run: Run, tmp_path: Path) -> None:
-    for _ in range(2):
-        done = run("migrate", REDDOT_STORE_URL="sqlite:///made.db")
-        assert done.returncode == 0 and "made.db" in done.stdout
+    first, second = (run("migrate", REDDOT_STORE_URL="sqlite:///made.db") for _ in range(2))
+    assert first.returncode == second.returncode == 0
+    assert first.stdout == second.stdout and "made.db is ready, at position 0" in first.stdout
+    assert "store_migrated" in first.stderr and second.stderr == ""
     assert (tmp_path / "made.db").exists()

@@ -8,6 +8,7 @@ them. At least 512 bytes must come before Safari runs anything; we send 1 KiB.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -25,6 +26,8 @@ _ESCAPES: Final = (
     ("\u2028".encode(), rb"\u2028"),
     ("\u2029".encode(), rb"\u2029"),
 )
+# `__proto__`, or a letter of it written as an escape.
+_PROTO: Final = re.compile(rb"__proto__|\\u00(?:5f|6f|7[024])", re.IGNORECASE)
 
 
 def escape_script(data: bytes) -> bytes:
@@ -55,6 +58,9 @@ def encode_document(nonce: str, origin: str | None) -> bytes:
 
 
 def encode_chunk(nonce: str, frame: bytes) -> bytes:
+    if _PROTO.search(frame):
+        # In an object literal this name sets the prototype, and twice it is a syntax error.
+        frame = b"JSON.parse(%b)" % msgspec.json.encode(frame.decode())
     return b"<script nonce=%b>p(%b)</script>\n" % (nonce.encode(), escape_script(frame))
 
 

@@ -6,11 +6,19 @@ The bytes are stored and forwarded as they came: a poison value must be stopped 
 
 from __future__ import annotations
 
+import json
+import math
+import re
+from typing import Final
+
 import msgspec
 
 from reddot.errors import ReddotError
 
 _decode = msgspec.json.Decoder().decode
+
+# The greatest double has 309 digits before its point.
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{309}")
 
 
 def check_data(data: bytes, *, bytes_max: int, depth_max: int) -> bytes:
@@ -23,11 +31,19 @@ def check_data(data: bytes, *, bytes_max: int, depth_max: int) -> bytes:
         raise ReddotError("data_too_large", f"data is {len(data)} bytes, {bytes_max} are allowed")
     try:
         _decode(data)
+        if len(data) >= 309 and _LONG_NUMBER.search(data):
+            json.loads(data, parse_int=_check_integer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ReddotError("json_invalid", str(error)) from None
     if data.count(b"[") + data.count(b"{") > depth_max and _depth(data) > depth_max:
         raise ReddotError("json_invalid", f"nested deeper than {depth_max} levels")
     return data
+
+
+def _check_integer(digits: str) -> None:
+    """msgspec reads integers of any length; in a browser a long one would become Infinity."""
+    if math.isinf(float(digits)):
+        raise msgspec.DecodeError("Number out of range")
 
 
 def _depth(data: bytes) -> int:

@@ -56,11 +56,11 @@ def _one(fields: dict[str, list[str]], name: str) -> str | None:
         return None
     if len(values) > 1:
         raise ReddotError("field_invalid", f"'{name}' was given twice")
-    return values[0] or None
+    return values[0]
 
 
 def _wait(text: str | None) -> float | None:
-    if text is None:
+    if not text:
         return None
     if not text.isascii() or not text.replace(".", "", 1).isdigit() or len(text) > 9:
         raise ReddotError("field_invalid", "'wait' must be a number of seconds")
@@ -77,7 +77,8 @@ def parse_params(query: bytes, headers: Mapping[bytes, bytes]) -> Params:
         ReddotError: `field_invalid`, `cursor_invalid`.
     """
     fields = _fields(query)
-    header = headers.get(b"last-event-id") or headers.get(b"if-none-match", b"").strip(b' "')
+    etag = headers.get(b"if-none-match", b"").strip().removeprefix(b"W/").strip(b'"')
+    header = headers.get(b"last-event-id") or etag
     token = header.decode("latin-1") or _one(fields, "cursor")
     form = _one(fields, "format") or "json"
     inbox = _one(fields, "inbox") or "true"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -23,6 +25,7 @@ class PublishCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retain: bool = False
 
 
+_LINE: Final = re.compile(rb"\S[^\n]*")
 _one = msgspec.json.Decoder(PublishCommand)
 _many = msgspec.json.Decoder(list[PublishCommand])
 
@@ -49,17 +52,10 @@ def decode_lines(body: bytes, *, lines_max: int) -> tuple[PublishCommand, ...]:
     Lines are counted while scanning, so that a body of line ends makes no list of a million.
     """
     commands: list[PublishCommand] = []
-    start = 0
-    while start < len(body):
-        end = body.find(b"\n", start)
-        end = len(body) if end < 0 else end
-        line = body[start:end].strip()
-        start = end + 1
-        if not line:
-            continue
+    for line in _LINE.finditer(body):
         if len(commands) == lines_max:
             raise ReddotError("batch_too_large", f"{lines_max} publications are allowed")
-        command = decode_publish(line)
+        command = decode_publish(line[0])
         if isinstance(command, tuple):
             raise ReddotError("json_invalid", "an array inside NDJSON")
         commands.append(command)

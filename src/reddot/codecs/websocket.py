@@ -6,7 +6,7 @@ Server frames are not masked, so the same bytes serve every client. Inbound fram
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -61,16 +61,20 @@ class Ping(msgspec.Struct, frozen=True, tag="ping", forbid_unknown_fields=True):
 
 
 Command = Subscribe | Unsubscribe | Publish | Auth | Ping
-CommandName = Literal["subscribe", "unsubscribe", "publish", "auth", "ping"]
+_NAMES: Final = frozenset(("subscribe", "unsubscribe", "publish", "auth", "ping"))
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Command)
 
 
+class _Named(msgspec.Struct):
+    type: str
+
+
 class _Envelope(msgspec.Struct):
-    type: str = ""
     ref: Ref = None
 
 
+_named = msgspec.json.Decoder(_Named)
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
@@ -83,12 +87,21 @@ def decode_command(text: bytes) -> Command:
     try:
         command: Command = _decoder.decode(text)
     except msgspec.ValidationError as error:
-        known = "$.type" not in str(error) and "type" in str(text[:4096])
-        code = "field_invalid" if known else "command_invalid"
-        raise ReddotError(code, str(error)) from None
+        raise ReddotError(_blame(text), str(error)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ReddotError("json_invalid", str(error)) from None
     return command
+
+
+def _blame(text: bytes) -> str:
+    """The code for JSON that is no command; what follows the first mistake may be no JSON."""
+    try:
+        known = _named.decode(text).type in _NAMES
+    except msgspec.ValidationError:
+        known = False
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return "json_invalid"
+    return "field_invalid" if known else "command_invalid"
 
 
 def decode_ref(text: bytes) -> Ref:

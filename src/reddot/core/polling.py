@@ -54,14 +54,13 @@ class Polling:
         found = self._recent.since(filters, cursor.position)
         if found is None:
             return None
+        found = self._unexpired(found)
         if len(found) > self._max:
-            last = found[self._max - 1].position
-            return Answer(
-                publications=self._unexpired(found[: self._max]), cursor=Cursor(here.epoch, last)
-            )
+            found = found[: self._max]
+            return Answer(publications=found, cursor=Cursor(here.epoch, found[-1].position))
         # A cursor from a publisher's answer may be a little ahead of the hub.
         newest = cursor if cursor.position > here.position else here
-        return Answer(publications=self._unexpired(found), cursor=newest, live=newest is here)
+        return Answer(publications=found, cursor=newest, live=newest is here)
 
     async def read(self, filters: tuple[str, ...], cursor: Cursor | None) -> Answer:
         """The answer with the store's help: the first publications after `cursor`."""
@@ -87,6 +86,6 @@ class Polling:
                 )
         return Answer(publications=(), cursor=Cursor(here.epoch, position))
 
-    def _unexpired(self, found: Sequence[Publication]) -> Sequence[Publication]:
+    def _unexpired(self, found: Sequence[Publication]) -> list[Publication]:
         now = self._clock.wall_ms()
         return [p for p in found if p.expires_ms is None or p.expires_ms > now]

@@ -191,9 +191,14 @@ class Subscribing:
         self._unjoin(session)
         new = tuple(sorted(set(filters) - set(session.filters)))
         if cursor is not None and self._foreign(cursor):
-            for text in filters:
-                session.sink.gap(Gap(text, "epoch"))
-            self._owe(session, (), retained=True, position=0, done=done)
+
+            def tell() -> None:
+                self._counters.gaps += len(filters)
+                for text in filters:
+                    session.sink.gap(Gap(text, "epoch"))
+                done()
+
+            self._owe(session, (), retained=True, position=0, done=tell)
         elif cursor is not None:
             self._owe(session, filters, retained=False, position=cursor.position, done=done)
         else:
@@ -204,6 +209,8 @@ class Subscribing:
     def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
         """Listen to less, at once; filters that were not there are ignored."""
         self._unjoin(session)
+        for backfill in session.backfills or ():
+            backfill.filters = tuple(t for t in backfill.filters if t not in filters)
         self._set_filters(session, tuple(t for t in session.filters if t not in filters))
 
     def _set_filters(self, session: Session, filters: tuple[str, ...]) -> None:
@@ -258,7 +265,7 @@ class Subscribing:
         """Write what memory has and go live, in this loop turn; else start reading the store."""
         if session.reading or not session.is_catching_up():
             return
-        while session.backfills:
+        while session.synced and session.backfills:
             if not self._advance_backfill(session, session.backfills[0]):
                 return
         run = self._recent.since(session.filters, session.position) if session.filters else []
@@ -327,27 +334,28 @@ class Subscribing:
 
     async def _read_page(self, session: Session, told: set[str]) -> bool:
         """Read and write one page; whether there is more to read."""
-        backfill = session.backfills[0] if session.backfills else None
+        backfill = session.backfills[0] if session.synced and session.backfills else None
         if backfill is not None and backfill.retained:
             return await self._read_retained(session, backfill)
-        filters = backfill.filters if backfill else session.filters
+        place = backfill or session
+        filters, after = place.filters, place.position
         upto = backfill.upto if backfill else self.hub.position
-        after = backfill.position if backfill else session.position
         page = await self._store.read(filters, after=after, upto=upto, limit=READ_PAGE)
-        if not session.is_catching_up():
-            return False
+        if not session.is_catching_up() or place.filters is not filters:
+            return False  # Other filters were set meanwhile: the page has too much or too little.
         self._tell_gaps(session, page, told)
-        self._write(session, page.publications)
-        if backfill:
-            backfill.position = page.upto
-        else:
-            session.position = page.upto
+        for chunk in _chunks(page.publications):
+            self._write(session, chunk)
+            place.position = chunk[-1].position
+            if not session.is_catching_up():
+                return False
+        place.position = page.upto
         return page.upto < upto and page.upto < self._recent.floor
 
     def _tell_gaps(self, session: Session, page: Page, told: set[str]) -> None:
         gaps = [gap for gap in page.gaps if gap.topic not in told]
         told.update(gap.topic for gap in gaps)
-        if not session.synced and not session.backfills:
+        if not session.synced:
             self._sync(session, gaps)
             return
         self._counters.gaps += len(gaps)
@@ -356,10 +364,11 @@ class Subscribing:
 
     async def _read_retained(self, session: Session, backfill: Backfill) -> bool:
         """Write a page of retained publications; later ones come by the log."""
+        filters = backfill.filters
         found = await self._store.retained(
-            backfill.filters, after=backfill.position, upto=backfill.upto, limit=READ_PAGE
+            filters, after=backfill.position, upto=backfill.upto, limit=READ_PAGE
         )
-        if not session.is_catching_up():
+        if not session.is_catching_up() or backfill.filters is not filters:
             return False
         if not found:
             backfill.position = backfill.upto
@@ -396,9 +405,11 @@ class Subscribing:
         elif not session.is_catching_up():
             return
         session.to(State.PAUSED)
-        session.paused_at = self._clock.monotonic()
+        now = session.paused_at = self._clock.monotonic()
         self._counters.transports[session.transport].paused += 1
         self.hub.park(session.filters, session)
+        if session.due_second > now + self.limits.stall_timeout_s + 1:
+            self._reschedule(session, now)
 
     def resume(self, session: Session) -> None:
         """Its buffer has drained: catch up from the log."""
@@ -477,4 +488,6 @@ class Subscribing:
         at = min(now + session.heartbeat_s, session.age_at)
         if session.actor.expires_ms is not None:
             at = min(at, now + (session.actor.expires_ms - self._clock.wall_ms()) / 1000)
+        if session.state is State.PAUSED:
+            at = min(at, session.paused_at + self.limits.stall_timeout_s)
         self._upkeep.schedule(session, at)

@@ -42,11 +42,12 @@ _BUFFER_BYTES_MAX: Final = 65_536
 
 
 class EdgeLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Deadlines, each in total and not per byte."""
+    """Deadlines, each in total and not per byte; and how much a stream may leave unsent."""
 
     header_timeout_s: int = 10
     body_timeout_s: int = 20
     idle_timeout_s: int = 30
+    write_buffer_bytes_max: int = 65_536
 
 
 class Door:
@@ -353,6 +354,7 @@ class Edge(HttpToolsProtocol):
         # Nothing of the parser or of uvicorn's flow control is kept alive by the socket.
         self.parser = self.flow = self.scope = None  # type: ignore[assignment]
         self.head = _NO_HEAD
+        transport.set_write_buffer_limits(high=self._door.limits.write_buffer_bytes_max)
         transport.write(b"".join((_STATUS[status], self._door.date, fields, b"\r\n")))
         transport.set_protocol(peer)
         peer.attach(transport)

@@ -6,6 +6,7 @@ Heads are parsed by `httptools` (llhttp, strict); this module adds what a front 
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ class _Collector:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name.lower(), value))
+        self.fields.append((name.lower(), value.rstrip(b" \t")))
 
 
 def _join_fields(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -101,12 +102,13 @@ def _body_length(headers: dict[bytes, bytes], limits: HeadLimits) -> int:
 
 
 def check_partial(data: bytes, limits: HeadLimits) -> None:
-    """Refuse a head that is not complete yet and already too large.
+    """Refuse a head that is too large, also one that is not complete yet.
 
     Raises:
         ReddotError: `uri_too_long`, `header_too_large`.
     """
-    if b"\r\n" not in data and len(data) > limits.url_bytes_max + 32:
+    line = data.find(b"\r\n")
+    if (len(data) if line < 0 else line) > limits.url_bytes_max + 32:
         raise ReddotError("uri_too_long", f"{limits.url_bytes_max} bytes are allowed")
     if len(data) > limits.header_bytes_max:
         raise ReddotError("header_too_large", f"{limits.header_bytes_max} bytes are allowed")
@@ -118,8 +120,7 @@ def parse_head(raw: bytes, limits: HeadLimits) -> Head:
     Raises:
         ReddotError: `http_invalid`, `uri_too_long`, `header_too_large`, `body_too_large`.
     """
-    if len(raw) > limits.header_bytes_max:
-        raise ReddotError("header_too_large", f"{limits.header_bytes_max} bytes are allowed")
+    check_partial(raw, limits)
     if b"\r\n " in raw or b"\r\n\t" in raw or b"\0" in raw:
         raise ReddotError("http_invalid", "folded field or NUL")
     collector = _Collector()
@@ -136,6 +137,8 @@ def parse_head(raw: bytes, limits: HeadLimits) -> Head:
     if len(collector.fields) > limits.header_fields_max:
         raise ReddotError("header_too_large", f"{limits.header_fields_max} fields are allowed")
     version = parser.get_http_version()
+    if version not in ("1.1", "1.0"):
+        raise ReddotError("http_invalid", "only HTTP/1.1 and HTTP/1.0 are spoken")
     headers = _join_fields(collector.fields)
     if version == "1.1" and b"host" not in headers:
         raise ReddotError("http_invalid", "no Host field")
@@ -147,9 +150,14 @@ def parse_head(raw: bytes, limits: HeadLimits) -> Head:
         query=query,
         headers=headers,
         length=_body_length(headers, limits),
-        keep_alive=version == "1.1" and parser.should_keep_alive(),
-        upgrade=upgrade and b"upgrade" in headers,
+        keep_alive=version == "1.1" and not _has_close(headers),
+        upgrade=version == "1.1" and upgrade and b"upgrade" in headers,
     )
+
+
+def _has_close(headers: dict[bytes, bytes]) -> bool:
+    options = headers.get(b"connection", b"").lower().split(b",")
+    return b"close" in [option.strip(b" \t") for option in options]
 
 
 def _split_target(url: bytes) -> tuple[str, bytes]:
@@ -170,6 +178,7 @@ class _Part(Enum):
 
 _LINE_BYTES_MAX: Final = 1024
 _TRAILERS_BYTES_MAX: Final = 4096
+_FIELD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
 
 
 class ChunkedBody:
@@ -216,6 +225,8 @@ class ChunkedBody:
                 line, self._line = self._line, b""
                 if not line.endswith(b"\r\n"):
                     raise ReddotError("http_invalid", "a chunk line ends without CR")
+                if b"\r" in line[:-2]:
+                    raise ReddotError("http_invalid", "a CR inside a chunk line")
                 self._take_line(line[:-2])
         return at
 
@@ -225,7 +236,7 @@ class ChunkedBody:
                 raise ReddotError("http_invalid", "a chunk is longer than its size")
             self._part = _Part.SIZE
         elif self._part is _Part.SIZE:
-            digits = line.partition(b";")[0].rstrip()
+            digits = line.partition(b";")[0]
             if not digits or len(digits) > 8 or digits.strip(b"0123456789abcdefABCDEF"):
                 raise ReddotError("http_invalid", "a chunk size is not a number")
             self._left = int(digits, 16)
@@ -234,6 +245,8 @@ class ChunkedBody:
             self._part = _Part.DATA if self._left else _Part.TRAILER
         elif line:
             self._trailers += len(line)
+            if not _FIELD.match(line):
+                raise ReddotError("http_invalid", "a trailer is not a field")
             if self._trailers > _TRAILERS_BYTES_MAX:
                 raise ReddotError("http_invalid", "the trailers are too long")
         else:

@@ -1,46 +1,79 @@
-"""The log in memory: the reference implementation of `ports.Store`, and a real one.
+"""The reference store: the whole log in memory. For tests and throw-away servers. Layer: stores.
 
-For tests and throw-away servers. What it acknowledges lives as long as the process.
+A real back end under the same contract, only that nothing outlives the process. Written to be
+read: where it and another store differ, this one shows what was meant.
+
+Invariants: of each topic only the oldest publications are deleted, so the offsets that are left
+have no hole; `head` moves when an append is answered, not before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import islice
+from operator import attrgetter
+from typing import Final
 
-from reddot.core.topics import matches
+from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
 from reddot.model import Appended, Draft, Gap, Page, Publication, Retention
 from reddot.ports import AppendDone, Clock
 
+QUEUE_DRAFTS_MAX: Final = 10_000
+IDEMPOTENCY_MS: Final = 86_400_000
+# How many positions one read by wildcard may look at.
+SCAN_ROWS_MAX: Final = 5_000
 
-def _digest(draft: Draft) -> bytes:
-    """What must be equal for two drafts with one id to be the same publication."""
-    ttl = None if draft.expires_ms is None else draft.expires_ms - draft.time_ms
-    about = repr((draft.topic, draft.event, ttl, draft.retain, draft.binary)).encode()
-    return hashlib.blake2b(about + draft.data, digest_size=16).digest()
+_position = attrgetter("position")
 
 
 class _Topic:
-    """The publications of one topic that are kept, and the highest position that is not."""
+    """One topic.
 
-    __slots__ = ("kept", "offset", "trimmed")
+    Attributes:
+        top: offset of its newest publication, kept or not.
+        trimmed: position of the newest deleted one.
+        kept: its publications, oldest first.
+    """
 
-    def __init__(self) -> None:
-        self.kept: list[Publication] = []
-        self.offset = 0
+    __slots__ = ("kept", "name", "retention", "top", "trimmed")
+
+    def __init__(self, name: str, retention: Retention) -> None:
+        self.name = name
+        self.retention = retention
+        self.top = 0
         self.trimmed = 0
+        self.kept: list[Publication] = []
+
+    def beyond(self, publication: Publication, now_ms: int) -> bool:
+        """Whether a publication is beyond retention."""
+        return (
+            publication.offset <= self.top - self.retention.count
+            or publication.time_ms < now_ms - self.retention.age_ms
+        )
+
+    def gone_after(self, position: int, now_ms: int) -> bool:
+        """Whether something after `position` was deleted, or could be."""
+        first = bisect_right(self.kept, position, key=_position)
+        beyond = first < len(self.kept) and self.beyond(self.kept[first], now_ms)
+        return beyond or self.trimmed > position
+
+    def due_ms(self) -> int:
+        """When the oldest one passes the age limit."""
+        return self.kept[0].time_ms + self.retention.age_ms + 1
 
 
 class MemoryStore:
-    """See `ports.Store`.
+    """`ports.Store` in memory: durable as long as the process.
 
     Args:
-        retention: how much of a topic is kept.
+        retention: how much of a topic is kept; must always answer the same.
         epoch: of this log; a new one for every process.
-        idempotency_ms: how long a publisher's id is remembered.
+        queue_drafts_max: drafts that may wait for their answer; one more is `overloaded`.
+        idempotency_ms: how long the id of a keyed draft is remembered.
     """
 
     def __init__(
@@ -49,17 +82,26 @@ class MemoryStore:
         clock: Clock,
         retention: Callable[[str], Retention],
         epoch: int,
-        idempotency_ms: int = 86_400_000,
+        queue_drafts_max: int = QUEUE_DRAFTS_MAX,
+        idempotency_ms: int = IDEMPOTENCY_MS,
     ) -> None:
         self._clock = clock
         self._retention = retention
         self._epoch = epoch
+        self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
         self._head = 0
-        self._topics: dict[str, _Topic] = {}
-        self._retained: dict[str, Publication] = {}
-        self._keys: dict[str, tuple[bytes, Publication, int]] = {}
+        self._last = 0
+        self._waiting = 0
         self._closed = False
+        self._log: dict[int, Publication] = {}
+        self._topics: dict[str, _Topic] = {}
+        # By position of what is retained; a topic has one at most.
+        self._retained: dict[str, Publication] = {}
+        self._keys: dict[str, tuple[Publication, int]] = {}
+        # What `trim` has to look at: topics over their count, and (due_ms, name) of the others.
+        self._over: dict[str, None] = {}
+        self._due: list[tuple[int, str]] = []
 
     @property
     def epoch(self) -> int:
@@ -74,132 +116,245 @@ class MemoryStore:
         return len(self._retained)
 
     async def open(self) -> None:
-        """Nothing to open."""
+        """Nothing to do."""
 
-    def describe(self) -> str:
-        return "memory"
+    async def aclose(self) -> None:
+        """Answer what was appended, then refuse. Safe to call twice."""
+        self._closed = True
+        while self._waiting:  # noqa: ASYNC110 - answers are in the loop's queue already
+            await asyncio.sleep(0)
+
+    # ---- writing ----
 
     def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+        """As `ports.Store.append`."""
+        result: Sequence[Appended] | ReddotError
+        counted = 0
         if self._closed:
-            result: Sequence[Appended] | ReddotError = ReddotError("store_unavailable", "closed")
+            result = ReddotError("store_unavailable", "the store is closed")
+        elif self._waiting + len(drafts) > self._queue_drafts_max:
+            result = ReddotError("overloaded", "too many appends wait")
         else:
-            result = self._append(drafts)
-        asyncio.get_running_loop().call_soon(done, result)
+            counted = len(drafts)
+            result = self._conflict(drafts) or [self._append_one(draft) for draft in drafts]
+        self._waiting += counted
+        asyncio.get_running_loop().call_soon(self._answer, done, result, counted, self._last)
 
-    def _append(self, drafts: Sequence[Draft]) -> Sequence[Appended] | ReddotError:
-        batch: dict[str, bytes] = {}
+    def _answer(
+        self, done: AppendDone, result: Sequence[Appended] | ReddotError, counted: int, head: int
+    ) -> None:
+        self._waiting -= counted
+        self._head = head
+        done(result)
+
+    def _conflict(self, drafts: Sequence[Draft]) -> ReddotError | None:
+        """The error if an id of the batch stands for other content, stored or in the batch."""
+        fresh: dict[str, Draft] = {}
         for draft in drafts:
             if draft.keyed:
-                digest = _digest(draft)
-                known = batch.get(draft.id) or self._known(draft.id)
-                if known not in (None, digest):
-                    return ReddotError("id_conflict", f"id {draft.id!r}")
-                batch[draft.id] = digest
-        return [self._store(draft) for draft in drafts]
+                first = self._key(draft.id) or fresh.setdefault(draft.id, draft)
+                if _content(first) != _content(draft):
+                    return ReddotError("id_conflict", f"the id {draft.id!r} has other content")
+        return None
 
-    def _known(self, id_: str) -> bytes | None:
-        found = self._keys.get(id_)
-        if found is None or found[2] <= self._clock.wall_ms():
+    def _key(self, name: str) -> Publication | None:
+        found = self._keys.get(name)
+        if found is None or found[1] <= self._clock.wall_ms():
             return None
         return found[0]
 
-    def _store(self, draft: Draft) -> Appended:
-        if draft.keyed and self._known(draft.id) is not None:
-            return Appended(self._keys[draft.id][1], duplicate=True)
-        topic = self._topics.setdefault(draft.topic, _Topic())
-        topic.offset += 1
-        self._head += 1
-        publication = Publication(
-            topic=draft.topic,
-            id=draft.id,
-            data=draft.data,
-            time_ms=draft.time_ms,
-            event=draft.event,
-            offset=topic.offset,
-            position=self._head,
-            expires_ms=draft.expires_ms,
-            retain=draft.retain,
-            binary=draft.binary,
-        )
+    def _append_one(self, draft: Draft) -> Appended:
+        if draft.keyed and (first := self._key(draft.id)) is not None:
+            return Appended(first, True)
+        topic = self._topics.get(draft.topic)
+        if topic is None:
+            topic = _Topic(draft.topic, self._retention(draft.topic))
+            self._topics[draft.topic] = topic
+        self._last += 1
+        topic.top += 1
+        publication = _publication(draft, position=self._last, offset=topic.top)
+        self._log[self._last] = publication
         topic.kept.append(publication)
+        if len(topic.kept) == 1:
+            heappush(self._due, (topic.due_ms(), topic.name))
+        if len(topic.kept) > topic.retention.count:
+            self._over[topic.name] = None
         if draft.keyed:
-            until = self._clock.wall_ms() + self._idempotency_ms
-            self._keys[draft.id] = (_digest(draft), publication, until)
+            self._keys.pop(draft.id, None)
+            self._keys[draft.id] = (publication, self._clock.wall_ms() + self._idempotency_ms)
         if draft.retain:
-            if draft.data in (b"", b"null"):
-                self._retained.pop(draft.topic, None)
-            else:
-                self._retained[draft.topic] = publication
-        return Appended(publication, duplicate=False)
+            self._retain(publication)
+        return Appended(publication, False)
+
+    def _retain(self, publication: Publication) -> None:
+        data = publication.data
+        self._retained.pop(publication.topic, None)
+        if data and (data != b"null" or publication.binary):
+            self._retained[publication.topic] = publication
+
+    # ---- trimming ----
+
+    async def trim(self, *, rows_max: int) -> int:
+        """As `ports.Store.trim`. Expired retained publications count as rows."""
+        now_ms = self._clock.wall_ms()
+        left = rows_max
+        while left and self._over:
+            left -= self._trim_topic(next(iter(self._over)), now_ms, left)
+        while left and self._due and self._due[0][0] <= now_ms:
+            _, name = heappop(self._due)
+            topic = self._topics[name]
+            left -= self._trim_topic(name, now_ms, left)
+            if topic.kept:
+                heappush(self._due, (topic.due_ms(), name))
+        left -= self._trim_keys(now_ms, left)
+        left -= self._trim_retained(now_ms, left)
+        return rows_max - left
+
+    def _trim_topic(self, name: str, now_ms: int, rows_max: int) -> int:
+        topic = self._topics[name]
+        count = 0
+        while count < min(len(topic.kept), rows_max) and topic.beyond(topic.kept[count], now_ms):
+            topic.trimmed = topic.kept[count].position
+            del self._log[topic.trimmed]
+            count += 1
+        del topic.kept[:count]
+        if len(topic.kept) <= topic.retention.count:
+            self._over.pop(name, None)
+        return count
+
+    def _trim_keys(self, now_ms: int, rows_max: int) -> int:
+        stale = []
+        for name, (_, until_ms) in islice(self._keys.items(), rows_max):
+            if until_ms > now_ms:
+                break
+            stale.append(name)
+        for name in stale:
+            del self._keys[name]
+        return len(stale)
+
+    def _trim_retained(self, now_ms: int, rows_max: int) -> int:
+        expired = (p.topic for p in self._retained.values() if _expired(p, now_ms))
+        stale = list(islice(expired, rows_max))
+        for name in stale:
+            del self._retained[name]
+        return len(stale)
+
+    # ---- reading ----
 
     async def read(
         self, filters: Sequence[str] | None, *, after: int, upto: int, limit: int
     ) -> Page:
+        """As `ports.Store.read`. Gaps of `filters` None are told as those of the filter `#`."""
+        assert limit > 0
         upto = min(upto, self._head)
-        found: list[Publication] = []
-        gaps: dict[str, Gap] = {}
-        for name, topic in self._topics.items():
-            wanted = [t for t in filters if matches(t, name)] if filters is not None else ["#"]
-            if not wanted:
-                continue
-            self._cut(name, topic)
-            if topic.trimmed > after:
-                gaps.update((text, Gap(text, "trimmed")) for text in wanted)
-            start = bisect_right(topic.kept, after, key=lambda p: p.position)
-            found += topic.kept[start:]
-        found = sorted((p for p in found if p.position <= upto), key=lambda p: p.position)
+        if upto <= after:
+            return Page(publications=(), upto=after)
+        now_ms = self._clock.wall_ms()
+        wild = filters is None or not all(map(is_exact, filters))
+        if wild:
+            upto = min(upto, after + SCAN_ROWS_MAX)
+            candidates = self._in_window(filters, after, upto)
+        else:
+            candidates = self._of_topics(filters or (), after, upto)
+        found = [p for p in candidates if self._shown(p, now_ms)]
         if len(found) > limit:
-            found = found[:limit]
+            del found[limit:]
             upto = found[-1].position
-        now = self._clock.wall_ms()
-        live = tuple(p for p in found if p.expires_ms is None or p.expires_ms > now)
-        return Page(publications=live, upto=max(after, upto), gaps=tuple(gaps.values()))
+        hidden = {p.topic for p in candidates if self._topics[p.topic].beyond(p, now_ms)}
+        gone = hidden | self._trimmed_topics(filters, after, now_ms)
+        gaps = ["#"] if filters is None else dict.fromkeys(filters)
+        return Page(
+            publications=tuple(found),
+            upto=upto,
+            gaps=tuple(
+                Gap(text, "trimmed")
+                for text in gaps
+                if any(filters is None or matches(text, name) for name in gone)
+            ),
+        )
 
-    def _cut(self, name: str, topic: _Topic) -> int:
-        """Drop what retention does not keep any more; returns how many."""
-        retention = self._retention(name)
-        oldest_ms = self._clock.wall_ms() - retention.age_ms
-        cut = max(0, len(topic.kept) - retention.count)
-        while cut < len(topic.kept) and topic.kept[cut].time_ms < oldest_ms:
-            cut += 1
-        if cut:
-            topic.trimmed = topic.kept[cut - 1].position
-            del topic.kept[:cut]
-        return cut
+    def _in_window(self, filters: Sequence[str] | None, after: int, upto: int) -> list[Publication]:
+        """Everything on the filters, by looking at each position."""
+        found = (self._log.get(position) for position in range(after + 1, upto + 1))
+        return [
+            p
+            for p in found
+            if p is not None and (filters is None or any(matches(f, p.topic) for f in filters))
+        ]
+
+    def _of_topics(self, names: Sequence[str], after: int, upto: int) -> list[Publication]:
+        """Everything on filters without wildcards."""
+        found: list[Publication] = []
+        for name in dict.fromkeys(names):
+            if (topic := self._topics.get(name)) is not None:
+                first = bisect_right(topic.kept, after, key=_position)
+                last = bisect_right(topic.kept, upto, key=_position)
+                found += topic.kept[first:last]
+        return sorted(found, key=_position)
+
+    def _shown(self, publication: Publication, now_ms: int) -> bool:
+        beyond = self._topics[publication.topic].beyond(publication, now_ms)
+        return not beyond and not _expired(publication, now_ms)
+
+    def _trimmed_topics(self, filters: Sequence[str] | None, after: int, now_ms: int) -> set[str]:
+        """Topics of which something after `after` is beyond retention, deleted or not.
+
+        Only the first one that is left is asked: the others are younger. Looks at every topic if
+        there is a wildcard.
+        """
+        names: Iterable[str] = self._topics
+        if filters is not None and all(map(is_exact, filters)):
+            names = filters
+        topics = filter(None, map(self._topics.get, names))
+        return {topic.name for topic in topics if topic.gone_after(after, now_ms)}
 
     async def history(self, topic: str, *, before: int | None, limit: int) -> Sequence[Publication]:
-        found = self._topics.get(topic)
-        if found is None:
-            return ()
-        self._cut(topic, found)
-        now = self._clock.wall_ms()
-        live = [
+        """As `ports.Store.history`."""
+        if (found := self._topics.get(topic)) is None:
+            return []
+        now_ms = self._clock.wall_ms()
+        newest_first = (
             p
             for p in reversed(found.kept)
-            if (before is None or p.offset < before) and (p.expires_ms is None or p.expires_ms > now)
-        ]
-        return live[:limit]
+            if (before is None or p.offset < before) and self._shown(p, now_ms)
+        )
+        return list(islice(newest_first, limit))
 
     async def retained(
         self, filters: Sequence[str], *, after: int, upto: int, limit: int
     ) -> Sequence[Publication]:
-        now = self._clock.wall_ms()
-        found = [
+        """As `ports.Store.retained`. By position: what is retained anew goes to the end."""
+        now_ms = self._clock.wall_ms()
+        found = (
             p
             for p in self._retained.values()
             if after < p.position <= upto
-            and (p.expires_ms is None or p.expires_ms > now)
+            and not _expired(p, now_ms)
             and any(matches(text, p.topic) for text in filters)
-        ]
-        return sorted(found, key=lambda p: p.position)[:limit]
+        )
+        return list(islice(found, limit))
 
-    async def trim(self, *, rows_max: int) -> int:
-        """Unlike a disk, memory is trimmed whole; the answer is never more than `rows_max`."""
-        now = self._clock.wall_ms()
-        for id_ in [id_ for id_, key in self._keys.items() if key[2] <= now]:
-            del self._keys[id_]
-        cut = sum(self._cut(name, topic) for name, topic in self._topics.items())
-        return min(cut, rows_max - 1)
 
-    async def aclose(self) -> None:
-        self._closed = True
+def _expired(publication: Publication, now_ms: int) -> bool:
+    return publication.expires_ms is not None and publication.expires_ms <= now_ms
+
+
+def _content(item: Draft | Publication) -> tuple[object, ...]:
+    """What has to be equal for a retry to be one."""
+    ttl = None if item.expires_ms is None else item.expires_ms - item.time_ms
+    return (item.topic, item.event, item.data, item.retain, item.binary, ttl)
+
+
+def _publication(draft: Draft, *, position: int, offset: int) -> Publication:
+    return Publication(
+        topic=draft.topic,
+        id=draft.id,
+        data=draft.data,
+        time_ms=draft.time_ms,
+        event=draft.event,
+        offset=offset,
+        position=position,
+        expires_ms=draft.expires_ms,
+        retain=draft.retain,
+        binary=draft.binary,
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -74,14 +74,16 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes; it may move between threads, one at a time.
 
     Raises:
-        StoreError: not a database, or its file system cannot do WAL.
-        sqlite3.Error: anything else.
+        StoreError: its file system cannot hold a WAL database.
+        OSError, sqlite3.Error: it cannot be opened, or is not a database.
     """
+    # What people are told is nobody else's business. SQLite gives its other files the same rights.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
-            raise StoreError(f"{path}: this file system cannot hold a WAL database")
+            raise StoreError("this file system cannot hold a WAL database")
         for setting in _WRITER_SETTINGS:
             connection.execute(f"PRAGMA {setting}")
         connection.execute("SELECT json_array(1)")
@@ -141,9 +143,10 @@ def _step(connection: sqlite3.Connection, version: int, script: str, now_ms: int
         raise
 
 
-def load_meta(connection: sqlite3.Connection, *, epoch: int) -> tuple[int, int]:
-    """The log's epoch and its newest position. `epoch` becomes that of a log without one."""
-    connection.execute("INSERT OR IGNORE INTO meta (one, epoch, head) VALUES (1, ?, 0)", (epoch,))
+def load_meta(connection: sqlite3.Connection, *, new_epoch: Callable[[], int]) -> tuple[int, int]:
+    """The log's epoch and its newest position; `new_epoch` is asked once, for a log without one."""
+    if connection.execute("SELECT 1 FROM meta").fetchone() is None:
+        connection.execute("INSERT INTO meta (one, epoch, head) VALUES (1, ?, 0)", (new_epoch(),))
     row = connection.execute(
         "SELECT epoch, max(head, ifnull((SELECT max(pos) FROM log), 0)) FROM meta"
     ).fetchone()

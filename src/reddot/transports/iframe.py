@@ -24,7 +24,6 @@ from reddot.net.framing import Head
 from reddot.net.stream import OneWayPeer
 
 TRANSPORT = "iframe"
-HEARTBEAT_S = 15.0
 
 
 class _Sink:
@@ -88,6 +87,7 @@ class Iframe:
         *,
         subscribing: Subscribing,
         counters: Counters,
+        heartbeat_s: float,
         nonce: str,
         rotate_bytes: int,
         rotate_s: float,
@@ -96,6 +96,7 @@ class Iframe:
         self._allow_origin = allow_origin
         self._subscribing = subscribing
         self._counters = counters.transports[TRANSPORT]
+        self._heartbeat_s = heartbeat_s
         self._nonce = nonce
         self._rotate_bytes = rotate_bytes
         self._rotate_s = rotate_s
@@ -129,7 +130,7 @@ class Iframe:
             actor=actor,
             filters=filters,
             encoder=self._encoders[params.format],
-            heartbeat_s=HEARTBEAT_S,
+            heartbeat_s=self._heartbeat_s,
         )
         session.age_at = min(session.age_at, session.opened_at + self._rotate_s)
         self._counters.requests += 1

@@ -1,0 +1,413 @@
+"""The writer's thread of the SQLite store: everything that waits becomes one transaction.
+
+Layer: stores. Group commit without a timer: while one commit waits for the disk, the next group
+gathers. The loop's thread only puts work into a queue and is called back once per commit.
+
+Invariants: positions are contiguous in commit order; a group that fails leaves nothing behind and
+uses no number; `answered` is called for every piece of work, in order.
+
+sqlite3 gives up the interpreter's lock once per step, so rows are written many to a statement:
+with a busy loop a statement per row makes a commit ten times slower.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from hashlib import blake2b
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from reddot.errors import ReddotError
+from reddot.model import EVENT_DEFAULT, Appended, Draft, Publication, Retention
+from reddot.ports import AppendDone, Clock
+from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
+from reddot.stores.sqlite_trim import Trimmer
+
+COMMIT_DRAFTS_MAX: Final = 2_000
+
+# One append: its drafts, or None if it was refused and is only answered in its turn.
+Work = tuple[Sequence[Draft] | None, AppendDone]
+Job = Callable[[], None]
+# What became of one append, and how many drafts no longer wait.
+Answer = tuple[AppendDone, Sequence[Appended] | ReddotError, int]
+Answered = Callable[[Sequence[Answer], int, int], None]
+
+_log = structlog.get_logger(__name__)
+
+_KEYS: Final = """
+SELECT id, digest, pos, off, time_ms FROM idem
+WHERE id IN (SELECT value FROM json_each(?)) AND expires_ms > ?
+"""
+_UNRETAIN: Final = "DELETE FROM retained WHERE topic_id IN (SELECT value FROM json_each(?))"
+
+
+class _Rows:
+    """Inserts of many rows per statement, for one table."""
+
+    SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+
+    def __init__(self, into: str, columns: int) -> None:
+        self._columns = columns
+        row = f"({','.join('?' * columns)})"
+        self._statements = [(n, f"{into} VALUES {','.join([row] * n)}") for n in self.SIZES]
+
+    def insert(self, cursor: sqlite3.Cursor, values: list[Any]) -> None:
+        """Insert rows whose values follow each other in one list."""
+        at, left = 0, len(values) // self._columns
+        for size, statement in self._statements:
+            while left >= size:
+                end = at + size * self._columns
+                cursor.execute(statement, values[at:end])
+                at, left = end, left - size
+
+
+_INTO_LOG: Final = _Rows("INSERT INTO log", 9)
+_INTO_TOPIC: Final = _Rows("INSERT INTO topic (id, name, due_ms)", 3)
+_INTO_IDEM: Final = _Rows("INSERT OR REPLACE INTO idem", 6)
+_INTO_RETAINED: Final = _Rows("INSERT OR REPLACE INTO retained", 9)
+
+
+class _Key(msgspec.Struct, frozen=True, gc=False):
+    """What is remembered of a keyed publication."""
+
+    digest: bytes
+    position: int
+    offset: int
+    time_ms: int
+
+
+class _Staged:
+    """What one transaction will write. Thrown away when it fails."""
+
+    __slots__ = ("dues", "head", "keys", "keys_new", "log", "now_ms", "retained", "topics")
+
+    def __init__(self, head: int, now_ms: int) -> None:
+        self.head = head
+        self.now_ms = now_ms
+        self.log: list[Any] = []
+        self.topics: list[Any] = []
+        self.dues: list[tuple[int, int]] = []
+        self.keys: dict[str, _Key] = {}
+        self.keys_new: list[Any] = []
+        # The last word per topic: a row, or None if it was cleared.
+        self.retained: dict[Topic, tuple[Any, ...] | None] = {}
+
+
+def _digest(draft: Draft) -> bytes:
+    """What has to be equal for a retry to be one. The lengths keep the parts apart."""
+    ttl = None if draft.expires_ms is None else draft.expires_ms - draft.time_ms
+    event = draft.event
+    head = f"{draft.topic}\0{len(event)}\0{event}{draft.retain:d}{draft.binary:d}{ttl}\0"
+    return blake2b(head.encode() + draft.data, digest_size=16).digest()
+
+
+def _publication(draft: Draft, *, position: int, offset: int) -> Publication:
+    return Publication(
+        topic=draft.topic,
+        id=draft.id,
+        data=draft.data,
+        time_ms=draft.time_ms,
+        event=draft.event,
+        offset=offset,
+        position=position,
+        expires_ms=draft.expires_ms,
+        retain=draft.retain,
+        binary=draft.binary,
+    )
+
+
+def _as_first(draft: Draft, key: _Key) -> Appended:
+    """The publication that was stored first under the draft's id; its content is the same."""
+    ttl = None if draft.expires_ms is None else draft.expires_ms - draft.time_ms
+    first = msgspec.structs.replace(
+        draft, time_ms=key.time_ms, expires_ms=None if ttl is None else key.time_ms + ttl
+    )
+    return Appended(_publication(first, position=key.position, offset=key.offset), True)
+
+
+def _clears(draft: Draft) -> bool:
+    """Whether a retained draft means "no retained publication any more"."""
+    return not draft.data or (draft.data == b"null" and not draft.binary)
+
+
+class Writer:
+    """Args:
+    connection: the only one that writes; it belongs to this writer from now on.
+    head: the newest position in the database.
+    retention: called in the writer's thread, once per topic that is loaded.
+    call_soon: runs a callable in the loop's thread, in order.
+    answered: called in the loop's thread after each group, with its answers, the newest
+        position and the number of retained publications.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        head: int,
+        clock: Clock,
+        retention: Callable[[str], Retention],
+        call_soon: Callable[[Callable[[], None]], object],
+        answered: Answered,
+        idempotency_ms: int,
+        topics_cached_max: int,
+    ) -> None:
+        self.head = head
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._clock = clock
+        self._call_soon = call_soon
+        self._answered = answered
+        self._idempotency_ms = idempotency_ms
+        self._topics = Topics(self._cursor, retention=retention, cached_max=topics_cached_max)
+        self._trimmer = Trimmer(self._cursor, self._topics)
+        self.retained_count = int(
+            self._cursor.execute("SELECT count(*) FROM retained").fetchone()[0]
+        )
+        self._queue: SimpleQueue[Work | Job | None] = SimpleQueue()
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="reddot-sqlite", daemon=True)
+
+    # ---- called from outside ----
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def append(self, drafts: Sequence[Draft] | None, done: AppendDone) -> None:
+        """Store drafts; None only answers that the append was refused, in its turn."""
+        self._queue.put((drafts, done))
+
+    def trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
+        """Delete up to `rows_max` rows between two groups; `done` is called in the loop."""
+        self._queue.put(partial(self._trim, rows_max, done))
+
+    def stop(self) -> None:
+        """Finish what is in the queue, checkpoint and close. Blocks; call it in a thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    # ---- the thread ----
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            group, then = self._gather()
+            if group:
+                self._commit(group)
+            if then is None:
+                running = False
+            else:
+                then()
+            self._topics.shrink()
+        self._close()
+
+    def _gather(self) -> tuple[list[Work], Job | None]:
+        """Wait for work, then take all that waits, and what is to be done after it."""
+        group: list[Work] = []
+        drafts = 0
+        item = self._queue.get()
+        try:
+            while isinstance(item, tuple):
+                group.append(item)
+                drafts += len(item[0] or ())
+                if drafts >= COMMIT_DRAFTS_MAX:
+                    return group, _nothing
+                item = self._queue.get_nowait()
+        except Empty:
+            return group, _nothing
+        return group, item
+
+    def _commit(self, group: list[Work]) -> None:
+        results: list[Sequence[Appended] | ReddotError]
+        try:
+            with self._transaction():
+                results = self._store(group)
+        except ReddotError as error:
+            results = [ReddotError(error.code, error.detail) for _ in group]
+        answers: list[Answer] = []
+        for (drafts, done), result in zip(group, results, strict=True):
+            if drafts is None:
+                answers.append((done, ReddotError("overloaded", "too many appends wait"), 0))
+            else:
+                answers.append((done, result, len(drafts)))
+        self._tell(partial(self._answered, answers, self.head, self.retained_count))
+
+    def _trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
+        result: int | ReddotError
+        try:
+            with self._transaction():
+                now_ms = self._clock.wall_ms()
+                result, cleared = self._trimmer.trim(
+                    now_ms=now_ms, rows_max=rows_max, head=self.head
+                )
+                self.retained_count -= cleared
+        except ReddotError as error:
+            result = error
+        self._tell(partial(self._answered, (), self.head, self.retained_count))
+        self._tell(partial(done, result))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, on disk and in memory. The boundary at which an error is answered.
+
+        Raises:
+            ReddotError: `store_unavailable`, whatever went wrong.
+        """
+        before = self.head, self.retained_count
+        try:
+            if self._connection.in_transaction:  # An earlier roll-back has failed.
+                self._connection.rollback()
+            self._cursor.execute("BEGIN IMMEDIATE")
+            yield
+            self._cursor.execute("COMMIT")
+        except Exception as error:
+            self.head, self.retained_count = before
+            self._roll_back(error)
+            raise ReddotError("store_unavailable", "nothing was stored") from error
+        if self._failures:
+            _log.info("store_writes_again", failures=self._failures)
+            self._failures = 0
+
+    def _roll_back(self, error: Exception) -> None:
+        """Undo, and say so once for a run of failures: a full disk fails at every commit."""
+        self._topics.forget()
+        self._failures += 1
+        if self._failures == 1:
+            _log.error("store_write_failed", error=f"{type(error).__name__}: {error}")
+        try:
+            self._connection.rollback()
+        except sqlite3.Error as again:
+            _log.error("store_rollback_failed", error=str(again))
+
+    def _tell(self, news: Callable[[], None]) -> None:
+        try:
+            self._call_soon(news)
+        except RuntimeError as error:  # The loop was closed before the store.
+            _log.warning("store_answer_lost", error=str(error))
+
+    def _close(self) -> None:
+        try:
+            self._cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:  # What is in the write-ahead log is durable all the same.
+            _log.warning("store_checkpoint_failed", error=str(error))
+        self._cursor.close()
+        self._connection.close()
+
+    # ---- one transaction ----
+
+    def _store(self, group: list[Work]) -> list[Sequence[Appended] | ReddotError]:
+        """Number and write all drafts of the group; one result per piece of work."""
+        drafts = [draft for batch, _ in group if batch is not None for draft in batch]
+        missing = {draft.topic for draft in drafts}.difference(self._topics.by_name)
+        if missing:
+            self._topics.load(missing)
+        staged = _Staged(self.head, self._clock.wall_ms())
+        if keyed := [draft.id for draft in drafts if draft.keyed]:
+            found = self._cursor.execute(_KEYS, (json_text(keyed), staged.now_ms))
+            staged.keys = {name: _Key(*rest) for name, *rest in found}
+        results: list[Sequence[Appended] | ReddotError] = []
+        for batch, _ in group:
+            digests = _digests(batch or (), staged.keys) if keyed else {}
+            if isinstance(digests, ReddotError):
+                results.append(digests)
+            else:
+                results.append(self._stage(staged, batch or (), digests))
+        self._write(staged)
+        return results
+
+    def _stage(
+        self, staged: _Staged, batch: Sequence[Draft], digests: dict[str, bytes]
+    ) -> list[Appended]:
+        """Give a batch its numbers and its rows. The hot path of the writer."""
+        answers = []
+        position = staged.head
+        by_name, over = self._topics.by_name, self._trimmer.over
+        for draft in batch:
+            if draft.keyed and (key := staged.keys.get(draft.id)) is not None:
+                answers.append(_as_first(draft, key))
+                continue
+            topic = by_name.get(draft.topic)
+            if topic is None:
+                topic = self._topics.create(draft.topic)
+                staged.topics += (topic.id, draft.topic, due_ms(draft.time_ms, topic.age_ms))
+            elif topic.top == topic.trimmed:
+                staged.dues.append((due_ms(draft.time_ms, topic.age_ms), topic.id))
+            position += 1
+            offset = topic.top = topic.top + 1
+            if offset - topic.trimmed > topic.count:
+                over[draft.topic] = None
+            row = (
+                position,
+                topic.id,
+                offset,
+                draft.time_ms,
+                draft.expires_ms,
+                draft.id,
+                None if draft.event == EVENT_DEFAULT else draft.event,
+                draft.retain | draft.binary << 1,
+                draft.data,
+            )
+            staged.log += row
+            if draft.keyed:
+                self._stage_key(staged, draft, digests[draft.id], position, offset)
+            if draft.retain:
+                staged.retained[topic] = None if _clears(draft) else row
+            answers.append(Appended(_publication(draft, position=position, offset=offset), False))
+        staged.head = position
+        return answers
+
+    def _stage_key(
+        self, staged: _Staged, draft: Draft, digest: bytes, position: int, offset: int
+    ) -> None:
+        staged.keys[draft.id] = _Key(digest, position, offset, draft.time_ms)
+        until = staged.now_ms + self._idempotency_ms
+        staged.keys_new += (draft.id, digest, position, offset, draft.time_ms, until)
+
+    def _write(self, staged: _Staged) -> None:
+        """Hand everything to SQLite, few steps at a time."""
+        cursor = self._cursor
+        _INTO_TOPIC.insert(cursor, staged.topics)
+        _INTO_LOG.insert(cursor, staged.log)
+        _INTO_IDEM.insert(cursor, staged.keys_new)
+        if staged.dues:
+            cursor.executemany("UPDATE topic SET due_ms = ? WHERE id = ?", staged.dues)
+        if staged.retained:
+            self._write_retained(staged)
+        self.head = staged.head
+
+    def _write_retained(self, staged: _Staged) -> None:
+        rows: list[Any] = []
+        cleared = []
+        for topic, row in staged.retained.items():
+            self.retained_count += (row is not None) - topic.retained
+            topic.retained = row is not None
+            if row is None:
+                cleared.append(topic.id)
+            else:
+                rows += row
+        if cleared:
+            self._cursor.execute(_UNRETAIN, (json_text(cleared),))
+        _INTO_RETAINED.insert(self._cursor, rows)
+
+
+def _nothing() -> None:
+    """What follows a group when no other job waits."""
+
+
+def _digests(batch: Sequence[Draft], keys: Mapping[str, _Key]) -> dict[str, bytes] | ReddotError:
+    """The digest of each keyed draft; the error if an id stands for other content already."""
+    digests: dict[str, bytes] = {}
+    for draft in batch:
+        if draft.keyed:
+            digest = _digest(draft)
+            key = keys.get(draft.id)
+            if digest != (key.digest if key else digests.setdefault(draft.id, digest)):
+                return ReddotError("id_conflict", f"the id {draft.id!r} has other content")
+    return digests
