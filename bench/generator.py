@@ -46,6 +46,7 @@ class Generator:
         """
         options = _options(
             seconds=seconds,
+            sessions=sessions,
             users=users,
             publishers=publishers,
             rate=rate,
@@ -56,9 +57,11 @@ class Generator:
         if own_user:
             options.append("--own-user")
         files = {"publish": publish.request, "hello": publish.hello}
-        result = self._run("publish", peer, options, session, sessions, files)
+        result = self._run("publish", peer, options, session, files)
         if result["refused"] or result["closed"]:
-            raise NotMeasured(f"{peer.name}: {result['refused']} refused, {result['closed']} closed")
+            raise NotMeasured(
+                f"{peer.name}: {result['refused']} refused, {result['closed']} closed"
+            )
         return result
 
     def hold(
@@ -66,14 +69,14 @@ class Generator:
     ) -> Result:
         """Open sessions up to each of `steps`, and leave them alone for a while."""
         options = [f"--step={count}" for count in steps] + _options(users=users, idle=idle_seconds)
-        return self._run("hold", peer, options, session, 0, {})
+        return self._run("hold", peer, options, session, {})
 
     def resume(
         self, peer: Peer, session: Session, *, sessions: int, users: int, each: int, at_once: int
     ) -> Result:
         """Open all sessions, at most `at_once` handshakes under way, until each has got `each`."""
-        options = _options(users=users, each=each, handshakes=at_once)
-        return self._run("resume", peer, options, session, sessions, {})
+        options = _options(sessions=sessions, users=users, each=each, handshakes=at_once)
+        return self._run("resume", peer, options, session, {})
 
     def _run(
         self,
@@ -81,7 +84,6 @@ class Generator:
         peer: Peer,
         options: Sequence[str],
         session: Session | None,
-        sessions: int,
         files: dict[str, bytes],
     ) -> Result:
         arguments = [mode, f"--port={peer.port}", *(f"--pid={pid}" for pid in peer.server.pids)]
@@ -89,7 +91,6 @@ class Generator:
         if session is not None:
             files = {**files, "session": session.request}
             arguments += _options(ready=session.ready, ready_bytes=session.ready_bytes)
-            arguments += _options(sessions=sessions)
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 if content:
@@ -111,4 +112,4 @@ class Generator:
 
 
 def _options(**values: object) -> list[str]:
-    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value]
+    return [f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value != ""]

@@ -24,8 +24,8 @@ ROOT: Final = Path(__file__).parents[1]
 API_KEY: Final = "rk_bench_onlyForMeasurementsOnThisMachine"
 NCHAN_MODULE: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 PATH: Final = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-FRAME_BYTES: Final = 300
-"""About what Reddot's SSE frame of `wire.DATA` has; the C loop sends as much."""
+FRAME_BYTES: Final = 272
+"""What Reddot's SSE frame of `wire.DATA` has; the C loop sends as much."""
 
 SETTINGS: Final = f"""\
 api_key = ["{API_KEY}"]
@@ -215,9 +215,7 @@ class Mosquitto(Peer):
 
     def publish(self, topic: str, count: int = 1) -> Publish:
         request = wire.mqtt_publish(topic, wire.DATA) * count
-        return Publish(
-            request, answers=0, hello=wire.MQTT_CONNECT, hello_bytes=wire.CONNACK_BYTES
-        )
+        return Publish(request, answers=0, hello=wire.MQTT_CONNECT, hello_bytes=wire.CONNACK_BYTES)
 
 
 # ---- what has to be on the machine ----

@@ -137,7 +137,9 @@ class Busy:
         ticks = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]))
         user, nice, system, _idle, _iowait, irq, softirq, steal = ticks[:8]
         busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        usages = [
+            resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        ]
         return cls(time.monotonic(), busy, sum(u.ru_utime + u.ru_stime for u in usages))
 
     def foreign_cores_since(self, earlier: Busy) -> float:

@@ -83,7 +83,8 @@ static void take_request(int fd) {
         answer(fd, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
     } else {
         publish(request, request + length);
-        answer(fd, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
+        for (char *p = request; (p = memmem(p, request + length - p, "POST ", 5)); p++)
+            answer(fd, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n");
     }
 }
 

@@ -164,7 +164,9 @@ class Settings(BaseSettings):
 
     ws_message_bytes_max: int = _ws(65_536, _KIB, 16 * _MIB, "One message; beyond: close 1009.")
     ws_fragments_max: int = _ws(128, 1, 10_000, "Frames of one message; beyond: close 1009.")
-    ws_commands_per_s: int = _ws(50, 1, 100_000, "Commands of one session; beyond: close 4429.")
+    ws_commands_per_s: int = _ws(
+        50, 1, 100_000, "Of one session, bursts of twice as many; beyond: 4429."
+    )
     ws_auth_timeout_s: float = _ws(10, 0.1, 300, "For the `auth` command; then close 4401.")
 
     sessions_max: int = _session(20_000, 1, 10_000_000, "Attached clients; beyond: 503.")
@@ -175,7 +177,7 @@ class Settings(BaseSettings):
         65_536, _KIB, 16 * _MIB, "Unsent bytes in the process; beyond, the session is paused."
     )
     stall_timeout_s: float = _session(
-        30, 0.1, 3600, "How long a session may stay paused; then closed (4408), and may resume."
+        30, 0.1, 3600, "How long a session may stay paused; then it is cut off, and may resume."
     )
     tcp_user_timeout_s: float = _session(
         20, 1, 3600, "Sent bytes without an answer of the peer's kernel; then the connection ends."

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 ENGINES: Final = os.environ.get("ENGINES", "chromium,firefox").split(",")
 PATHS: Final = {"chromium": Path("/usr/bin/chromium"), "firefox": Path("/usr/bin/firefox-esr")}
+START_S: Final = 20
 STOP_S: Final = 20
 
 # Firefox reports a connection that the server broke as if it were a script's error.
@@ -43,7 +47,9 @@ def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         text=True,
     )
     try:
-        yield _printed_address(process)
+        address = _printed_address(process)
+        _wait_until_listening(urlsplit(address))
+        yield address
     finally:
         process.terminate()
         process.wait(STOP_S)
@@ -57,6 +63,20 @@ def _printed_address(process: subprocess.Popen[str]) -> str:
         if found := re.search(r"http://\S+/demo", line):
             return found[0]
     raise AssertionError(f"no address was printed; exit status {process.wait(STOP_S)}")
+
+
+def _wait_until_listening(address: SplitResult) -> None:
+    """The address is printed first: a server that cannot start says why below it."""
+    until = time.monotonic() + START_S
+    while True:
+        try:
+            socket.create_connection((address.hostname, address.port), 1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,15 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -38,6 +46,13 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     """`asyncio.run` on the loop that leaves the most of the machine to the server."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main)
+
+
+async def until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
+    """Wait until what other tasks do makes something true."""
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110 - a condition on many things has no event
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -153,9 +168,7 @@ class Publisher:
 # ---- one connection on any transport ----
 
 
-def query(
-    topics: Iterable[str], cursor: str | None = None, **more: str | float | None
-) -> str:
+def query(topics: Iterable[str], cursor: str | None = None, **more: str | float | None) -> str:
     pairs = [("topic", topic) for topic in topics]
     pairs += [("cursor", cursor)] if cursor else []
     pairs += [(name, str(value)) for name, value in more.items() if value is not None]
@@ -339,16 +352,18 @@ class Reader:
             except GONE:
                 await asyncio.sleep(0.02)
 
-    async def until(self, count: int, timeout_s: float = 30.0) -> None:
+    @property
+    def places(self) -> set[tuple[str, int]]:
+        """Topic and offset of all that came."""
+        return {(p["topic"], p["offset"]) for p in self.publications}
+
+    async def until(self, count: int) -> None:
         """Wait until so many different publications have come."""
-        async with asyncio.timeout(timeout_s):
-            while len({(p["topic"], p["offset"]) for p in self.publications}) < count:
-                await asyncio.sleep(0.05)
+        # Counting is dear, so first wait until there may be enough.
+        await until(lambda: len(self.publications) >= count and len(self.places) >= count)
 
 
-def check_complete(
-    publications: Iterable[Frame], expected: Mapping[tuple[str, int], str]
-) -> int:
+def check_complete(publications: Iterable[Frame], expected: Mapping[tuple[str, int], str]) -> int:
     """Assert that each expected publication came, in order per topic, and nothing else.
 
     Returns: how many came more than once, which a resume may cause.

@@ -207,7 +207,8 @@ class Servers:
     def log(self) -> str:
         """The end of what each has logged."""
         return "".join(
-            f"--- log of {server.url}\n{server.log()[-LOG_CHARS_SHOWN:]}\n" for server in self._servers
+            f"--- log of {server.url}\n{server.log()[-LOG_CHARS_SHOWN:]}\n"
+            for server in self._servers
         )
 
     def complaints(self) -> list[str]:

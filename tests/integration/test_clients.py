@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import Frame, Frames, Publisher, beside, run
+from tests.integration.clients import Frame, Frames, Publisher, beside, run, until
 from tests.integration.ready_clients import CLIENTS
 from tests.integration.server import Server
 
@@ -34,15 +34,11 @@ class Taken:
             self.attached.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(ARRIVE_S):
-            while len(self.publications) < count:
-                await asyncio.sleep(0.02)
+        await until(lambda: len(self.publications) >= count, ARRIVE_S)
 
     async def until_unchanged(self) -> None:
         """Until a poll has been answered 304."""
-        async with asyncio.timeout(ARRIVE_S):
-            while {"type": "status", "status": "304"} not in self.others:
-                await asyncio.sleep(0.02)
+        await until(lambda: {"type": "status", "status": "304"} in self.others, ARRIVE_S)
 
     @property
     def data(self) -> list[object]:

@@ -1,4 +1,4 @@
-"""`kill -9` again and again, under load: what was acknowledged is there, once, in order, for all."""
+"""`kill -9` again and again, under load: what was acknowledged is there, once, in order."""
 
 from __future__ import annotations
 

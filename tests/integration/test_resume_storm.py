@@ -39,9 +39,7 @@ async def publish_all(port: int) -> None:
     publisher.close()
 
 
-async def resume(
-    port: int, session: int, cursor: str, everybody: asyncio.Barrier
-) -> list[Frame]:
+async def resume(port: int, session: int, cursor: str, everybody: asyncio.Barrier) -> list[Frame]:
     """All that one session has missed. The connection stays until everybody has theirs."""
     transport = TRANSPORTS[session % len(TRANSPORTS)]
     came: list[Frame] = []

@@ -94,7 +94,9 @@ class Crosser:
         return topic
 
 
-@pytest.mark.parametrize("recent_publications_max", [20_000, 20, 0], ids=["memory", "both", "store"])
+@pytest.mark.parametrize(
+    "recent_publications_max", [20_000, 20, 0], ids=["memory", "both", "store"]
+)
 def test_nothing_falls_into_the_seam(
     server_factory: ServerFactory, rng: random.Random, recent_publications_max: int
 ) -> None:

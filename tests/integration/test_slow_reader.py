@@ -22,6 +22,7 @@ from tests.integration.clients import (
     check_complete,
     frames,
     run,
+    until,
 )
 from tests.integration.server import Server, ServerFactory
 
@@ -64,9 +65,7 @@ class Healthy:
         for _ in range(TICKS):
             await publisher.publish({"topic": "tick", "data": time.perf_counter()}, *flood)
             await asyncio.sleep(TICK_S)
-        async with asyncio.timeout(20):
-            while len(self._delays) < TICKS * self.attached:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self._delays) >= TICKS * self.attached)
         delays, self._delays = self._delays, []
         return statistics.quantiles(delays, n=100)[98]
 
@@ -108,8 +107,7 @@ def test_a_slow_reader_slows_nobody_and_loses_nothing(server_factory: ServerFact
 async def beside_the_healthy(server: Server) -> None:
     healthy, publisher = Healthy(server.port), Publisher(server.port)
     async with beside(*(healthy.run(t) for t in ("sse", "ws") for _ in range(HEALTHY_EACH))):
-        while healthy.attached < 2 * HEALTHY_EACH:
-            await asyncio.sleep(0.01)
+        await until(lambda: healthy.attached == 2 * HEALTHY_EACH)
         without = [await healthy.p99_of_round(publisher) for _ in range(ROUNDS)]
         publisher.acknowledged.clear()
         rss_before = server.rss_bytes()

@@ -140,11 +140,12 @@ class Client:
                     "which was never delivered"
                 )
 
-    def tell(self, gap: Gap, lower: int) -> None:
+    def tell(self, gap: Gap, lower: int, now_ms: int) -> None:
         """A gap was told by a reader who stood at position `lower`."""
         if gap.reason != "trimmed":
             raise Violation(f"{gap} although the log is the same")
-        found = [p for p in self.log.trimmed if selects(gap.topic, self.log.at(p).topic)]
+        gone = self.log.gone(now_ms)
+        found = [p.position for p in gone if selects(gap.topic, p.topic)]
         if not any(position > lower for position in found):
             raise Violation(f"{gap} although nothing after {lower} has been trimmed")
         self.excused.update(found)

@@ -31,7 +31,7 @@ from reddot.core.gate import Identified
 from reddot.core.hub import Encoder
 from reddot.core.session import ReconnectReason, Session
 from reddot.errors import ReddotError
-from reddot.model import Actor, Cursor, Gap, Publication
+from reddot.model import Actor, Cursor, Gap, GapReason, Publication
 from reddot.net.exchange import Exchange
 from tests.sim.client import Add, Client
 from tests.sim.truth import Violation, expired, selected
@@ -137,9 +137,7 @@ class Stream:
         return [
             p
             for p in self._log.retained.values()
-            if p.data != b"null"
-            and not expired(p, now_ms)
-            and selected(filters, p.topic)
+            if p.data != b"null" and not expired(p, now_ms) and selected(filters, p.topic)
         ]
 
     def drop(self, filters: tuple[str, ...]) -> None:
@@ -206,7 +204,7 @@ class Stream:
             client.restart(self._log, cursor.position)
         else:
             for gap in gaps:
-                client.tell(gap, self._start)
+                client.tell(gap, self._start, self._now_ms())
         client.claim(cursor, self._now_ms())
 
     def gap(self, gap: Gap) -> None:
@@ -218,7 +216,7 @@ class Stream:
             return
         starts = [add.start for add in self._adds if add.cursor and not add.foreign]
         lower = min([self._start, *starts])
-        self._send(lambda: self.client.tell(gap, lower))
+        self._send(lambda: self.client.tell(gap, lower, self._now_ms()))
 
     def heartbeat(self, cursor: Cursor) -> None:
         if cursor.position < self._floor:
@@ -279,7 +277,7 @@ class _Item(msgspec.Struct):
 
 class _Gap(msgspec.Struct):
     topic: str
-    reason: str
+    reason: GapReason
 
 
 class _Body(msgspec.Struct):
@@ -398,7 +396,8 @@ class Poll:
             return
         for gap in body.gaps:
             assert self._asked is not None
-            self.client.tell(Gap(gap.topic, gap.reason), self._asked.position)  # type: ignore[arg-type]
+            told = Gap(gap.topic, gap.reason)
+            self.client.tell(told, self._asked.position, self._now_ms())
 
     def cut(self) -> None:
         """The connection breaks; an answer on its way is lost."""

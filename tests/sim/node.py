@@ -21,7 +21,7 @@ from reddot.core.subscribing import SessionLimits, Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Appended, Draft, Page, Publication, Retention
-from reddot.ports import AppendDone
+from reddot.ports import AppendDone, Bus
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
 from reddot.transports.long_poll import LongPoll
@@ -29,36 +29,31 @@ from reddot.transports.short_poll import ShortPoll
 from tests.sim.schedule import Process, Schedule, Turn, deferred, finished
 from tests.sim.truth import Log
 
-AGES_MS = 366 * 86_400_000
-KEEP_ALL = Retention(count=1 << 30, age_ms=AGES_MS)
-
 
 @dataclass(kw_only=True)
 class Faults:
-    """How bad the world is; probabilities. All are healed before the final judgement."""
+    """How bad the world is; probabilities. All are healed before the final judgement.
+
+    Attributes:
+        answers_late: whether a commit can be seen by reading before it is answered.
+    """
 
     hint_lost: float = 0.0
     hint_doubled: float = 0.0
     read_fails: float = 0.0
     append_fails: float = 0.0
+    answers_late: bool = True
 
     def heal(self) -> None:
         self.hint_lost = self.hint_doubled = self.read_fails = self.append_fails = 0.0
 
 
 class Disk:
-    """One log, shared by all nodes, and the truth about it.
+    """One log, shared by all nodes, and the truth about it."""
 
-    Attributes:
-        keep: what retention says at the moment, per topic.
-    """
-
-    def __init__(self, epoch: int, clock: FakeClock) -> None:
-        self.keep: dict[str, Retention] = {}
-        self.truth = Log(epoch)
-        self.log = MemoryStore(
-            clock=clock, retention=lambda topic: self.keep.get(topic, KEEP_ALL), epoch=epoch
-        )
+    def __init__(self, epoch: int, clock: FakeClock, retention: Callable[[str], Retention]) -> None:
+        self.truth = Log(epoch, retention)
+        self.log = MemoryStore(clock=clock, retention=retention, epoch=epoch)
 
     def commit(self, drafts: Sequence[Draft]) -> Sequence[Appended] | ReddotError:
         results: list[Sequence[Appended] | ReddotError] = []
@@ -70,11 +65,8 @@ class Disk:
                     self.truth.commit(result.publication, draft)
         return results[0]
 
-    def trim(self, topic: str, keep: int) -> None:
-        self.keep[topic] = Retention(count=keep, age_ms=AGES_MS)
-        finished(self.log.trim(rows_max=1 << 30))
-        del self.keep[topic]
-        self.truth.trim(topic, keep)
+    def trim(self, rows_max: int) -> None:
+        finished(self.log.trim(rows_max=rows_max))
 
 
 class SlowStore:
@@ -122,7 +114,10 @@ class SlowStore:
             self._answers.append((ReddotError("store_unavailable"), done))
         else:
             self._answers.append((self._disk.commit(drafts), done))
-        self._schedule.add(self._process, self._answer)
+        if self._faults.answers_late:
+            self._schedule.add(self._process, self._answer)
+        else:
+            self._answer()
 
     def _answer(self) -> None:
         results, done = self._answers.popleft()
@@ -180,7 +175,7 @@ class LossyBus:
         self._faults = faults
 
     def listen(self, hint: Callable[[Sequence[Publication]], None]) -> None:
-        raise AssertionError("nodes are told through their feeds")
+        """Nothing to do: all nodes are known."""
 
     def announce(self, publications: Sequence[Publication]) -> None:
         chance, faults = self._chance, self._faults
@@ -217,7 +212,7 @@ class Node:
         *,
         name: str,
         disk: Disk,
-        bus: LossyBus,
+        bus: Bus,
         store: SlowStore,
         process: Process,
         clock: FakeClock,
@@ -292,6 +287,8 @@ class Node:
             wait_s_max=60.0,
             now=clock.monotonic,
         )
+
+        bus.listen(self.feed.hint)
 
     def tick(self) -> None:
         self.subscribing.tick()

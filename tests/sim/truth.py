@@ -6,10 +6,10 @@ another way than the product's. A broken promise raises `Violation`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
-from reddot.model import Draft, Publication
+from reddot.model import Draft, Publication, Retention
 
 
 class Violation(AssertionError):
@@ -42,16 +42,18 @@ def selected(filters: Iterable[str], topic: str) -> bool:
 class Log:
     """The list of committed publications of one store, by position.
 
+    Args:
+        retention: how much of a topic is kept.
+
     Attributes:
-        trimmed: positions that retention has taken away.
         retained: per topic, the publication that a new subscriber is handed.
         keyed: what each publisher's id was stored as.
     """
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, retention: Callable[[str], Retention]) -> None:
         self.epoch = epoch
+        self._retention = retention
         self.rows: list[Publication] = []
-        self.trimmed: set[int] = set()
         self.retained: dict[str, Publication] = {}
         self.keyed: dict[str, Publication] = {}
         self._offsets: dict[str, int] = {}
@@ -82,10 +84,13 @@ class Log:
         if draft.retain:
             self.retained[draft.topic] = publication
 
-    def trim(self, topic: str, keep: int) -> None:
-        """The oldest of a topic are gone."""
-        kept = [p.position for p in self.rows if p.topic == topic]
-        self.trimmed.update(kept[: len(kept) - keep] if keep else kept)
+    def gone(self, now_ms: int) -> Iterator[Publication]:
+        """What retention has taken away."""
+        for publication in self.rows:
+            retention = self._retention(publication.topic)
+            over = publication.offset <= self._offsets[publication.topic] - retention.count
+            if over or publication.time_ms < now_ms - retention.age_ms:
+                yield publication
 
 
 def expired(publication: Publication, now_ms: int) -> bool:

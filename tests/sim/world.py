@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from reddot.buses.local import LocalBus
 from reddot.core import feed, subscribing
 from reddot.errors import ReddotError
-from reddot.model import Actor, Appended, Cursor, Draft
+from reddot.model import Actor, Appended, Cursor, Draft, Retention
 from reddot.testing import FakeClock, SeededEntropy
 from tests.sim.client import Client, Handed
 from tests.sim.lines import Line, Poll, Stream
@@ -27,6 +28,8 @@ FILTERS: Final = ("a", "a/b", "a/#", "a/+", "+", "+/1", "n/+", "n/2", "#", "user
 STEPS: Final = 60
 CLIENTS: Final = 4
 WAIT_S: Final = 20.0
+AGE_MS: Final = 366 * 86_400_000
+KEEP_ALL: Final = Retention(count=1 << 30, age_ms=AGE_MS)
 
 
 @contextmanager
@@ -47,32 +50,21 @@ class World:
     trace: gets a line per event; only when a seed is run again to be read.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        trace: Callable[[str], object] | None = None,
-        *,
-        trims_unheard: bool = False,
-    ) -> None:
-        self.trims_unheard = trims_unheard
+    def __init__(self, seed: int, trace: Callable[[str], object] | None = None) -> None:
         self.chance = chance = random.Random(seed)
         self.trace = trace
         self.clock = FakeClock()
         self.entropy = SeededEntropy(seed)
         self.schedule = Schedule(chance)
         self.outside = Process(self.schedule)
-        self.faults = Faults(
-            hint_lost=chance.choice((0.0, 0.2, 0.8)),
-            hint_doubled=chance.choice((0.0, 0.3)),
-            read_fails=chance.choice((0.0, 0.0, 0.3)),
-            append_fails=chance.choice((0.0, 0.0, 0.3)),
-        )
-        self.trims = chance.random() < 0.4
-        self.wire_max = chance.choice((0, 2, 50))
         self.quiet = False
-        self.disk = Disk(chance.getrandbits(32), self.clock)
+        self.alone = chance.random() < 0.4
+        self.faults = self._draw_faults()
+        self.wire_max = chance.choice((0, 2, 50))
+        self.keeps = {topic: self._draw_retention() for topic in TOPICS}
+        self.disk = self._new_disk()
         self.nodes: list[Node] = []
-        self.count = chance.choice((1, 2))
+        self.count = 1 if self.alone else chance.choice((1, 2))
         for index in range(self.count):
             self._boot(index)
         self.clients = [Client(f"c{n}", self.disk.truth) for n in range(CLIENTS)]
@@ -83,6 +75,27 @@ class World:
         self.choices = [self._some(FILTERS, 2) for _ in range(chance.choice((1, CLIENTS)))]
         for client in self.clients:
             client.filters = dict.fromkeys(chance.choice(self.choices), 0)
+
+    def _draw_faults(self) -> Faults:
+        """A node alone has the local bus and a store that answers what it has committed at once;
+        then retention may be so short that it bites. Otherwise the bus is as bad as a bus may be.
+        """
+        draw = self.chance.choice
+        fails, refuses = draw((0.0, 0.0, 0.3)), draw((0.0, 0.0, 0.3))
+        if self.alone:
+            return Faults(read_fails=fails, append_fails=refuses, answers_late=False)
+        lost, doubled = draw((0.0, 0.2, 0.8)), draw((0.0, 0.3))
+        return Faults(hint_lost=lost, hint_doubled=doubled, read_fails=fails, append_fails=refuses)
+
+    def _draw_retention(self) -> Retention:
+        if not self.alone:
+            return KEEP_ALL
+        return Retention(
+            count=self.chance.choice((1, 3, 1000)), age_ms=self.chance.choice((20_000, AGE_MS))
+        )
+
+    def _new_disk(self) -> Disk:
+        return Disk(self.chance.getrandbits(32), self.clock, self.keeps.__getitem__)
 
     def note(self, *parts: object) -> None:
         if self.trace is not None:
@@ -100,7 +113,9 @@ class World:
         node = Node(
             name=f"n{index}",
             disk=self.disk,
-            bus=LossyBus(nodes=self.nodes, schedule=self.schedule, chance=chance, faults=faults),
+            bus=LocalBus()
+            if self.alone
+            else LossyBus(nodes=self.nodes, schedule=self.schedule, chance=chance, faults=faults),
             store=SlowStore(
                 disk=self.disk,
                 process=process,
@@ -137,7 +152,7 @@ class World:
         """All nodes go, and come back with an empty log of another epoch."""
         for index in range(self.count):
             self._kill(index)
-        self.disk = Disk(self.chance.getrandbits(32), self.clock)
+        self.disk = self._new_disk()
         self.acknowledged.clear()
         self.keys.clear()
         for index in range(self.count):
@@ -193,7 +208,9 @@ class World:
             ttl_s=ttl_s,
         )
 
-    def _published(self, drafts: Sequence[Draft], results: Sequence[Appended] | ReddotError) -> None:
+    def _published(
+        self, drafts: Sequence[Draft], results: Sequence[Appended] | ReddotError
+    ) -> None:
         if isinstance(results, ReddotError):
             self.note("refused", results)
             return
@@ -209,14 +226,9 @@ class World:
                 raise Violation(f"one id stored twice: {publication}")
 
     def trim(self) -> None:
-        """Retention takes the oldest of a topic; by default only what all nodes have heard of."""
-        topic, keep = self.chance.choice(TOPICS), self.chance.choice((0, 0, 1, 2))
-        heard = min(node.feed.top for node in self.nodes)
-        unheard = sum(p.topic == topic for p in self.disk.truth.after(heard))
-        if self.trims:
-            keep = keep if self.trims_unheard else max(keep, unheard)
-            self.note("trim", topic, keep)
-            self.disk.trim(topic, keep)
+        rows = self.chance.choice((1, 1000))
+        self.note("trim", rows)
+        self.disk.trim(rows)
 
     # Clients
 

@@ -1,4 +1,4 @@
-"""A strict reader of HTTP/1.1 answers (RFC 9112), for tests: an oracle that shares no server code."""
+"""A strict reader of HTTP/1.1 answers (RFC 9112): an oracle that shares no code of the server."""
 
 from __future__ import annotations
 

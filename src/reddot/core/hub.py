@@ -21,6 +21,7 @@ from reddot.model import Cursor, Publication
 
 Encode = Callable[[Publication, Cursor | None], bytes]
 Join = Callable[[Sequence[bytes], Cursor], bytes]
+Writes = tuple[Callable[[bytes], object], ...]
 
 
 def join_bytes(frames: Sequence[bytes], _cursor: Cursor) -> bytes:
@@ -61,10 +62,17 @@ class Group:
         self.filters = filters
         self.encoder = encoder
         self.members: dict[Member, None] = {}
-        self.writes: tuple[Callable[[bytes], object], ...] | None = None
+        self.writes: Writes | None = None
         self.batch: list[Publication] = []
         self.bytes_out = 0
         self.delivered = 0
+
+
+def _writes(group: Group) -> Writes:
+    writes = group.writes
+    if writes is None:
+        writes = group.writes = tuple([member.write for member in group.members])
+    return writes
 
 
 class Hub:
@@ -158,8 +166,9 @@ class Hub:
     def _flush_one(self, publication: Publication) -> None:
         """The common case, without the bookkeeping of joining."""
         ready: dict[Encoder, bytes] = {}
-        # A copy: a long poll leaves inside its write, and may take the last group with it.
-        for group in tuple(self._index.match(publication.topic)):
+        # Taken down first. Inside its write a long poll leaves, and what was pipelined behind it
+        # may join at the position that this turn ends with, so it must not get the turn's frames.
+        for group, writes in [(g, _writes(g)) for g in self._index.match(publication.topic)]:
             encoder = group.encoder
             data = ready.get(encoder)
             if data is None:
@@ -167,18 +176,18 @@ class Hub:
                 if encoder.joins_one:
                     data = encoder.join((data,), self.cursor)
                 ready[encoder] = data
-            self._write(group, data, 1)
+            self._write(group, writes, data, 1)
 
     def _flush_many(self, pending: Sequence[Publication]) -> None:
-        touched: list[Group] = []
+        touched: list[tuple[Group, Writes]] = []
         for publication in pending:
             for group in self._index.match(publication.topic):
                 if not group.batch:
-                    touched.append(group)
+                    touched.append((group, _writes(group)))
                 group.batch.append(publication)
         frames: dict[tuple[Encoder, int], bytes] = {}
         joined: dict[tuple[Encoder, tuple[int, ...]], bytes] = {}
-        for group in touched:
+        for group, writes in touched:
             batch, group.batch = group.batch, []
             encoder = group.encoder
             key = (encoder, tuple(map(id, batch)))
@@ -186,7 +195,7 @@ class Hub:
             if data is None:
                 parts = [self._frame(encoder, publication, frames) for publication in batch]
                 data = joined[key] = encoder.join(parts, self.cursor)
-            self._write(group, data, len(batch))
+            self._write(group, writes, data, len(batch))
 
     def _frame(
         self,
@@ -204,10 +213,7 @@ class Hub:
         position = publication.position
         return Cursor(self.epoch, position) if position else None
 
-    def _write(self, group: Group, data: bytes, publications: int) -> None:
-        writes = group.writes
-        if writes is None:
-            writes = group.writes = tuple([member.write for member in group.members])
+    def _write(self, group: Group, writes: Writes, data: bytes, publications: int) -> None:
         for write in writes:
             write(data)
         group.bytes_out += len(data)

@@ -11,6 +11,7 @@ The edge also owns what uvicorn does not: limits and deadlines on header, body a
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from enum import Enum
@@ -39,6 +40,7 @@ _STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s i
 _HEADS_MAX: Final = 2048
 _HEAD_SHARED_BYTES_MAX: Final = 1024
 _BUFFER_BYTES_MAX: Final = 65_536
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
 class EdgeLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +108,9 @@ class _Phase(Enum):
     """A hot request is being answered."""
     COLD = 4
     """uvicorn has the request."""
-    GONE = 5
+    STALLED = 5
+    """The client does not read its answers, so its next requests wait."""
+    GONE = 6
     """Closed, or the socket belongs to somebody else."""
 
 
@@ -144,6 +148,7 @@ class Edge(HttpToolsProtocol):
         self._cold_left = 0
         self._cold_chunks: ChunkedBody | None = None
         self._taking = False
+        self._begun = False
         self._last = False
         self._gone: Callable[[], None] | None = None
         self.head: Head = _NO_HEAD
@@ -173,7 +178,7 @@ class Edge(HttpToolsProtocol):
             self._take_cold(data)
         elif phase is _Phase.BODY:
             self._take_body(data)
-        elif phase is _Phase.BUSY:
+        elif phase is _Phase.BUSY or phase is _Phase.STALLED:
             self._buffer += data
             if len(self._buffer) > _BUFFER_BYTES_MAX:
                 self.flow.pause_reading()
@@ -195,11 +200,12 @@ class Edge(HttpToolsProtocol):
     def _take_message(self, data: bytes) -> bytes:
         """Take one message; returns what is left for the next."""
         end = data.find(HEAD_END)
-        if end < 0:
+        if end <= 0:
             if data[:2] == b"\r\n":
-                return data[2:]
+                return data.lstrip(b"\r\n")
             check_partial(data, self._door.head_limits)
-            if not self._buffer:
+            if not self._begun:
+                self._begun = True
                 self.deadline = self._door.second + self._door.limits.header_timeout_s + 1
             self._buffer = data
             return b""
@@ -216,13 +222,14 @@ class Edge(HttpToolsProtocol):
         if 0 <= length <= len(data) - end:
             stop = end + length
             self.bytes_in = stop
-            self._call(methods, head, data[end:stop])
-            if self._phase is _Phase.HEAD:
-                return data[stop:]
             self._buffer = data[stop:]
+            self._call(methods, head, data[end:stop])
+        else:
+            self._begin_body(head, data[end:])
+        if self._phase is not _Phase.HEAD:
             return b""
-        self._begin_body(head, data[end:])
-        return b""
+        rest, self._buffer = self._buffer, b""
+        return rest
 
     def _call(self, methods: Mapping[str, Handler], head: Head, body: bytes) -> None:
         self._phase = _Phase.BUSY
@@ -272,15 +279,19 @@ class Edge(HttpToolsProtocol):
     def _begin_cold(self, head: Head, data: bytes) -> None:
         self._phase = _Phase.COLD
         self.deadline = self._door.second + self._door.limits.body_timeout_s + 1
+        raw = head.raw
         if head.upgrade:
-            self._leave()
-            super().data_received(head.raw + data)
-            return
+            if head.headers[b"upgrade"].lower() == b"websocket":
+                self._leave()
+                super().data_received(raw + data)
+                return
+            # We speak nothing else (say h2c), so it is as if it had not been offered.
+            raw = _UPGRADE.sub(b"", raw)
         self._cold_left = max(head.length, 0)
         chunked = head.length < 0
         self._cold_chunks = ChunkedBody(self._door.head_limits.body_bytes_max) if chunked else None
         self._answered = False
-        super().data_received(head.raw)
+        super().data_received(raw)
         self._take_cold(data)
 
     def _take_cold(self, data: bytes) -> None:
@@ -324,9 +335,10 @@ class Edge(HttpToolsProtocol):
     # Exchange
 
     def respond(self, status: int, fields: bytes, body: bytes = b"") -> int:
-        if self.head.method == "HEAD":
-            body = b""
-        return self.finish(status, b"%bcontent-length: %d\r\n\r\n%b" % (fields, len(body), body))
+        if status == 204:  # Has no length (RFC 9110 section 8.6).
+            return self.finish(status, fields + b"\r\n")
+        rest = b"%bcontent-length: %d\r\n\r\n" % (fields, len(body))
+        return self.finish(status, rest if self.head.method == "HEAD" else rest + body)
 
     def finish(self, status: int, rest: bytes) -> int:
         if self._phase is not _Phase.BUSY:
@@ -347,7 +359,8 @@ class Edge(HttpToolsProtocol):
         return len(data)
 
     def stream(self, status: int, fields: bytes, peer: StreamPeer) -> asyncio.Transport:
-        assert self._phase is _Phase.BUSY
+        if self._phase is not _Phase.BUSY:
+            raise ConnectionResetError("the client has gone")
         transport, rest = self.transport, self._buffer
         self._leave()
         self._gone = None
@@ -367,12 +380,16 @@ class Edge(HttpToolsProtocol):
         self.transport.abort()
 
     def on_gone(self, callback: Callable[[], None]) -> None:
-        self._gone = callback
+        if self._phase is _Phase.GONE:
+            callback()
+        else:
+            self._gone = callback
 
     # Ends
 
     def _rest(self) -> None:
-        self._phase = _Phase.HEAD
+        self._phase = _Phase.STALLED if self.flow.write_paused else _Phase.HEAD
+        self._begun = False
         self.deadline = self._door.second + self._door.limits.idle_timeout_s + 1
 
     def _leave(self) -> None:
@@ -381,16 +398,29 @@ class Edge(HttpToolsProtocol):
         self._door.edges.discard(self)
         self.connections.discard(self)
 
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._phase is _Phase.STALLED:
+            self._phase = _Phase.HEAD
+            self.flow.resume_reading()
+            self._go_on()
+
     def _refuse(self, error: ReddotError) -> None:
         """Answer what is wrong with the message itself, and close: its end is not known."""
         self._door.counters.reject(error.code)
         body = problem.encode_problem(error)
-        if self._phase is not _Phase.COLD or not self._answered:
+        if self._phase is not _Phase.COLD or not self._drop_cold():
             self.transport.write(
                 b"%b%b%bconnection: close\r\ncontent-length: %d\r\n\r\n%b"
                 % (_STATUS[error.row.status], self._door.date, problem.FIELDS, len(body), body)
             )
         self._linger()
+
+    def _drop_cold(self) -> bool:
+        """Tell the application that its client has gone; whether it had begun to answer."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        return self.cycle.response_started
 
     def _linger(self) -> None:
         """Say that nothing more comes, and read on for a moment: closing a socket with unread
@@ -405,7 +435,7 @@ class Edge(HttpToolsProtocol):
 
     def overdue(self) -> None:
         """The deadline has passed: 408 if a message has begun, else just the end of idleness."""
-        if self._phase is _Phase.GONE:
+        if self._phase is _Phase.GONE or self._phase is _Phase.STALLED:
             self._door.edges.discard(self)
             self.transport.abort()
         elif self._phase is _Phase.HEAD and not self._buffer:

@@ -140,6 +140,8 @@ def parse_head(raw: bytes, limits: HeadLimits) -> Head:
     if version not in ("1.1", "1.0"):
         raise ReddotError("http_invalid", "only HTTP/1.1 and HTTP/1.0 are spoken")
     headers = _join_fields(collector.fields)
+    if version == "1.0":
+        headers.pop(b"expect", None)  # RFC 9110 section 10.1.1.
     if version == "1.1" and b"host" not in headers:
         raise ReddotError("http_invalid", "no Host field")
     path, query = _split_target(collector.url)
