@@ -27,8 +27,9 @@ setup: $(VENV)/.installed ## Make .venv with Reddot and all tools in it
 demo: setup ## Start a server with a demo page on this machine, no questions asked
 	$(VENV)/bin/reddot demo
 
-test: packages setup tests/node/node_modules/.installed check ## Install what tests need, check, run every test
-	$(RUN) pytest
+# A failed check does not hide what the tests say; either fails the whole.
+test: packages setup tests/node/node_modules/.installed ## Install what tests need, check, run every test
+	@failed=0; $(MAKE) check || failed=1; $(RUN) pytest || failed=1; exit $$failed
 
 test-fast: setup ## Run the tests that need neither network nor browser
 	$(RUN) pytest $(FAST)

@@ -24,6 +24,7 @@ from bench import (
     report,
     resume,
     startup,
+    store_append,
     to_one,
 )
 from bench.laboratory import Laboratory, Line, missing
@@ -36,6 +37,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "burst": burst.run,
     "to_one": to_one.run,
     "durable": durable.run,
+    "append": store_append.run,
     "poll": poll.run,
     "memory": memory.run,
     "resume": resume.run,

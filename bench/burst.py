@@ -17,7 +17,7 @@ from bench.laboratory import Laboratory, Line, us_per_delivery
 from bench.peers import Reddot, SendLoop
 
 RATIO_MAX: Final = 0.4
-TARGET: Final = f"≤ {RATIO_MAX} × C loop, one send per delivery"
+TARGET: Final = f"≤ {RATIO_MAX}x C loop, one send per delivery"
 BURST: Final = 10
 BURSTS_PER_S: Final = 10
 
@@ -40,7 +40,7 @@ def run(lab: Laboratory) -> list[Line]:
     for kind in KINDS[Reddot]:
         own = f"{Reddot.name} {kind}"
         others = [f"{n} {v:.2f}" for n, v in us.items() if not n.startswith((Reddot.name, "C "))]
-        beside = [f"{us[own] / loop:.2f} × C loop ({loop:.2f})", *others, *absent]
+        beside = [f"{us[own] / loop:.2f}x C loop ({loop:.2f})", *others, *absent]
         lines.append(
             Line(
                 f"fan-out in bursts of {BURST}, 1,000 {kind}: CPU per delivery",

@@ -50,4 +50,5 @@ def _line(lab: Laboratory, in_flight: int, series: Series) -> Line:
         f"≥ {RATE_MIN:,}/s, p99 < {P99_MS_MAX} ms" if judged else "",
         lab.scaled(us),
         (rate >= RATE_MIN and p99 < P99_MS_MAX) if judged else None,
+        (rate * lab.slowness >= RATE_MIN and p99 < P99_MS_MAX) if judged else None,
     )

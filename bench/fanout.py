@@ -16,7 +16,7 @@ from bench.peers import Mosquitto, Nchan, Peer, Reddot, SendLoop
 from bench.wire import Kind
 
 RATIO_MAX: Final = 1.35
-TARGET: Final = f"≤ {RATIO_MAX} × C loop; below Nchan and Mosquitto"
+TARGET: Final = f"≤ {RATIO_MAX}x C loop; below Nchan and Mosquitto"
 KINDS: Final[dict[type[Peer], tuple[Kind, ...]]] = {
     SendLoop: ("sse",),
     Reddot: ("sse", "websocket"),
@@ -50,7 +50,7 @@ def _line(kind: Kind, found: dict[str, Series], absent: list[str]) -> Line:
         for name, series in found.items()
         if name in (f"{Nchan.name} {kind}", Mosquitto.name)
     }
-    beside = [f"{mine / loop:.2f} × C loop ({loop:.2f})"]
+    beside = [f"{mine / loop:.2f}x C loop ({loop:.2f})"]
     beside += [f"{name} {us:.2f}" for name, us in others.items()]
     met = mine <= RATIO_MAX * loop and mine < min(others.values(), default=mine + 1)
     return Line(

@@ -390,12 +390,6 @@ static Account settle_accounts(void) {
     return a;
 }
 
-static void print_latencies(const char *name, const Histogram *h) {
-    printf(", \"%s_us\": {\"p50\": %.0f, \"p99\": %.0f, \"p999\": %.0f, \"max\": %llu}", name,
-           quantile_us(h, .5), quantile_us(h, .99), quantile_us(h, .999),
-           (unsigned long long)h->max_us);
-}
-
 static void print_account(void) {
     Account a = settle_accounts();
     printf("\"sessions\": %d, \"expected\": %llu, \"delivered\": %llu, \"lost\": %llu, "

@@ -95,3 +95,9 @@ static double quantile_us(const Histogram *h, double q) {
         }
     return (double)h->max_us;
 }
+
+static void print_latencies(const char *name, const Histogram *h) {
+    printf(", \"%s_us\": {\"p50\": %.0f, \"p99\": %.0f, \"p999\": %.0f, \"max\": %llu}", name,
+           quantile_us(h, .5), quantile_us(h, .99), quantile_us(h, .999),
+           (unsigned long long)h->max_us);
+}

@@ -82,4 +82,4 @@ def _measure(lab: Laboratory, case: _Case) -> Line:
 
 def _kib_per_session(result: Result) -> float:
     low, high = result["steps"]
-    return float(high["rss"] - low["rss"]) / (high["sessions"] - low["sessions"]) / KIB
+    return float((high["rss"] - low["rss"]) / (high["sessions"] - low["sessions"]) / KIB)

@@ -8,16 +8,17 @@ said to be missing; it never stops the other measurements.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from bench import wire
-from bench.processes import NotMeasured, Server, answers_ready, free_port, start
+from bench.processes import NotMeasured, Server, answers, free_port, start
 from bench.wire import Kind, Publish, Session
 
 ROOT: Final = Path(__file__).parents[1]
@@ -85,7 +86,7 @@ class Peer(ABC):
     name: ClassVar[str]
     server: Server
 
-    def __enter__(self) -> Peer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,7 +120,7 @@ class Reddot(Peer):
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         port = free_port()
         command = [*reddot_command(), "serve", "--config", "bench.toml", f"--port={port}", *flags]
-        self.server = start("reddot", command, port=port, folder=folder, ready=answers_ready)
+        self.server = start("reddot", command, port=port, folder=folder, ready=_ready)
 
     def session(self, kind: Kind, topic: str) -> Session:
         if kind == "websocket":
@@ -141,9 +142,17 @@ class Reddot(Peer):
         return wire.post("/v1/publish", body, *fields)
 
 
+def _ready(port: int) -> bool:
+    return answers(port, "/readyz", "200")
+
+
+def _works(port: int) -> bool:
+    return answers(port, "/no-such-page", "404")
+
+
 def reddot_command() -> list[str]:
-    """The program under test: this Python's, or what REDDOT_COMMAND says."""
-    given = os.environ.get("REDDOT_COMMAND")
+    """The program under test: this Python's, or what BENCH_COMMAND says."""
+    given = os.environ.get("BENCH_COMMAND")
     return given.split() if given else [sys.executable, "-m", "reddot"]
 
 
@@ -184,7 +193,8 @@ class Nchan(Peer):
         )
         (folder / "nginx.conf").write_text(text)
         command = [nginx, "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-        self.server = start("nginx", command, port=port, folder=folder)
+        # A worker answers; the port is open earlier, while there is only the master.
+        self.server = start("nginx", command, port=port, folder=folder, ready=_works)
 
     def session(self, kind: Kind, topic: str) -> Session:
         path = f"/sub/{topic}"
@@ -223,8 +233,6 @@ class Mosquitto(Peer):
 
 def descriptors() -> int:
     """The hard limit of open files, bounded."""
-    import resource
-
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return 100_000 if hard == resource.RLIM_INFINITY else min(hard, 100_000)
 

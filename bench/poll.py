@@ -54,5 +54,6 @@ def run(lab: Laboratory) -> list[Line]:
             f"≥ {RATE_MIN:,}/s",
             lab.scaled(us),
             rate >= RATE_MIN,
+            rate * lab.slowness >= RATE_MIN,
         )
     ]

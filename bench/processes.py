@@ -91,9 +91,11 @@ def start(
         NotMeasured: it does not start; the message has the end of its log.
     """
     log = folder / f"{name}-{port}.log"
+    # Settings of whoever runs this are not what is measured.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("REDDOT_")}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            pinned(SERVER_CORE, command), cwd=folder, stdout=output, stderr=output
+            pinned(SERVER_CORE, command), cwd=folder, env=environment, stdout=output, stderr=output
         )
     server = Server(name, port, process, log)
     deadline = time.monotonic() + START_SECONDS_MAX
@@ -113,12 +115,13 @@ def accepts(port: int) -> bool:
     return True
 
 
-def answers_ready(port: int) -> bool:
-    """Whether `GET /readyz` is answered 200."""
+def answers(port: int, path: str, status: str) -> bool:
+    """Whether `GET path` is answered with this status."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as client:
-            client.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return client.recv(64).startswith(b"HTTP/1.1 200")
+            client.sendall(request.encode())
+            return client.recv(64).startswith(f"HTTP/1.1 {status}".encode())
     except OSError:
         return False
 

@@ -59,6 +59,7 @@ def run(lab: Laboratory) -> list[Line]:
                 TARGET,
                 "; ".join(beside + absent),
                 mine <= US_MAX and ahead and not own.faults,
+                mine / lab.slowness <= US_MAX and ahead and not own.faults,
             )
         )
     return lines

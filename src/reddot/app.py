@@ -7,6 +7,7 @@ import errno
 import gc
 import resource
 import socket
+import sys
 from functools import partial
 from typing import Any, Final, cast
 
@@ -16,11 +17,11 @@ import uvloop
 from uvicorn.importer import import_from_string
 
 from reddot.api.service import Asgi
-from reddot.node import Reddot
-from reddot.node import open_store as open_store
 from reddot.errors import SettingsError, StoreError
 from reddot.net.edge import Door, Edge
 from reddot.net.server import FrontServer, open_listener
+from reddot.node import Reddot
+from reddot.node import open_store as open_store
 from reddot.settings import Settings
 from reddot.system import configure_logs
 
@@ -61,6 +62,8 @@ def serve(settings: Settings) -> int:
 def _load_application(settings: Settings) -> Asgi | None:
     if settings.app is None:
         return None
+    # As `python -m` would: the application lies where the server is started.
+    sys.path.insert(0, "")
     try:
         return cast("Asgi", import_from_string(settings.app))
     except Exception as error:

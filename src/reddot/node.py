@@ -171,6 +171,7 @@ class Reddot:
         self._build_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
+        reddot.running.append(self.publish)
         _log.info("started", version=reddot.__version__, store=_describe(self.store), head=head)
 
     async def _warm(self, head: int) -> None:
@@ -229,9 +230,7 @@ class Reddot:
         settings = self.settings
         rings: list[KeyRing] = []
         if settings.jwt_secret or settings.jwt_public_key:
-            rings.append(
-                StaticKeys(secret=settings.jwt_secret, public_key=settings.jwt_public_key)
-            )
+            rings.append(StaticKeys(secret=settings.jwt_secret, public_key=settings.jwt_public_key))
         if settings.jwt_jwks_url:
             self._jwks = JwksKeys(settings.jwt_jwks_url, clock=self.clock)
             rings.append(self._jwks)
@@ -328,6 +327,8 @@ class Reddot:
             admin=request.admin,
             lifetime_s=min(86_400, self.settings.token_lifetime_s_max),
             clock=self.clock,
+            issuer=self.settings.jwt_issuer,
+            audience=self.settings.jwt_audience,
         )
 
     # The demo's faults
@@ -453,6 +454,8 @@ class Reddot:
 
     async def stop(self) -> None:
         """Close what `start` opened. Safe after a start that failed half-way."""
+        if self.publish in reddot.running:
+            reddot.running.remove(self.publish)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -6,9 +6,11 @@ that it breaks to say so. A contract that nothing can break is decoration.
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,3 +163,58 @@ def _touch_imported(package: Path, line: str) -> None:
         path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
         if not path.with_suffix("").is_dir():
             path.touch()
+
+
+# A back end that is too long for one file has parts named after it, `sqlite_writer` of `sqlite`.
+# No contract can say "or a part of its own", so this does.
+
+
+def strangers(folder: Path) -> Iterator[str]:
+    """Imports between modules of one folder that belong to different back ends."""
+    stems = [path.stem for path in folder.glob("*.py")]
+
+    def door(module: str) -> str:
+        return min((s for s in stems if f"{module}_".startswith(f"{s}_")), key=len)
+
+    for path in folder.glob("*.py"):
+        for imported in _neighbours(ast.parse(path.read_text()), folder.name):
+            if imported in stems and door(imported) != door(path.stem):
+                yield f"{path.stem} imports {imported}"
+
+
+def _neighbours(tree: ast.Module, folder: str) -> Iterator[str]:
+    prefix = f"reddot.{folder}."
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            if name.startswith(prefix):
+                yield name.removeprefix(prefix).partition(".")[0]
+
+
+@pytest.mark.parametrize("folder", ["transports", "stores", "buses"])
+def test_back_ends_share_no_parts(folder: str) -> None:
+    assert not list(strangers(ROOT / "src" / "reddot" / folder))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from reddot.stores.sqlite_writer import Writer",
+        "from reddot.stores import sqlite_writer",
+        "import reddot.stores.sqlite",
+    ],
+)
+def test_a_shared_part_is_caught(line: str, tmp_path: Path) -> None:
+    folder = tmp_path / "stores"
+    folder.mkdir()
+    (folder / "sqlite.py").write_text("from reddot.stores.sqlite_writer import Writer")
+    (folder / "sqlite_writer.py").write_text("import reddot.stores.sqlite_topics")
+    (folder / "sqlite_topics.py").touch()
+    (folder / "memory.py").touch()
+    assert not list(strangers(folder))
+    (folder / "memory.py").write_text(line)
+    assert len(list(strangers(folder))) == 1

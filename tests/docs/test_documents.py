@@ -6,14 +6,13 @@ Run this file as a script to write the generated tables anew.
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from reddot.api.ops import COUNTERS, TRANSPORT_COUNTERS
 from reddot.api.openapi import PATHS
+from reddot.api.ops import COUNTERS, TRANSPORT_COUNTERS
 from reddot.counters import TRANSPORTS
 from reddot.errors import ERRORS
 
@@ -89,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -84,9 +84,10 @@ class Client:
             for text in add.filters:
                 self.filters[text] = min(self.filters.get(text, add.start), add.start)
             back, here = add.cursor, self.cursor
-            if back is not None and back.epoch == self.log.epoch and add.filters:
-                if here is not None and here.position > back.position:
-                    self.cursor = back
+            if back is None or here is None or add.foreign or not add.filters:
+                continue
+            if back.epoch == self.log.epoch and back.position < here.position:
+                self.cursor = back
         self.adds.clear()
 
     def restart(self, log: Log, position: int) -> None:

@@ -396,8 +396,8 @@ class Poll:
             return
         for gap in body.gaps:
             assert self._asked is not None
-            told = Gap(gap.topic, gap.reason)
-            self.client.tell(told, self._asked.position, self._now_ms())
+            missing = Gap(gap.topic, gap.reason)
+            self.client.tell(missing, self._asked.position, self._now_ms())
 
     def cut(self) -> None:
         """The connection breaks; an answer on its way is lost."""

@@ -1,4 +1,4 @@
-"""A simulated node: the real core over a store that takes its time and a bus that cannot be trusted.
+"""A simulated node: the real core over a slow store and a bus that cannot be trusted.
 
 The real `MemoryStore` is the log; what is simulated is when it answers, and that it may fail.
 """

@@ -48,9 +48,16 @@ def small_pages(chance: random.Random) -> Iterator[None]:
 class World:
     """Args:
     trace: gets a line per event; only when a seed is run again to be read.
+    unheard: retention may take what a node has not heard of yet.
     """
 
-    def __init__(self, seed: int, trace: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        trace: Callable[[str], object] | None = None,
+        *,
+        unheard: bool = False,
+    ) -> None:
         self.chance = chance = random.Random(seed)
         self.trace = trace
         self.clock = FakeClock()
@@ -58,7 +65,8 @@ class World:
         self.schedule = Schedule(chance)
         self.outside = Process(self.schedule)
         self.quiet = False
-        self.alone = chance.random() < 0.4
+        self.alone = chance.random() < 0.4 and not unheard
+        self.unheard = unheard
         self.faults = self._draw_faults()
         self.wire_max = chance.choice((0, 2, 50))
         self.keeps = {topic: self._draw_retention() for topic in TOPICS}
@@ -88,7 +96,7 @@ class World:
         return Faults(hint_lost=lost, hint_doubled=doubled, read_fails=fails, append_fails=refuses)
 
     def _draw_retention(self) -> Retention:
-        if not self.alone:
+        if not (self.alone or self.unheard):
             return KEEP_ALL
         return Retention(
             count=self.chance.choice((1, 3, 1000)), age_ms=self.chance.choice((20_000, AGE_MS))
@@ -283,7 +291,7 @@ class World:
         """An answer was written. Whatever was pipelined behind the request is taken up now, in
         the middle of what the node is doing."""
         self.schedule.add(self.outside, lambda: self._take(poll))
-        if not self.quiet and self.chance.random() < 0.3:
+        if not self.quiet and self.chance.random() < 0.6:
             self.attach()
 
     def _take(self, poll: Poll) -> None:
@@ -486,9 +494,9 @@ class World:
                 raise Violation(f"{node.name} keeps {node.leaks()}")
 
 
-def run(seed: int, trace: Callable[[str], object] | None = None) -> None:
+def run(seed: int, trace: Callable[[str], object] | None = None, *, unheard: bool = False) -> None:
     """One run of the world. Raises `Violation` if a promise was broken."""
-    world = World(seed, trace)
+    world = World(seed, trace, unheard=unheard)
     try:
         with small_pages(world.chance):
             world.happen()

@@ -50,14 +50,14 @@ class Peer(StreamPeer):
 
 async def _read_body(receive: Receive) -> bytes | None:
     """The request's body; None if the client went away."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message["body"]
         if not message["more_body"]:
-            return body
+            return bytes(body)
 
 
 class Front:

@@ -109,9 +109,10 @@ class Admission:
         try:
             admitted: Admitted | None = head.memo
             if admitted is None or not self._still_good(admitted):
+                # First who may read the answer: a page must be able to see that it is refused.
+                fields = self._cors_fields(credential_of(head.headers, None))
                 params = parse_params(head.query, head.headers)
                 credential = credential_of(head.headers, params.ticket)
-                fields = self._cors_fields(credential)
                 identified = self._gate.identify(**msgspec.structs.asdict(credential))
                 if identified is None:
                     self._spawn(self._admit_fetching(params, credential, exchange, go, refuse))
@@ -139,6 +140,8 @@ class Admission:
         try:
             identified = await self._gate.identify_fetching(**msgspec.structs.asdict(credential))
             go(Admitted(params, identified, fields))
+        except ConnectionError:
+            return  # The client went while its keys were fetched.
         except ReddotError as error:
             self._refuse(error, exchange, fields, refuse)
         except Exception:  # noqa: BLE001 - the one boundary for our own bugs
@@ -187,6 +190,8 @@ class Admission:
         more = b"www-authenticate: Bearer\r\n" if error.row.status == 401 else b""
         if error.row.status in (429, 503):
             more = b"retry-after: 5\r\n"
+        if error.row.status == 426:
+            more = b"upgrade: websocket\r\n"  # RFC 9110 section 15.5.22.
         exchange.respond(
             error.row.status, problem.FIELDS + fields + more, problem.encode_problem(error)
         )

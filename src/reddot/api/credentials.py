@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
-from reddot.core.access import is_anonymous
+from reddot.core.access import is_anonymous, is_user_name
 from reddot.core.gate import Identified
 from reddot.core.tickets import Tickets
+from reddot.core.topics import check_filter
 from reddot.errors import ReddotError
 from reddot.net.exchange import Exchange
 
@@ -66,7 +67,11 @@ class IssueDevToken:
             request = msgspec.json.decode(body, type=DevTokenRequest)
         except msgspec.ValidationError as error:
             raise ReddotError("field_invalid", str(error)) from None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ReddotError("json_invalid", str(error)) from None
+        if not is_user_name(request.user):
+            raise ReddotError("field_invalid", "'user' cannot be a user's name")
+        for text in (*request.subscribe, *request.publish):
+            check_filter(text)
         answer = {"token": self._issue(request), "user": request.user}
         exchange.respond(200, _FIELDS + fields, msgspec.json.encode(answer))

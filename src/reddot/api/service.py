@@ -6,13 +6,13 @@ go to the user's application, or are answered 404.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -47,10 +47,11 @@ _PAGE_POLICY: Final = {
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
-def _problem(error: ReddotError) -> Response:
+def _problem(error: ReddotError, headers: Mapping[str, str] | None = None) -> Response:
     body = problem.encode_problem(error)
     media_type = "application/problem+json"
-    return Response(body, error.row.status, media_type=media_type, headers=_HEADERS)
+    all_headers = _HEADERS | dict(headers or {})
+    return Response(body, error.row.status, media_type=media_type, headers=all_headers)
 
 
 async def _on_reddot_error(_request: Request, error: Exception) -> Response:
@@ -60,7 +61,12 @@ async def _on_reddot_error(_request: Request, error: Exception) -> Response:
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problem(ReddotError(_CODES.get(error.status_code, "http_invalid")))
+    return _problem(ReddotError(_CODES.get(error.status_code, "http_invalid")), error.headers)
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    """The client went while it was sending: nobody's mistake, and nobody reads the answer."""
+    return _problem(ReddotError("request_timeout"))
 
 
 async def _on_mistake(request: Request, error: Exception) -> Response:
@@ -73,6 +79,7 @@ def build_service(routes: Sequence[BaseRoute]) -> FastAPI:
     service = FastAPI(title="Reddot", version=reddot.__version__, docs_url=None, redoc_url=None)
     service.add_exception_handler(ReddotError, _on_reddot_error)
     service.add_exception_handler(HTTPException, _on_http_error)
+    service.add_exception_handler(ClientDisconnect, _on_disconnect)
     service.add_exception_handler(Exception, _on_mistake)
     describe_hot_routes(service)
     service.router.routes.extend(routes)

@@ -67,6 +67,7 @@ class Feed:
         self._dispatch(publication)
         if publication.position:
             self.top = publication.position
+            self._held.pop(self.top, None)
 
     def _drain(self) -> None:
         while (following := self._held.pop(self.top + 1, None)) is not None:

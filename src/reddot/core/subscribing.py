@@ -115,9 +115,7 @@ class Subscribing:
         limits = self.limits
         if len(self.sessions) >= limits.sessions_max:
             raise ReddotError("too_many_sessions", f"{limits.sessions_max} sessions are open")
-        if actor.user and self._per_user.get(actor.user, 0) >= limits.sessions_per_user_max:
-            detail = f"{limits.sessions_per_user_max} sessions per user are allowed"
-            raise ReddotError("rate_limited", detail)
+        self._check_user(actor)
         now = self._clock.monotonic()
         age_s = limits.session_age_s * (0.8 + 0.4 * self._entropy.fraction())
         return Session(
@@ -131,6 +129,11 @@ class Subscribing:
             age_at=now + age_s,
             heartbeat_s=heartbeat_s,
         )
+
+    def _check_user(self, actor: Actor) -> None:
+        most = self.limits.sessions_per_user_max
+        if actor.user and self._per_user.get(actor.user, 0) >= most:
+            raise ReddotError("rate_limited", f"{most} sessions per user are allowed")
 
     def start(self, session: Session, cursor: Cursor | None) -> None:
         """Begin: the first frame, then what was missed after `cursor`, then live.
@@ -208,10 +211,11 @@ class Subscribing:
 
     def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
         """Listen to less, at once; filters that were not there are ignored."""
+        dropped = frozenset(filters)  # A client may name as many as its message holds.
         self._unjoin(session)
         for backfill in session.backfills or ():
-            backfill.filters = tuple(t for t in backfill.filters if t not in filters)
-        self._set_filters(session, tuple(t for t in session.filters if t not in filters))
+            backfill.filters = tuple(t for t in backfill.filters if t not in dropped)
+        self._set_filters(session, tuple(t for t in session.filters if t not in dropped))
 
     def _set_filters(self, session: Session, filters: tuple[str, ...]) -> None:
         if session.state is State.PAUSED:
@@ -221,7 +225,14 @@ class Subscribing:
         self._advance(session)
 
     def reauthorize(self, session: Session, actor: Actor) -> None:
-        """Go on under another credential. Raises `forbidden` if it does not cover the filters."""
+        """Go on under another credential.
+
+        Raises:
+            ReddotError: `forbidden` if it does not cover the filters; `rate_limited` if it is of
+                another user, who has too many sessions already.
+        """
+        if actor.user != session.actor.user:
+            self._check_user(actor)
         for text in session.filters:
             if text not in inbox_filters(actor):
                 self._policy.check_subscribe(actor, text)
@@ -374,8 +385,11 @@ class Subscribing:
             backfill.position = backfill.upto
             return False
         cursor = Cursor(self.hub.epoch, backfill.upto)
-        self._write(session, found, cursor)
-        backfill.position = found[-1].position
+        for chunk in _chunks(found):
+            self._write(session, chunk, cursor)
+            backfill.position = chunk[-1].position
+            if not session.is_catching_up():
+                return False
         return True
 
     def _write(

@@ -90,7 +90,10 @@ def matches(text: str, topic: str) -> bool:
 
 
 def covers(broad: str, narrow: str) -> bool:
-    """Whether every topic that the filter `narrow` selects is selected by the filter `broad`."""
+    """Whether every topic that the filter `narrow` selects is selected by the filter `broad`.
+
+    `+/#` means the same as `#` and is not said to cover it: no is the safe answer.
+    """
     return broad == narrow or _covers(broad.split("/"), narrow.split("/"))
 
 

@@ -323,6 +323,10 @@ class Edge(HttpToolsProtocol):
             self._rest()
             self._go_on()
 
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's parser has found something that `ChunkedBody` has not seen yet."""
+        self._refuse(ReddotError("http_invalid", "the body is malformed"))
+
     def on_response_complete(self) -> None:
         """uvicorn has written a whole answer."""
         self.server_state.total_requests += 1
@@ -337,8 +341,10 @@ class Edge(HttpToolsProtocol):
     def respond(self, status: int, fields: bytes, body: bytes = b"") -> int:
         if status == 204:  # Has no length (RFC 9110 section 8.6).
             return self.finish(status, fields + b"\r\n")
-        rest = b"%bcontent-length: %d\r\n\r\n" % (fields, len(body))
-        return self.finish(status, rest if self.head.method == "HEAD" else rest + body)
+        length = len(body)
+        if self.head.method == "HEAD":
+            body = b""
+        return self.finish(status, b"%bcontent-length: %d\r\n\r\n%b" % (fields, length, body))
 
     def finish(self, status: int, rest: bytes) -> int:
         if self._phase is not _Phase.BUSY:

@@ -55,6 +55,8 @@ class Exchange(Protocol):
 class StreamPeer(asyncio.Protocol):
     """The protocol of a connection that has become a stream."""
 
+    __slots__ = ()
+
     def attach(self, transport: asyncio.Transport) -> None:
         """The socket is this peer's from now on; stands for `connection_made`."""
         raise NotImplementedError

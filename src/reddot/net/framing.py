@@ -191,7 +191,7 @@ class ChunkedBody:
 
     def __init__(self, body_bytes_max: int) -> None:
         self.content = bytearray()
-        self._max = body_bytes_max
+        self._max = self._room = body_bytes_max
         self._part = _Part.SIZE
         self._left = 0
         self._line = b""
@@ -223,6 +223,8 @@ class ChunkedBody:
             self._line += piece
             if len(self._line) > _LINE_BYTES_MAX:
                 raise ReddotError("http_invalid", "a chunk line is too long")
+            if self._part is _Part.DATA_END and self._line not in (b"\r", b"\r\n"):
+                raise ReddotError("http_invalid", "a chunk is longer than its size")
             if end >= 0:
                 line, self._line = self._line, b""
                 if not line.endswith(b"\r\n"):
@@ -234,15 +236,14 @@ class ChunkedBody:
 
     def _take_line(self, line: bytes) -> None:
         if self._part is _Part.DATA_END:
-            if line:
-                raise ReddotError("http_invalid", "a chunk is longer than its size")
             self._part = _Part.SIZE
         elif self._part is _Part.SIZE:
             digits = line.partition(b";")[0]
             if not digits or len(digits) > 8 or digits.strip(b"0123456789abcdefABCDEF"):
                 raise ReddotError("http_invalid", "a chunk size is not a number")
             self._left = int(digits, 16)
-            if len(self.content) + self._left > self._max:
+            self._room -= self._left
+            if self._room < 0:
                 raise ReddotError("body_too_large", f"{self._max} bytes are allowed")
             self._part = _Part.DATA if self._left else _Part.TRAILER
         elif line:

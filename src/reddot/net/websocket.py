@@ -84,6 +84,12 @@ class WebSocketListener(Protocol):
     def lost(self) -> None: ...
 
 
+def _wire_bytes(frame: Frame) -> int:
+    """What a client's frame takes, its length in the shortest form; so it is never too much."""
+    size = len(frame.data)
+    return 6 + size + (0 if size < 126 else 2 if size < 65_536 else 8)
+
+
 class WebSocketPeer(StreamPeer):
     """The protocol of a socket after the handshake. `listener` is set before the first byte."""
 
@@ -96,6 +102,7 @@ class WebSocketPeer(StreamPeer):
         "_message",
         "_messages",
         "_second",
+        "_unread",
         "listener",
         "transport",
     )
@@ -107,6 +114,7 @@ class WebSocketPeer(StreamPeer):
         self._message: bytearray | None = None
         self._fragments = 0
         self._closing = False
+        self._unread = 0
         self._second = 0
         self._messages = 0
         self._controls = 0
@@ -141,14 +149,16 @@ class WebSocketPeer(StreamPeer):
     def data_received(self, data: bytes) -> None:
         core = self._open_core()
         core.receive_data(data)
+        self._unread += len(data)
         for event in core.events_received():
             if isinstance(event, Frame) and not self._closing:
+                self._unread -= _wire_bytes(event)
                 self._take(core, event)
         self._pump(core)
         if core.state is not State.OPEN:
             if not self._closing:
                 self._start_closing()
-        elif not core.reader.buffer and self._message is None and core.current_size is None:
+        elif not self._unread and self._message is None:
             self._core = None
 
     def eof_received(self) -> None:
@@ -166,10 +176,10 @@ class WebSocketPeer(StreamPeer):
         if frame.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE):
             self._controls = self._count(self._controls)
             if self._controls > limits.controls_per_s:
-                core.fail(CloseCode.POLICY_VIOLATION, "too many control frames")
+                self._fail(core, CloseCode.POLICY_VIOLATION, "too many control frames")
             return
         if frame.opcode is Opcode.BINARY:
-            core.fail(CloseCode.UNSUPPORTED_DATA, "commands are JSON text")
+            self._fail(core, CloseCode.UNSUPPORTED_DATA, "commands are JSON text")
             return
         if frame.opcode is Opcode.TEXT:
             self._message, self._fragments = bytearray(), 0
@@ -177,7 +187,7 @@ class WebSocketPeer(StreamPeer):
         self._message += frame.data
         self._fragments += 1
         if self._fragments > limits.fragments_max:
-            core.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            self._fail(core, CloseCode.MESSAGE_TOO_BIG, "too many fragments")
         elif frame.fin:
             text, self._message = bytes(self._message), None
             self._deliver(core, text)
@@ -185,14 +195,19 @@ class WebSocketPeer(StreamPeer):
     def _deliver(self, core: Core, text: bytes) -> None:
         self._messages = self._count(self._messages)
         if self._messages > 2 * self._limits.messages_per_s:
-            core.fail(4429, "too many messages")
+            self._fail(core, 4429, "too many messages")
             return
         try:
             text.decode()
         except UnicodeDecodeError:
-            core.fail(CloseCode.INVALID_DATA, "not valid UTF-8")
+            self._fail(core, CloseCode.INVALID_DATA, "not valid UTF-8")
             return
         self.listener.message(text)
+
+    def _fail(self, core: Core, code: int, reason: str) -> None:
+        """End the connection; what the client sent behind its mistake is not looked at."""
+        core.fail(code, reason)
+        self._start_closing()
 
     def _count(self, count: int) -> int:
         """A bucket that leaks `messages_per_s` a second (controls share the clock)."""

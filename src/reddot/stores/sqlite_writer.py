@@ -205,7 +205,6 @@ class Writer:
                 running = False
             else:
                 then()
-            self._topics.shrink()
         self._close()
 
     def _gather(self) -> tuple[list[Work], Job | None]:
@@ -271,6 +270,7 @@ class Writer:
             self.head, self.retained_count = before
             self._roll_back(error)
             raise ReddotError("store_unavailable", "nothing was stored") from error
+        self._topics.shrink()
         if self._failures:
             _log.info("store_writes_again", failures=self._failures)
             self._failures = 0

@@ -62,7 +62,9 @@ class _Waiting:
             self._exchange.finish(304, self._fields + after + rest)
 
     def close(self, error: ReddotError | None, *, abort: bool = False) -> None:
-        if error is not None:
+        if abort:
+            self._exchange.abort()
+        elif error is not None:
             self._exchange.respond(
                 error.row.status, problem.FIELDS + self._fields, problem.encode_problem(error)
             )
@@ -151,8 +153,8 @@ class LongPoll:
         )
         session.age_at = self._now() + wait_s
         session.attach(_Waiting(self._subscribing, session, exchange, fields))
-        exchange.on_gone(session.lost)
         self._subscribing.wait(session)
+        exchange.on_gone(session.lost)
         return True
 
     def _answer(self, params: Params, answer: Answer, exchange: Exchange, fields: bytes) -> None:

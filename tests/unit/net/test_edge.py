@@ -1,4 +1,4 @@
-"""The front door on a fake socket: order, framing, reuse, disconnects, deadlines, limits."""
+"""The front door on a fake socket: order, framing, reuse, disconnects. Limits have their file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire.answers import Answer, read_answers
-from tests.wire.front import Front
+from tests.wire.front import Front, Peer
 from tests.wire.transport import FakeTransport, settle
 
 HOST = b"Host: x\r\n"
@@ -369,7 +369,7 @@ def test_a_client_that_goes_in_the_middle(wire: bytes) -> None:
             transport.feed(wire)
         transport.end()
         await settle()
-        assert (transport.sent, transport.closed) == (b"", True)
+        assert (bytes(transport.sent), transport.closed) == (b"", True)
         assert not front.door.edges
         front.advance(60)
         assert front.counters.rejected == {}
@@ -425,15 +425,9 @@ def test_a_stream_for_a_client_that_has_gone_is_no_mistake() -> None:
         transport.reset()
         await settle()
         with pytest.raises(ConnectionError):
-            exchange.stream(200, b"", front.peers[0] if front.peers else _peer())
+            exchange.stream(200, b"", Peer())
 
     run(test)
-
-
-def _peer() -> Any:
-    from tests.wire.front import Peer
-
-    return Peer()
 
 
 # Upgrades and shutdown

@@ -1,0 +1,96 @@
+"""A whole node behind fake sockets: real edge, real routes, memory store; time and chance are fake.
+
+Run it in a `FakeTimeLoop`. Two runs of the same steps give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from reddot.net.edge import Edge
+from reddot.node import Reddot
+from reddot.stores.memory import MemoryStore
+from reddot.testing import FakeClock, SeededEntropy, dev_settings
+from tests.wire.answers import Answer, read_answers
+from tests.wire.fakeloop import fake_loop, run_in_fake_time
+from tests.wire.transport import FakeTransport, settle
+
+EPOCH: Final = 7
+STEP_S: Final = 0.5
+
+
+class WireNode:
+    """Settings are those of a development node, with `changes`."""
+
+    def __init__(self, **changes: object) -> None:
+        settings = dev_settings(**changes)
+        self.clock = FakeClock()
+        # The rules of topics come from a node, and a node wants its store.
+        self.node = Reddot(settings, clock=self.clock, entropy=SeededEntropy())
+        store = MemoryStore(
+            clock=self.clock, retention=self.node.rules.retention, epoch=EPOCH
+        )
+        self.node.store = store
+        self.state = ServerState()
+
+    async def start(self) -> None:
+        await self.node.start()
+        self.door = self.node.door()
+        self.config = uvicorn.Config(
+            self.node.asgi(),
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+        )
+        self._tick()
+
+    async def stop(self) -> None:
+        await self.node.stop()
+
+    def _tick(self) -> None:
+        self.door.tick()
+        name, _, value = self.door.date.rstrip().partition(b": ")
+        self.state.default_headers = [(name, value)]
+
+    def connect(self) -> FakeTransport:
+        edge = Edge(door=self.door, config=self.config, server_state=self.state, app_state={})
+        transport = FakeTransport(edge)
+        edge.connection_made(transport)
+        return transport
+
+    async def ask(self, request: bytes, *methods: str) -> list[Answer]:
+        """All answers to what is sent on a connection of its own."""
+        transport = self.connect()
+        transport.feed(request)
+        await settle()
+        return read_answers(bytes(transport.sent), methods)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and everything happen that is due."""
+        while seconds > 0:
+            step = min(STEP_S, seconds)
+            seconds -= step
+            self.clock.advance(step)
+            await fake_loop().advance(step)
+            self._tick()
+        await settle()
+
+
+def run_node(test: Callable[[WireNode], Coroutine[Any, Any, None]], **settings: object) -> None:
+    """Run a test against a started node."""
+
+    async def main() -> None:
+        node = WireNode(**settings)
+        await node.start()
+        try:
+            await test(node)
+        finally:
+            await node.stop()
+
+    run_in_fake_time(main())
