@@ -109,7 +109,9 @@ def test_nothing_is_lost_or_twice_across_a_cut(page: Page) -> None:
     expect(state(page, "WebSocket")).to_have_text("reconnecting")
     expect(page.locator("#cut")).to_have_text("Cut connections", timeout=LIVE_MS)
     expect_live(page, timeout=RECOVERED_MS)
-    assert stop_publishing(page, timeout_ms=RECOVERED_MS) > 25  # more than the five seconds of the cut
+    assert (
+        stop_publishing(page, timeout_ms=RECOVERED_MS) > 25
+    )  # more than the five seconds of the cut
     assert set(lost_and_twice(page).values()) == {"0 / 0"}
 
 

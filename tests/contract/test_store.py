@@ -622,6 +622,39 @@ def test_the_limits_of_retention_to_the_last(
 
 
 @pytest.mark.parametrize("trimmed", [False, True])
+def test_a_gap_is_told_at_once_although_it_lies_further_on(
+    backend: Backend, tmp_path: Path, clock: FakeClock, trimmed: bool
+) -> None:
+    retention = by_topic(few=Retention(2, DAY_MS))
+
+    async def test() -> None:
+        async with opened(backend, Settings(tmp_path, clock, retention)) as store:
+            await append(store, *[draft("a")] * 2, *[draft("few/1")] * 3)
+            if trimmed:
+                await trim_all(store)
+            page = await store.read(["few/1"], after=0, upto=2, limit=9)
+            assert page == Page(publications=(), upto=2, gaps=(Gap("few/1", "trimmed"),))
+
+    run(test())
+
+
+def test_a_topic_that_was_empty_ages_again(
+    backend: Backend, tmp_path: Path, clock: FakeClock
+) -> None:
+    async def test() -> None:
+        settings = Settings(tmp_path, clock, by_topic(old=Retention(100, 10_000)))
+        async with opened(backend, settings) as store:
+            for _ in range(3):
+                now = clock.wall_ms()
+                await append(store, draft("old/1", time_ms=now), draft("old/2", time_ms=now))
+                assert await trim_all(store) == 0
+                clock.advance(10.001)
+                assert await trim_all(store) == 2
+
+    run(test())
+
+
+@pytest.mark.parametrize("trimmed", [False, True])
 def test_gaps_are_told_for_what_lies_after_the_cursor(
     backend: Backend, tmp_path: Path, clock: FakeClock, trimmed: bool
 ) -> None:
@@ -705,6 +738,20 @@ def test_trimming_forgets_stale_keys(
             assert await store.trim(rows_max=5) == 2
             assert await store.trim(rows_max=5) == 0
             assert (await append(store, keyed("young")))[0].duplicate
+
+    run(test())
+
+
+def test_a_key_that_was_used_anew_does_not_hide_stale_ones(
+    backend: Backend, settings: Settings, clock: FakeClock
+) -> None:
+    async def test() -> None:
+        async with opened(backend, settings) as store:
+            await append(store, keyed("k1"), keyed("k2"))
+            clock.advance(DAY_MS / 1000)
+            await append(store, keyed("k1"))
+            assert await trim_all(store) == 1
+            assert (await append(store, keyed("k1")))[0].duplicate
 
     run(test())
 

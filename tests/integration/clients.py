@@ -51,7 +51,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 async def until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
     """Wait until what other tasks do makes something true."""
     async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - a condition on many things has no event
+        while not holds():
             await asyncio.sleep(0.01)
 
 

@@ -31,9 +31,7 @@ class WireNode:
         self.clock = FakeClock()
         # The rules of topics come from a node, and a node wants its store.
         self.node = Reddot(settings, clock=self.clock, entropy=SeededEntropy())
-        store = MemoryStore(
-            clock=self.clock, retention=self.node.rules.retention, epoch=EPOCH
-        )
+        store = MemoryStore(clock=self.clock, retention=self.node.rules.retention, epoch=EPOCH)
         self.node.store = store
         self.state = ServerState()
 

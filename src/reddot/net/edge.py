@@ -36,7 +36,12 @@ from reddot.net.framing import (
     parse_head,
 )
 
-_STATUS: Final = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+# RFC 9110's names of these two came into Python's table with 3.13.
+_PHRASES: Final = {413: "Content Too Large", 414: "URI Too Long"}
+_STATUS: Final = {
+    s.value: f"HTTP/1.1 {s.value} {_PHRASES.get(s.value, s.phrase)}\r\n".encode()
+    for s in HTTPStatus
+}
 _HEADS_MAX: Final = 2048
 _HEAD_SHARED_BYTES_MAX: Final = 1024
 _BUFFER_BYTES_MAX: Final = 65_536

@@ -220,7 +220,7 @@ class Snapshot:
     def _keep(self, scan: _Scan, topic: _Topic, rows: list[_Row]) -> bool:
         """Take what may be shown; whether some of it is beyond retention."""
         retention = self._retention(topic.name)
-        beyond_off = max(topic.top_off or 0, topic.trimmed_off) - retention.count
+        beyond_off = (topic.top_off or 0) - retention.count
         oldest_ms = self._now_ms - retention.age_ms
         gone = False
         for row in rows:

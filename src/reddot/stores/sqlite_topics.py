@@ -78,9 +78,8 @@ class Topics:
         self._last_id: int | None = None
 
     def forget(self) -> None:
-        """Drop everything; call after a transaction that failed."""
+        """Drop everything; call after a transaction that failed. Its new ids stay unused."""
         self.by_name.clear()
-        self._last_id = None
 
     def load(self, names: Collection[str]) -> None:
         """Read those of the names that exist and are not cached, in one statement."""

@@ -267,7 +267,7 @@ class Timeline:
 
 async def run_to_the_end(publisher: Publisher, rate: Rate) -> None:
     publisher.set_rate(rate)
-    while publisher.rate.per_minute:  # noqa: ASYNC110 - its own task sets it, by a fake clock
+    while publisher.rate.per_minute:
         await asyncio.sleep(0)
 
 

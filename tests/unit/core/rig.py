@@ -28,6 +28,9 @@ EPOCH = 7
 USER = Actor(user="42")
 
 
+RIGS: list[Rig] = []
+
+
 class HeldStore(MemoryStore):
     """Reads wait for a turn, and fail while `error` is set."""
 
@@ -118,6 +121,7 @@ class Rig:
         dev: bool = True,
         poll_max: int = 1000,
     ) -> None:
+        RIGS.append(self)
         self.clock = FakeClock()
         self.entropy = SeededEntropy(1)
         self.counters = Counters()
@@ -228,6 +232,11 @@ class Rig:
                 return
             self.turn()
         raise AssertionError("the work does not end")
+
+    def close(self) -> None:
+        """Drop what still waits."""
+        for coroutine in self.work:
+            coroutine.close()
 
     # Subscribing
 

@@ -222,11 +222,10 @@ def test_a_member_may_leave_inside_its_write(node: Node, ids: str) -> None:
 
 @pytest.mark.parametrize("ids", ["x", "xy"])
 def test_all_may_leave_inside_their_writes(node: Node, ids: str) -> None:
-    encoder, ears = Scribe().encoder, []
-    for _ in range(3):
-        ear = Ear(lambda: node.hub.leave(group, ears[len([e for e in ears if e.heard]) - 1]))
-        ears.append(ear)
-        group = node.hub.join(("a",), encoder, ear)
+    encoder, staying = Scribe().encoder, list[Ear]()
+    ears = [Ear(lambda: node.hub.leave(group, staying.pop(0))) for _ in range(3)]
+    staying += ears
+    (group,) = {node.hub.join(("a",), encoder, ear) for ear in ears}
     for id in ids:
         node.dispatch("a", id)
     node.hub.flush()

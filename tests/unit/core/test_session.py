@@ -52,7 +52,7 @@ def test_the_table_is_complete() -> None:
     assert {(a, b) for a, following in ALLOWED.items() for b in following} == TRANSITIONS
 
 
-@pytest.mark.parametrize(("before", "after"), product(State, State))
+@pytest.mark.parametrize(("before", "after"), list(product(State, State)))
 def test_only_what_the_table_allows_happens(before: State, after: State) -> None:
     session = new_session(Owner())
     session.state = before

@@ -99,6 +99,7 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
                         )
             assert [line["event"] for line in logs] == ["store_write_failed"]
             assert "full" in logs[0]["error"]
+            assert not writer_connection(store).in_transaction
             assert (store.head, store.retained_count) == (3, 1)
             # What is there can be read, and what still fits can be written.
             assert await offsets(store, "a") == [1, 2]
@@ -115,6 +116,36 @@ def test_a_full_disk_refuses_and_loses_nothing(tmp_path: Path) -> None:
         async with opened(tmp_path / "log.db") as store:
             assert store.head == 7
             assert await offsets(store, "a") == [1, 2, 3, 4, 5]
+
+    asyncio.run(run())
+
+
+def forbid(store: SqliteStore, *commands: str) -> None:
+    """Let SQLite refuse these commands, as a disk that does not answer would."""
+
+    def judge(action: int, argument: str | None, *rest: object) -> int:
+        return sqlite3.SQLITE_DENY if argument in commands else sqlite3.SQLITE_OK
+
+    writer_connection(store).set_authorizer(judge if commands else None)
+
+
+@pytest.mark.parametrize("commands", [["COMMIT"], ["COMMIT", "ROLLBACK"]])
+def test_a_commit_that_fails(tmp_path: Path, commands: list[str]) -> None:
+    async def run() -> None:
+        async with opened(tmp_path / "log.db") as store:
+            await append(store, draft("a", retain=True))
+            forbid(store, *commands)
+            with capture_logs():
+                answers = [start(store, draft("a"), draft("b", retain=True)) for _ in range(3)]
+                for answer in await asyncio.gather(*answers):
+                    assert isinstance(answer, ReddotError)
+            assert (store.head, store.retained_count) == (1, 1)
+            forbid(store)
+            assert await append(store, draft("b"), draft("a")) == [(2, 1), (3, 2)]
+            assert (store.head, store.retained_count) == (3, 1)
+        async with opened(tmp_path / "log.db") as store:
+            assert (store.head, store.retained_count) == (3, 1)
+            assert await offsets(store, "a") == [1, 2]
 
     asyncio.run(run())
 
