@@ -330,7 +330,7 @@ class Subscribing:
 
     async def _read(self, session: Session) -> None:
         """Read pages until memory can serve the rest. One of these per session at most."""
-        told: set[str] = set()
+        told: dict[str, int] = {}
         try:
             while session.is_catching_up() and await self._read_page(session, told):
                 pass
@@ -343,7 +343,7 @@ class Subscribing:
             session.reading = False
         self._advance(session)
 
-    async def _read_page(self, session: Session, told: set[str]) -> bool:
+    async def _read_page(self, session: Session, told: dict[str, int]) -> bool:
         """Read and write one page; whether there is more to read."""
         backfill = session.backfills[0] if session.synced and session.backfills else None
         if backfill is not None and backfill.retained:
@@ -355,6 +355,8 @@ class Subscribing:
         if not session.is_catching_up() or place.filters is not filters:
             return False  # Other filters were set meanwhile: the page has too much or too little.
         self._tell_gaps(session, page, told)
+        if session.state is State.CLOSED:
+            return False
         for chunk in _chunks(page.publications):
             self._write(session, chunk)
             place.position = chunk[-1].position
@@ -363,9 +365,11 @@ class Subscribing:
         place.position = page.upto
         return page.upto < upto and page.upto < self._recent.floor
 
-    def _tell_gaps(self, session: Session, page: Page, told: set[str]) -> None:
-        gaps = [gap for gap in page.gaps if gap.topic not in told]
-        told.update(gap.topic for gap in gaps)
+    def _tell_gaps(self, session: Session, page: Page, told: dict[str, int]) -> None:
+        """Once per filter, unless the page goes on behind what was in the log at that time: a
+        client that is told reloads, and so has all of that."""
+        gaps = [gap for gap in page.gaps if told.get(gap.topic, -1) < page.upto]
+        told.update((gap.topic, self._store.head) for gap in gaps)
         if not session.synced:
             self._sync(session, gaps)
             return
@@ -409,6 +413,19 @@ class Subscribing:
         counters.bytes_out += len(data)
         session.bytes_own += len(data)
         session.write(data)
+
+    def lost(self, upto: int) -> None:
+        """Retention has taken something up to a position before this node has heard of it.
+
+        Everybody reads the log from where they are, and so is told the gaps of their own filters.
+        """
+        self.hub.flush()
+        live = [s for s in self.sessions.values() if s.state is State.LIVE]
+        for session in live:
+            self._unjoin(session)
+        self.hub.skip(upto)
+        for session in live:
+            self._advance(session)
 
     # What the connection says
 
