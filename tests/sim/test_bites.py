@@ -58,7 +58,7 @@ def nothing_between_page_and_live(patch: pytest.MonkeyPatch) -> None:
     async def read(self: Subscribing, session: Session) -> None:
         told: dict[str, int] = {}
         try:
-            while session.is_catching_up() and await self._read_page(session, told):
+            while session.is_catching_up() and await self._read_page(session, told, 1000):
                 pass
         except ReddotError as error:
             self.close(session, error)
@@ -170,9 +170,11 @@ def gaps_not_told(patch: pytest.MonkeyPatch) -> None:
 def added_while_reading(patch: pytest.MonkeyPatch) -> None:
     """A page is taken although the filters have changed while it was read."""
 
-    async def read_page(self: Subscribing, session: Session, told: dict[str, int]) -> bool:
+    async def read_page(
+        self: Subscribing, session: Session, told: dict[str, int], limit: int
+    ) -> bool:
         if session.backfills and session.synced:
-            return await original(self, session, told)
+            return await original(self, session, told, limit)
         upto = self.hub.position
         page = await self._store.read(
             session.filters, after=session.position, upto=upto, limit=1000

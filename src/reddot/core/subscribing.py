@@ -25,6 +25,9 @@ from reddot.ports import Clock, Entropy, Store
 
 CHUNK_BYTES: Final = 65_536
 READ_PAGE: Final = 500
+READ_PAGE_FIRST: Final = 50
+"""Pages grow up to `READ_PAGE` as long as the client takes them. One that reads slowly comes back
+for a socket's buffer at a time, and must not cost a big page each time."""
 
 
 class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -332,8 +335,9 @@ class Subscribing:
         """Read pages until memory can serve the rest. One of these per session at most."""
         told: dict[str, int] = {}
         try:
-            while session.is_catching_up() and await self._read_page(session, told):
-                pass
+            limit = min(READ_PAGE_FIRST, READ_PAGE)
+            while session.is_catching_up() and await self._read_page(session, told, limit):
+                limit = min(2 * limit, READ_PAGE)
         except ReddotError as error:
             self.close(session, error)
         except BaseException:
@@ -343,15 +347,15 @@ class Subscribing:
             session.reading = False
         self._advance(session)
 
-    async def _read_page(self, session: Session, told: dict[str, int]) -> bool:
+    async def _read_page(self, session: Session, told: dict[str, int], limit: int) -> bool:
         """Read and write one page; whether there is more to read."""
         backfill = session.backfills[0] if session.synced and session.backfills else None
         if backfill is not None and backfill.retained:
-            return await self._read_retained(session, backfill)
+            return await self._read_retained(session, backfill, limit)
         place = backfill or session
         filters, after = place.filters, place.position
         upto = backfill.upto if backfill else self.hub.position
-        page = await self._store.read(filters, after=after, upto=upto, limit=READ_PAGE)
+        page = await self._store.read(filters, after=after, upto=upto, limit=limit)
         if not session.is_catching_up() or place.filters is not filters:
             return False  # Other filters were set meanwhile: the page has too much or too little.
         self._tell_gaps(session, page, told)
@@ -377,11 +381,11 @@ class Subscribing:
         for gap in gaps:
             session.sink.gap(gap)
 
-    async def _read_retained(self, session: Session, backfill: Backfill) -> bool:
+    async def _read_retained(self, session: Session, backfill: Backfill, limit: int) -> bool:
         """Write a page of retained publications; later ones come by the log."""
         filters = backfill.filters
         found = await self._store.retained(
-            filters, after=backfill.position, upto=backfill.upto, limit=READ_PAGE
+            filters, after=backfill.position, upto=backfill.upto, limit=limit
         )
         if not session.is_catching_up() or backfill.filters is not filters:
             return False
