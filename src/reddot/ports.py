@@ -61,6 +61,11 @@ class Store(Protocol):
         """The last durable position; 0 for an empty log."""
         ...
 
+    @property
+    def inbox(self) -> Inbox:
+        """The inboxes, which are in the same transactions as the log."""
+        ...
+
     async def open(self) -> None:
         """Open or create. Raises `StoreError` with one clear line if it cannot."""
         ...

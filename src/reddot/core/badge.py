@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from reddot.inbox import As, Marks, Notes, Preferences
+from reddot.inbox import As, Audit, Marks, Notes, Preferences, View
 
 replace = msgspec.structs.replace
 
@@ -146,6 +146,62 @@ def is_archived(marks: Marks, seq: int) -> bool:
 
 def is_deleted(marks: Marks, seq: int) -> bool:
     return seq <= marks.join or bool(marks.deleted >> (seq - marks.join - 1) & 1)
+
+
+def is_shown(marks: Marks, seq: int, view: View) -> bool:
+    """Whether a live notification is in a view of the inbox."""
+    if is_deleted(marks, seq):
+        return False
+    if view == "archived":
+        return is_archived(marks, seq)
+    if is_archived(marks, seq):
+        return False
+    return view == "all" or not is_read(marks, seq)
+
+
+class Tally:
+    """Counts one topic of an inbox the slow way: every notification is asked for itself."""
+
+    def __init__(self, topic: str, marks: Marks, preferences: Preferences) -> None:
+        self._topic = topic
+        self._marks = marks
+        self._preferences = preferences
+        self._counts: dict[str, int] = {}
+        self._by_category: dict[str, int] = {}
+
+    def add(self, seq: int, category: str, live: bool) -> None:
+        """Look at one notification of the topic."""
+        if seq <= self._marks.join:
+            return
+        reason = self._reason(seq, category, live)
+        self._counts["total"] = self._counts.get("total", 0) + 1
+        self._counts[reason] = self._counts.get(reason, 0) + 1
+        if reason == "unread":
+            self._by_category[category] = self._by_category.get(category, 0) + 1
+            unseen = not is_seen(self._marks, seq)
+            self._counts["unseen"] = self._counts.get("unseen", 0) + unseen
+
+    def _reason(self, seq: int, category: str, live: bool) -> str:
+        marks, muted = self._marks, self._preferences
+        if not live:
+            return "dead"
+        if is_deleted(marks, seq):
+            return "deleted"
+        if is_archived(marks, seq):
+            return "archived"
+        if is_read(marks, seq):
+            return "read"
+        if category in muted.categories or self._topic in muted.topics:
+            return "muted"
+        return "unread"
+
+    def audit(self) -> Audit:
+        return Audit(
+            topic=self._topic,
+            followed=self._marks.followed,
+            by_category=self._by_category,
+            **self._counts,
+        )
 
 
 class Mask:
