@@ -191,7 +191,7 @@ class MemoryInbox:
         if isinstance(change, Settle):
             return self._settle(change, position)
         if isinstance(change, Erase):
-            return self._erase(change)
+            return self._erase(change, position)
         assert isinstance(change, Schedule)
         self._count_category(change.note.category)
         insort(self._scheduled, (change.publish_ms, draft.id, draft.data, change), key=_first)
@@ -299,7 +299,7 @@ class MemoryInbox:
             topic.rev = position
         return live
 
-    def _erase(self, change: Erase) -> Effect:
+    def _erase(self, change: Erase, position: int) -> Effect:
         own = f"{USERS_ROOT}/{change.user}"
         self._people.pop(change.user, None)
         self._silence(own, None)
@@ -312,9 +312,12 @@ class MemoryInbox:
                 record.sending.note = msgspec.structs.replace(note, topics=left)
             else:
                 self._sent.pop(record.sending.draft.id, None)
-        if topic:
-            topic.records = []
-        return Effect(user=change.user, erased=True)
+        if topic is None:
+            return Effect(user=change.user, erased=True)
+        live = tuple(record.seq for record in topic.records if record.state == LIVE)
+        topic.records = []
+        topic.rev = position
+        return Effect(user=change.user, erased=True, died={own: live})
 
     # ---- reading ----
 
@@ -462,7 +465,9 @@ def describe(change: Any, effect: Effect) -> bytes:
     """What is published on `$inbox`: what has happened, for those who watch the server."""
     died = {topic: len(seqs) for topic, seqs in effect.died.items()}
     told: dict[str, object] = {"change": type(change).__name__.lower()}
-    if effect.user is not None and not effect.erased:
+    if effect.erased:
+        return msgspec.json.encode(told)
+    if effect.user is not None:
         told |= {"user": effect.user, "topics": sorted(effect.marks)}
     if died:
         told["died"] = died

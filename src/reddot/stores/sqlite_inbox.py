@@ -225,7 +225,7 @@ class InboxWriter:
         if isinstance(change, Settle):
             return self._settling.settle(change.rows_max, position)
         if isinstance(change, Erase):
-            return self._settling.erase(change.user)
+            return self._settling.erase(change.user, position)
         assert isinstance(change, Schedule)
         self._category(change.note.category)
         text = msgspec.json.encode(change).decode()
@@ -397,7 +397,9 @@ def describe(change: Any, effect: Effect) -> bytes:
     """What is published on `$inbox`: what has happened, for those who watch the server."""
     died = {topic: len(seqs) for topic, seqs in effect.died.items()}
     told: dict[str, object] = {"change": type(change).__name__.lower()}
-    if effect.user is not None and not effect.erased:
+    if effect.erased:
+        return msgspec.json.encode(told)
+    if effect.user is not None:
         told |= {"user": effect.user, "topics": sorted(effect.marks)}
     if died:
         told["died"] = died

@@ -31,6 +31,7 @@ SELECT num, topics FROM notification
 WHERE expires_ms IS NOT NULL AND state = 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?
 """
 _STALE: Final = "SELECT num, topics FROM notification WHERE keep_ms <= ? ORDER BY keep_ms LIMIT ?"
+_LIVE_SEQS: Final = "SELECT seq FROM note WHERE topic_id = ? AND dead = 0 ORDER BY pos"
 _DELETE_NOTES: Final = """
 DELETE FROM note WHERE (topic_id, pos) IN
   (SELECT value, ?2 + ifnull(key, 0) FROM json_each(?1))
@@ -191,7 +192,7 @@ class Settling:
 
     # ---- forgetting a person ----
 
-    def erase(self, user: str) -> Effect:
+    def erase(self, user: str, position: int) -> Effect:
         """Delete everything that is kept of one person; seqs and offsets stay used."""
         own = f"{USERS_ROOT}/{user}"
         person = "(SELECT id FROM person WHERE name = ?)"
@@ -203,13 +204,17 @@ class Settling:
             if (found := self._topics.by_name.get(name)) is not None:
                 self._cursor.execute(blank, (found.id,))
         topic = self._topics.by_name.get(own)
+        live: tuple[int, ...] = ()
         if topic is not None:
+            rows = self._cursor.execute(_LIVE_SEQS, (topic.id,)).fetchall()
+            live = tuple(seq for (seq,) in rows)
+            self._cursor.execute(_DIED, (topic.id, position))
             self._erase_notes(topic.id)
             self._cursor.execute("DELETE FROM note WHERE topic_id = ?", (topic.id,))
             self._cursor.execute("DELETE FROM collapse WHERE topic_id = ?", (topic.id,))
             self._cursor.execute("DELETE FROM retained WHERE topic_id = ?", (topic.id,))
             self._rebase(topic.id)
-        return Effect(user=user, erased=True)
+        return Effect(user=user, erased=True, died={own: live} if topic else {})
 
     def _erase_notes(self, topic_id: int) -> None:
         """Delete what was sent to one person only, and their place among the receivers of more."""
