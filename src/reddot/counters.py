@@ -42,12 +42,15 @@ class Counters:
     """
 
     __slots__ = (
+        "badges_pushed",
         "catchup_memory",
         "catchup_store",
         "duplicates",
         "ephemeral_dropped",
         "feed_holes",
         "gaps",
+        "inbox_changes",
+        "notifications",
         "published_durable",
         "published_ephemeral",
         "rejected",
@@ -61,6 +64,9 @@ class Counters:
         self.ephemeral_dropped = 0
         self.gaps = 0
         self.feed_holes = 0
+        self.notifications = 0
+        self.inbox_changes = 0
+        self.badges_pushed = 0
         self.catchup_memory = 0
         self.catchup_store = 0
         self.rejected: dict[str, int] = {}

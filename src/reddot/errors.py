@@ -72,6 +72,8 @@ _ROWS: Final = (
     ErrorRow("media_type", 415, 4400, 0x99, _C, False, "The content type is not accepted."),
     ErrorRow("header_too_large", 431, 4400, 0x95, _C, False, "The request header is too large."),
     ErrorRow("too_many_filters", 400, 4400, 0x97, _C, False, "Too many topic filters."),
+    ErrorRow("too_many_follows", 400, 4400, 0x97, _C, False, "Too many followed topics."),
+    ErrorRow("too_many_categories", 400, 4400, 0x97, _C, False, "Too many categories."),
     ErrorRow("rate_limited", 429, 4429, 0x96, _C, True, "Too many requests."),
     ErrorRow("slow_consumer", 408, 4408, 0x97, _C, True, "The client reads too slowly."),
     # us

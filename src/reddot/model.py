@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from reddot.inbox import Change, Effect, Note, Noted
+
 USERS_ROOT: Final = "users"
 EVERYONE: Final = "everyone"
 EVENT_DEFAULT: Final = "message"
@@ -39,6 +41,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         expires_ms: not delivered from then on; None: never expires.
         retain: the latest one is handed to new subscribers; `data` null or empty clears it.
         ephemeral: skips the store; has no offset and moves no cursor.
+        inbox: what it means to inboxes, if anything.
     """
 
     topic: str
@@ -51,6 +54,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retain: bool = False
     ephemeral: bool = False
     binary: bool = False
+    inbox: Note | Change | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -59,6 +63,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     Attributes:
         offset: 1, 2, 3 … per topic without a hole; 0 for an ephemeral one.
         position: place in the whole log, contiguous; 0 for an ephemeral one.
+        inbox: what it has done to inboxes; only as it comes from `append`, never from a read.
         The others are those of `Draft`.
     """
 
@@ -72,13 +77,19 @@ class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     expires_ms: int | None = None
     retain: bool = False
     binary: bool = False
+    inbox: Noted | Effect | None = None
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
-    """What the store answers for one draft: the publication as stored, now or earlier."""
+    """What the store answers for one draft: the publication as stored, now or earlier.
+
+    Attributes:
+        others: of a notification to several topics, the publications on the further ones.
+    """
 
     publication: Publication
     duplicate: bool
+    others: tuple[Publication, ...] = ()
 
 
 GapReason = Literal["trimmed", "epoch"]

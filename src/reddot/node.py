@@ -19,15 +19,21 @@ import reddot
 from reddot.api.admission import Admission
 from reddot.api.credentials import DevTokenRequest, IssueDevToken, IssueTicket
 from reddot.api.demo import demo_routes
+from reddot.api.inbox import InboxRoutes
+from reddot.api.notifications import Notify, ShowBadge
 from reddot.api.ops import CountersCollector, ops_routes
 from reddot.api.publish import Publish
+from reddot.api.reception import Reception
 from reddot.api.service import Asgi, build_service, with_application
 from reddot.buses.local import LocalBus
 from reddot.codecs.json_data import check_data
 from reddot.core.access import Policy
+from reddot.core.boxes import Boxes, BoxLimits
+from reddot.core.dots import Dots
 from reddot.core.feed import Feed
 from reddot.core.gate import Gate, Origins
 from reddot.core.hub import Hub
+from reddot.core.inbox import Inboxes, InboxLimits
 from reddot.core.polling import Polling
 from reddot.core.publishing import Publishing, PublishLimits
 from reddot.core.recent import Recent
@@ -37,6 +43,7 @@ from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier, issue_token
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.inbox import Keep
 from reddot.model import Actor, Appended
 from reddot.net.edge import Door, EdgeLimits
 from reddot.net.exchange import Exchange, Handler
@@ -59,6 +66,7 @@ _log = structlog.get_logger("reddot")
 T = TypeVar("T", bound=msgspec.Struct)
 
 TICK_S: Final = 0.5
+INBOX_UPKEEP_S: Final = 1.0
 TRIM_ROWS: Final = 500
 WARM_PAGE: Final = 5000
 SERVER: Final = Actor(admin=True)
@@ -80,12 +88,19 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
     rules = topic_rules(settings)
     url = settings.store_url
     idempotency_ms = settings.idempotency_s * 1000
+    keep = Keep(
+        count=settings.inbox_notifications_max,
+        age_ms=settings.inbox_age_s * 1000,
+        follows_max=settings.follows_max,
+        categories_max=settings.categories_max,
+    )
     if url.startswith("memory:"):
         return MemoryStore(
             clock=clock,
             retention=rules.retention,
             epoch=_new_epoch(),
             idempotency_ms=idempotency_ms,
+            keep=keep,
         )
     return SqliteStore(
         Path(url.removeprefix("sqlite:///")),
@@ -94,6 +109,7 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
         new_epoch=_new_epoch,
         queue_drafts_max=settings.append_queue_drafts_max,
         idempotency_ms=idempotency_ms,
+        keep=keep,
     )
 
 
@@ -172,6 +188,7 @@ class Reddot:
         self._build_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
+        self.spawn(self._keep_inboxes())
         reddot.running.append(self.publish)
         _log.info("started", version=reddot.__version__, store=_describe(self.store), head=head)
 
@@ -192,6 +209,23 @@ class Reddot:
 
     def _build_core(self) -> None:
         settings, clock, entropy = self.settings, self.clock, self.entropy
+        self.boxes = Boxes(
+            inbox=self.store.inbox,
+            clock=clock,
+            position=lambda: self.hub.position,
+            spawn=self.spawn,
+            limits=_pick(BoxLimits, settings),
+        )
+        self.dots = Dots(
+            boxes=self.boxes,
+            clock=clock,
+            counters=self.counters,
+            cursor=lambda: self.hub.cursor,
+            later=asyncio.get_running_loop().call_later,
+            spawn=self.spawn,
+            interval_s=settings.badge_interval_s,
+        )
+        self.hub.observe = self.dots.observe
         self.subscribing = Subscribing(
             hub=self.hub,
             recent=self.recent,
@@ -202,6 +236,7 @@ class Reddot:
             counters=self.counters,
             spawn=self.spawn,
             limits=_pick(SessionLimits, settings),
+            dots=self.dots,
         )
         self.publishing = Publishing(
             store=self.store,
@@ -212,6 +247,17 @@ class Reddot:
             entropy=entropy,
             counters=self.counters,
             limits=_pick(PublishLimits, settings),
+        )
+        self.inboxes = Inboxes(
+            publishing=self.publishing,
+            inbox=self.store.inbox,
+            boxes=self.boxes,
+            recent=self.recent,
+            policy=self.policy,
+            clock=clock,
+            entropy=entropy,
+            counters=self.counters,
+            limits=_pick(InboxLimits, settings),
         )
         self.tickets = Tickets(
             clock=clock,
@@ -249,7 +295,11 @@ class Reddot:
     def _build_routes(self) -> None:
         settings = self.settings
         admission = Admission(
-            gate=self.gate, clock=self.clock, counters=self.counters, spawn=self.spawn
+            gate=self.gate,
+            clock=self.clock,
+            counters=self.counters,
+            spawn=self.spawn,
+            boxes=self.boxes,
         )
         polling = Polling(
             hub=self.hub,
@@ -294,6 +344,7 @@ class Reddot:
             ),
             data_depth_max=settings.data_depth_max,
             auth_timeout_s=settings.ws_auth_timeout_s,
+            inboxes=self.inboxes,
         )
         publish = Publish(
             publishing=self.publishing,
@@ -301,6 +352,14 @@ class Reddot:
             epoch=self.store.epoch,
             data_depth_max=settings.data_depth_max,
         )
+        notify = Notify(
+            inboxes=self.inboxes,
+            counters=self.counters,
+            epoch=self.store.epoch,
+            data_bytes_max=settings.data_bytes_max,
+            data_depth_max=settings.data_depth_max,
+        )
+        badge = ShowBadge(boxes=self.boxes, epoch=self.store.epoch)
         tickets = IssueTicket(tickets=self.tickets, lifetime_s=settings.ticket_lifetime_s)
         self.routes: dict[str, Mapping[str, Handler]] = {
             "/v1/publish": admission.post(publish.open),
@@ -310,6 +369,8 @@ class Reddot:
             "/v1/iframe": admission.get(iframe.open, refuse=iframe.refuse),
             "/v1/ws": admission.get(websocket.open),
             "/v1/tickets": admission.post(tickets.open),
+            "/v1/notifications": admission.post(notify.open, alone=False),
+            "/v1/badge": admission.get(badge.open),
         }
         if settings.dev:
             dev_token = IssueDevToken(issue=self._dev_token)
@@ -424,7 +485,16 @@ class Reddot:
         routes = ops_routes(CountersCollector(self.counters, gauges), self.unready)
         if self.settings.dev:
             routes += demo_routes(self)
-        return with_application(build_service(routes), application)
+        reception = Reception(gate=self.gate, counters=self.counters)
+        InboxRoutes(
+            inboxes=self.inboxes,
+            store=self.store,
+            subscribing=self.subscribing,
+            dots=self.dots,
+            policy=self.policy,
+            clock=self.clock,
+        ).register(reception)
+        return with_application(build_service(routes, reception.router), application)
 
     def unready(self) -> str | None:
         """Why no new client is welcome, or None."""
@@ -444,6 +514,15 @@ class Reddot:
             await asyncio.sleep(self.settings.trim_interval_s)
             while await self.store.trim(rows_max=TRIM_ROWS) == TRIM_ROWS:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+    async def _keep_inboxes(self) -> None:
+        """Send what was scheduled, and let die what has expired."""
+        while True:
+            await asyncio.sleep(INBOX_UPKEEP_S)
+            try:
+                await self.inboxes.upkeep()
+            except ReddotError as error:
+                _log.warning("inbox_upkeep_failed", error=str(error))
 
     async def drain(self) -> None:
         """Ask all clients to come back, and let publishes under way be answered."""

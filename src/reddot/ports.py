@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from reddot.errors import ReddotError
+from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
 from reddot.model import Appended, Draft, Page, Publication
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
@@ -60,6 +61,11 @@ class Store(Protocol):
         """The last durable position; 0 for an empty log."""
         ...
 
+    @property
+    def inbox(self) -> Inbox:
+        """The inboxes, which are in the same transactions as the log."""
+        ...
+
     async def open(self) -> None:
         """Open or create. Raises `StoreError` with one clear line if it cannot."""
         ...
@@ -72,6 +78,11 @@ class Store(Protocol):
         A keyed draft whose id is stored with the same content is answered as a duplicate.
         Calls to `done` come in the order of the appends, and publications of earlier appends have
         lower positions. `done` is never called before `append` has returned.
+
+        A draft with `inbox` comes alone. A notification gets one publication per topic, in their
+        order and at contiguous positions; a change gets one on `$inbox`, whose `inbox` says what it
+        has altered. Both may also be refused with `not_found`, `too_many_follows` or
+        `too_many_categories`.
         """
         ...
 
@@ -114,6 +125,50 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Finish what was appended, then close. Safe to call twice."""
+        ...
+
+
+class Inbox(Protocol):
+    """Inboxes, in the same store as the log. They are changed by `Store.append` alone.
+
+    Which notifications are live and what people have marked are those of the last position,
+    except that what has expired stays live until a `Settle` is appended.
+    """
+
+    async def warm(self, users: Collection[str], topics: Collection[str]) -> Warm:
+        """What badges are derived from, all at one position, which may be above `head`."""
+        ...
+
+    async def page(
+        self,
+        user: str,
+        *,
+        view: View,
+        category: str | None,
+        before: int | None,
+        limit: int,
+        text: str | None = None,
+    ) -> InboxPage:
+        """What a user's inbox shows below the position `before`, newest first, at most `limit`.
+
+        `text`: only those whose title or text has words that begin with all of its words.
+        """
+        ...
+
+    async def due(self, *, limit: int) -> Due:
+        """What has to be appended now: at most `limit` scheduled ones, the earliest first."""
+        ...
+
+    async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
+        """One notification with its counts, or the newest below position `before`."""
+        ...
+
+    async def audit(self, user: str) -> Sequence[Audit]:
+        """A user's inbox counted the slow way, topic by topic."""
+        ...
+
+    async def users(self, *, after: str, limit: int) -> Sequence[str]:
+        """Users with notifications, marks or follows of their own, in order, above `after`."""
         ...
 
 

@@ -78,6 +78,7 @@ _session = partial(_number, "Sessions")
 _stream = partial(_number, "Streams and polls")
 _keep = partial(_number, "Memory and store")
 _proof = partial(_number, "Credentials")
+_inbox = partial(_number, "Inbox")
 _life = partial(_number, "Start and stop")
 
 
@@ -206,6 +207,29 @@ class Settings(BaseSettings):
     )
     idempotency_s: int = _keep(86_400, 60, 30 * DAY_S, "How long a publication's id is known.")
     trim_interval_s: float = _keep(10, 0.1, 3600, "Between two deletions of what is too old.")
+
+    notification_users_max: int = _inbox(
+        1000, 1, 10_000, "Users that one notification may name; beyond: 413."
+    )
+    inbox_notifications_max: int = _inbox(
+        200_000, 1, 10_000_000, "Notifications kept per topic; the oldest go first."
+    )
+    inbox_age_s: int = _inbox(
+        90 * DAY_S, 60, 3650 * DAY_S, "How long a notification is kept, at least as its topic's."
+    )
+    follows_max: int = _inbox(200, 1, 10_000, "Topics that one user follows; beyond: 400.")
+    mutes_max: int = _inbox(500, 1, 10_000, "Categories and topics one user mutes; beyond: 400.")
+    categories_max: int = _inbox(256, 1, 10_000, "Different categories in use; beyond: 400.")
+    category_bytes_max: int = _inbox(64, 1, 128, "Name of a category; beyond: 400.")
+    backfill_max: int = _inbox(100, 0, 10_000, "Past notifications a new follow may ask for.")
+    mark_ids_max: int = _inbox(1000, 1, 10_000, "Ids in one mark; beyond: 413.")
+    badge_interval_s: float = _inbox(
+        0.1, 0, 60, "Least time between two badge frames to one user; the last one is always sent."
+    )
+    inbox_people_cached_max: int = _inbox(20_000, 1, 10_000_000, "Users kept in memory.")
+    inbox_masks_bytes_max: int = _inbox(
+        64 * _MIB, _MIB, 64 * 1024 * _MIB, "Topics' masks kept in memory."
+    )
 
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."

@@ -62,6 +62,7 @@ ALLOWED: Final = {
     "core": PURE | {"asyncio", "contextlib", "hashlib", "hmac", "joserfc", "types", "warnings"},
     "counters.py": PURE,
     "errors.py": PURE,
+    "inbox.py": PURE,
     "model.py": PURE,
     "ports.py": PURE,
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from reddot.buses.local import LocalBus
 from reddot.errors import ReddotError
+from reddot.inbox import Keep
 from reddot.model import Appended, Draft, Retention
 from reddot.ports import Bus, Store
 from reddot.stores.memory import MemoryStore
@@ -35,6 +36,7 @@ class Settings:
     clock: FakeClock
     retention: RetentionOf = lambda topic: PLENTY
     queue_drafts_max: int = 10_000
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ def _memory(settings: Settings) -> Store:
         retention=settings.retention,
         epoch=EPOCH,
         queue_drafts_max=settings.queue_drafts_max,
+        keep=settings.keep,
     )
 
 
@@ -67,6 +70,7 @@ def _sqlite(settings: Settings) -> Store:
         retention=settings.retention,
         new_epoch=lambda: EPOCH,
         queue_drafts_max=settings.queue_drafts_max,
+        keep=settings.keep,
     )
 
 

@@ -31,6 +31,7 @@ from reddot.core.gate import Identified
 from reddot.core.hub import Encoder
 from reddot.core.session import ReconnectReason, Session
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Actor, Cursor, Gap, GapReason, Publication
 from reddot.net.exchange import Exchange
 from tests.sim.client import Add, Client
@@ -189,7 +190,9 @@ class Stream:
                     return True
         return self._is_retained(publication)
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None:
         if self._synced:
             raise Violation("a second sync")
         self._synced = True

@@ -21,7 +21,7 @@ from reddot.core.subscribing import SessionLimits, Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Appended, Draft, Page, Publication, Retention
-from reddot.ports import AppendDone, Bus
+from reddot.ports import AppendDone, Bus, Inbox
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
 from reddot.transports.long_poll import LongPoll
@@ -100,6 +100,10 @@ class SlowStore:
     @property
     def retained_count(self) -> int:
         return self._disk.log.retained_count
+
+    @property
+    def inbox(self) -> Inbox:
+        return self._disk.log.inbox
 
     async def open(self) -> None:
         """Nothing to open."""

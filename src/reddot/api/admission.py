@@ -7,7 +7,7 @@ memo, for as long as the credential is good.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -39,8 +39,20 @@ class Admitted(msgspec.Struct, frozen=True):
     fields: bytes
 
 
+class Warmth(Protocol):
+    """Inboxes in memory: `core.boxes.Boxes`."""
+
+    def is_ready(self, user: str) -> bool: ...
+
+    async def prepare(self, user: str) -> None: ...
+
+
 class Admission:
-    """Wraps what a route does into a handler of the edge."""
+    """Wraps what a route does into a handler of the edge.
+
+    Args:
+        boxes: what is asked with GET by a user who wants the inbox finds it in memory.
+    """
 
     def __init__(
         self,
@@ -49,7 +61,9 @@ class Admission:
         clock: Clock,
         counters: Counters,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        boxes: Warmth,
     ) -> None:
+        self._boxes = boxes
         self._gate = gate
         self._clock = clock
         self._counters = counters
@@ -62,14 +76,41 @@ class Admission:
 
         def handle(head: Head, body: bytes, exchange: Exchange) -> None:
             def go(admitted: Admitted) -> None:
-                open_(admitted.params, admitted.identified, exchange, admitted.fields)
+                user = admitted.identified.actor.user
+                if user is None or not admitted.params.inbox or self._boxes.is_ready(user):
+                    open_(admitted.params, admitted.identified, exchange, admitted.fields)
+                else:
+                    self._spawn(self._open_warm(user, admitted, exchange, open_, refuse))
 
             self._admit(head, exchange, go, refuse)
 
         return self._methods("GET", handle)
 
-    def post(self, open_: OpenBody) -> Mapping[str, Handler]:
-        """Methods of a route that is asked with POST."""
+    async def _open_warm(
+        self,
+        user: str,
+        admitted: Admitted,
+        exchange: Exchange,
+        open_: Open,
+        refuse: Callable[[ReddotError, Exchange], None] | None,
+    ) -> None:
+        """Bring the user's inbox into memory first."""
+        try:
+            await self._boxes.prepare(user)
+            open_(admitted.params, admitted.identified, exchange, admitted.fields)
+        except ConnectionError:
+            return  # The client went meanwhile.
+        except ReddotError as error:
+            self._refuse(error, exchange, admitted.fields, refuse)
+        except Exception:  # noqa: BLE001 - the one boundary for our own bugs
+            self._mistake(exchange, admitted.fields, refuse)
+
+    def post(self, open_: OpenBody, *, alone: bool = True) -> Mapping[str, Handler]:
+        """Methods of a route that is asked with POST.
+
+        Args:
+            alone: False: other methods are cold routes.
+        """
 
         def handle(head: Head, body: bytes, exchange: Exchange) -> None:
             def go(admitted: Admitted) -> None:
@@ -77,7 +118,10 @@ class Admission:
 
             self._admit(head, exchange, go, None)
 
-        return self._methods("POST", handle)
+        methods = self._methods("POST", handle)
+        if alone:
+            return methods
+        return {name: one for name, one in methods.items() if name not in ("*", "OPTIONS")}
 
     def _methods(self, method: str, handle: Handler) -> Mapping[str, Handler]:
         def preflight(head: Head, body: bytes, exchange: Exchange) -> None:

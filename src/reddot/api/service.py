@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -74,8 +74,12 @@ async def _on_mistake(request: Request, error: Exception) -> Response:
     return _problem(ReddotError("internal"))
 
 
-def build_service(routes: Sequence[BaseRoute]) -> FastAPI:
-    """Our cold routes; errors are problem documents here too."""
+def build_service(routes: Sequence[BaseRoute], router: APIRouter | None = None) -> FastAPI:
+    """Our cold routes; errors are problem documents here too.
+
+    Args:
+        router: routes that are described.
+    """
     service = FastAPI(title="Reddot", version=reddot.__version__, docs_url=None, redoc_url=None)
     service.add_exception_handler(ReddotError, _on_reddot_error)
     service.add_exception_handler(HTTPException, _on_http_error)
@@ -83,6 +87,8 @@ def build_service(routes: Sequence[BaseRoute]) -> FastAPI:
     service.add_exception_handler(Exception, _on_mistake)
     describe_hot_routes(service)
     service.router.routes.extend(routes)
+    if router is not None:
+        service.include_router(router)
 
     def page(html: str) -> Response:
         return Response(html, media_type="text/html", headers=_HEADERS | _PAGE_POLICY)

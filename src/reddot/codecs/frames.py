@@ -15,6 +15,7 @@ import msgspec
 
 from reddot.codecs.cursor import encode_cursor
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Cursor, Gap, Publication
 
 _json = msgspec.json.Encoder().encode
@@ -64,17 +65,26 @@ def encode_gaps(gaps: Sequence[Gap]) -> bytes:
     return _json([{"topic": gap.topic, "reason": gap.reason} for gap in gaps])
 
 
-def encode_sync(cursor: Cursor, gaps: Sequence[Gap], session: str) -> bytes:
+def encode_sync(
+    cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+) -> bytes:
     """The first frame of every stream: where it begins and whether anything is missing."""
+    dot = {} if badge is None else {"badge": badge}
     return _json(
         {
             "type": "sync",
             "cursor": encode_cursor(cursor),
             "complete": not gaps,
             "gaps": [{"topic": gap.topic, "reason": gap.reason} for gap in gaps],
+            **dot,
             "session": session,
         }
     )
+
+
+def encode_badge(badge: Badge) -> bytes:
+    """A `badge` frame; the one with the greatest `as_of` wins."""
+    return b'{"type":"badge",' + _json(badge)[1:]
 
 
 def encode_gap(gap: Gap) -> bytes:

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from reddot.codecs import frames
+from reddot.inbox import Badge
 from reddot.model import Cursor, Gap, Publication
 
 _PADDING: Final = b"<!--" + b" " * 1024 + b"-->"
@@ -76,6 +77,13 @@ def encoder_raw(nonce: str) -> Callable[[Publication, Cursor | None], bytes]:
 
     def encode(publication: Publication, cursor: Cursor | None) -> bytes:
         return encode_chunk(nonce, frames.data_json(publication))
+
+    return encode
+
+
+def encoder_badge(nonce: str) -> Callable[[Badge, Cursor], bytes]:
+    def encode(badge: Badge, _cursor: Cursor) -> bytes:
+        return encode_chunk(nonce, frames.encode_badge(badge))
 
     return encode
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from reddot.codecs import frames
 from reddot.codecs.cursor import encode_cursor
+from reddot.inbox import Badge
 from reddot.model import EVENT_DEFAULT, Cursor, Gap, Publication
 
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
@@ -36,8 +37,15 @@ def encode_raw(publication: Publication, cursor: Cursor | None) -> bytes:
     return encode_event(publication.event, frames.data_text(publication), cursor)
 
 
-def encode_sync(cursor: Cursor, gaps: Sequence[Gap], session: str) -> bytes:
-    return encode_event("sync", frames.encode_sync(cursor, gaps, session), cursor)
+def encode_sync(
+    cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+) -> bytes:
+    return encode_event("sync", frames.encode_sync(cursor, gaps, session, badge), cursor)
+
+
+def encode_badge(badge: Badge, _cursor: Cursor) -> bytes:
+    """Without an id: a badge moves no cursor."""
+    return encode_event("badge", frames.encode_badge(badge), None)
 
 
 def encode_gap(gap: Gap) -> bytes:

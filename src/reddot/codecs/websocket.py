@@ -11,8 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from reddot.codecs import frames
+from reddot.codecs.inbox import MarkCommand
 from reddot.codecs.publish import PublishCommand
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Cursor, Publication
 
 Ref = str | int | None
@@ -36,6 +38,10 @@ def encode_raw(publication: Publication, cursor: Cursor | None) -> bytes:
     return encode_text(frames.data_text(publication))
 
 
+def encode_badge(badge: Badge, _cursor: Cursor) -> bytes:
+    return encode_text(frames.encode_badge(badge))
+
+
 class Subscribe(msgspec.Struct, frozen=True, tag="subscribe", forbid_unknown_fields=True):
     filters: tuple[str, ...]
     cursor: str | None = None
@@ -51,6 +57,10 @@ class Publish(PublishCommand, frozen=True, tag="publish", forbid_unknown_fields=
     ref: Ref = None
 
 
+class Mark(MarkCommand, frozen=True, tag="mark", forbid_unknown_fields=True):
+    ref: Ref = None
+
+
 class Auth(msgspec.Struct, frozen=True, tag="auth", forbid_unknown_fields=True):
     token: str
     ref: Ref = None
@@ -60,8 +70,8 @@ class Ping(msgspec.Struct, frozen=True, tag="ping", forbid_unknown_fields=True):
     ref: Ref = None
 
 
-Command = Subscribe | Unsubscribe | Publish | Auth | Ping
-_NAMES: Final = frozenset(("subscribe", "unsubscribe", "publish", "auth", "ping"))
+Command = Subscribe | Unsubscribe | Publish | Mark | Auth | Ping
+_NAMES: Final = frozenset(("subscribe", "unsubscribe", "publish", "mark", "auth", "ping"))
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Command)
 

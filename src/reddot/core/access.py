@@ -65,8 +65,12 @@ class Policy:
             ReddotError: `unauthorized` for an anonymous actor, else `forbidden`; the same for
                 topics that exist and that do not.
         """
-        if not (actor.admin or self._may_subscribe(actor, text)):
+        if not self.may_subscribe(actor, text):
             raise _refused(actor, "subscribe", text)
+
+    def may_subscribe(self, actor: Actor, text: str) -> bool:
+        """Whether `check_subscribe` would return."""
+        return actor.admin or self._may_subscribe(actor, text)
 
     def _may_subscribe(self, actor: Actor, text: str) -> bool:
         if text.startswith("$"):

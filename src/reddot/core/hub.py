@@ -17,16 +17,23 @@ from typing import Protocol
 from reddot.core.recent import Recent
 from reddot.core.topics import TopicIndex
 from reddot.counters import Counters
+from reddot.inbox import Badge
 from reddot.model import Cursor, Publication
 
 Encode = Callable[[Publication, Cursor | None], bytes]
 Join = Callable[[Sequence[bytes], Cursor], bytes]
+EncodeBadge = Callable[[Badge, Cursor], bytes]
 Writes = tuple[Callable[[bytes], object], ...]
 
 
 def join_bytes(frames: Sequence[bytes], _cursor: Cursor) -> bytes:
     """Join of stream transports: frames one after another."""
     return b"".join(frames)
+
+
+def no_badge(_badge: Badge, _cursor: Cursor) -> bytes:
+    """Of a wire format that has no word for it."""
+    return b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,13 +44,15 @@ class Encoder:
         transport: whose counters its deliveries go to.
         encode: publication to frame; cursor None for an ephemeral one.
         join: frames that are ready together, with the cursor behind them, to one write.
-        joins_one: whether a single frame needs `join` as well.
+        once: whether a write is a whole answer, with which the session ends.
+        encode_badge: a whole write with a user's badge, at a cursor.
     """
 
     transport: str
     encode: Encode
     join: Join = join_bytes
-    joins_one: bool = False
+    once: bool = False
+    encode_badge: EncodeBadge = no_badge
 
 
 class Member(Protocol):
@@ -82,6 +91,7 @@ class Hub:
         epoch: the log's incarnation, for cursors.
         recent: gets every durable publication as it is dispatched.
         schedule: runs a function once, at the end of this loop turn.
+        observe: told what is about to be written, when `position` is that of the last of it.
     """
 
     def __init__(
@@ -92,7 +102,9 @@ class Hub:
         recent: Recent,
         counters: Counters,
         schedule: Callable[[Callable[[], None]], object],
+        observe: Callable[[Sequence[Publication]], None] | None = None,
     ) -> None:
+        self.observe = observe
         self.epoch = epoch
         self.position = position
         self._recent = recent
@@ -164,6 +176,8 @@ class Hub:
                 self.position = publication.position
             elif self._parked_count:
                 self._counters.ephemeral_dropped += len([*self._parked.match(publication.topic)])
+        if self.observe is not None:
+            self.observe(pending)
         if len(pending) == 1:
             self._flush_one(pending[0])
         else:
@@ -179,8 +193,6 @@ class Hub:
             data = ready.get(encoder)
             if data is None:
                 data = encoder.encode(publication, self._cursor_of(publication))
-                if encoder.joins_one:
-                    data = encoder.join((data,), self.cursor)
                 ready[encoder] = data
             self._write(group, writes, data, 1)
 

@@ -35,12 +35,12 @@ class PublishLimits(msgspec.Struct, frozen=True, kw_only=True):
     topic_levels_max: int = 32
 
 
-def _check_name(text: str, what: str) -> str:
-    """Event names and ids stand in `event:` and `id` fields of a line protocol."""
+def check_name(text: str, what: str, bytes_max: int = NAME_BYTES_MAX) -> str:
+    """Return `text`; event names and ids stand in `event:` and `id` fields of a line protocol."""
     if not text or not text.isprintable():
         raise ReddotError("field_invalid", f"'{what}' must be printable and not empty")
-    if len(text.encode()) > NAME_BYTES_MAX:
-        raise ReddotError("field_invalid", f"'{what}' is longer than {NAME_BYTES_MAX} bytes")
+    if len(text.encode()) > bytes_max:
+        raise ReddotError("field_invalid", f"'{what}' is longer than {bytes_max} bytes")
     return text
 
 
@@ -110,7 +110,7 @@ class Publishing:
             raise ReddotError("data_too_large", f"{limits.data_bytes_max} bytes are allowed")
         if event is None:
             event = EVENT_DEFAULT
-        elif _check_name(event, "event") in EVENTS_RESERVED:
+        elif check_name(event, "event") in EVENTS_RESERVED:
             raise ReddotError("field_invalid", f"the event name '{event}' is reserved")
         if ephemeral is None:
             ephemeral = not (retain or self._rules.of(topic).durable)
@@ -119,16 +119,20 @@ class Publishing:
         now = self._clock.wall_ms()
         return Draft(
             topic=topic,
-            id=_check_name(id, "id") if id is not None else self._entropy.publication_id(),
+            id=check_name(id, "id") if id is not None else self._entropy.publication_id(),
             data=data,
             time_ms=now,
             event=event,
             keyed=id is not None,
-            expires_ms=None if ttl_s is None else now + _ttl_ms(ttl_s),
+            expires_ms=None if ttl_s is None else now + ttl_ms_of(ttl_s),
             retain=retain,
             ephemeral=ephemeral,
             binary=binary,
         )
+
+    def announce(self, publication: Publication) -> None:
+        """Tell everybody who is here something that is not stored."""
+        self._bus.announce((publication,))
 
     def publish(self, drafts: Sequence[Draft], done: AppendDone) -> None:
         """Publish all drafts or none. `done` is called when every durable one is durable.
@@ -167,13 +171,15 @@ class Publishing:
             results.append(result)
             if not result.duplicate:
                 news.append(result.publication)
+                news.extend(result.others)
         try:
             done(results)
         finally:
             self._bus.announce(news)
 
 
-def _ttl_ms(ttl_s: float) -> int:
+def ttl_ms_of(ttl_s: float) -> int:
+    """Milliseconds of a checked `ttl`."""
     if not 0 < ttl_s <= TTL_S_MAX:
         raise ReddotError("field_invalid", f"'ttl' must be above 0 and at most {TTL_S_MAX} seconds")
     return int(ttl_s * 1000)

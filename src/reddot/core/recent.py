@@ -7,9 +7,12 @@ one loop turn. Bounded by count and bytes; what is evicted is still in the store
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
+
+import msgspec
 
 from reddot.core.topics import is_exact, matches
 from reddot.model import Publication
@@ -54,6 +57,15 @@ class Recent:
         self._topics.clear()
         self._bytes = 0
         self.floor = floor
+
+    def silence(self, topic: str, id: str | None) -> None:
+        """Let publications of a topic expire at once: those of an id, or all."""
+        kept = self._topics.get(topic, ())
+        for one in [one for one in kept if id is None or one.id == id]:
+            dead = msgspec.structs.replace(one, data=b"null", expires_ms=0, inbox=None)
+            for log in (self._log, self._topics[topic]):
+                log[bisect_left(log, one.position, key=lambda p: p.position)] = dead
+            self._bytes -= len(one.data) - len(dead.data)
 
     def _evict(self) -> None:
         oldest = self._log.popleft()

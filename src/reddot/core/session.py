@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 
 from reddot.core.hub import Encoder, Group
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Actor, Cursor, Gap
 
 ReconnectReason = Literal["drain", "age", "reauth"]
@@ -50,7 +51,9 @@ class Sink(Protocol):
     @property
     def write(self) -> Callable[[bytes], object]: ...
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None: ...
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None: ...
 
     def gap(self, gap: Gap) -> None: ...
 
@@ -106,6 +109,7 @@ class Session:
         synced: whether its first frame has been written.
         reading: whether a coroutine is reading the store for it; there is never a second one.
         age_at: monotonic second at which it is asked to reconnect.
+        inbox: whether it gets its user's inbox and badge.
     """
 
     __slots__ = (
@@ -121,6 +125,7 @@ class Session:
         "group_delivered",
         "heartbeat_s",
         "id",
+        "inbox",
         "opened_at",
         "owner",
         "paused_at",
@@ -147,8 +152,10 @@ class Session:
         opened_at: float,
         age_at: float,
         heartbeat_s: float,
+        inbox: bool = False,
     ) -> None:
         self.owner = owner
+        self.inbox = inbox
         self.id = id
         self.actor = actor
         self.filters = filters
@@ -180,6 +187,10 @@ class Session:
     def is_catching_up(self) -> bool:
         """To be asked after every write, which may have paused or closed the session."""
         return self.state is State.CATCHING_UP
+
+    def is_closed(self) -> bool:
+        """The same, of its end."""
+        return self.state is State.CLOSED
 
     @property
     def transport(self) -> str:

@@ -7,12 +7,13 @@ in pages first (`_read`), until memory reaches back far enough. Nothing is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from reddot.core.access import Policy, inbox_filters
+from reddot.core.dots import Dots
 from reddot.core.hub import Encoder, Hub
 from reddot.core.recent import Recent
 from reddot.core.session import Backfill, ReconnectReason, Session, State
@@ -20,6 +21,7 @@ from reddot.core.topics import check_filter
 from reddot.core.upkeep import Upkeep
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Actor, Cursor, Gap, Page, Publication
 from reddot.ports import Clock, Entropy, Store
 
@@ -60,6 +62,7 @@ class Subscribing:
 
     Args:
         spawn: runs a coroutine in the background and keeps it until it ends.
+        dots: who is told of badges; None: nobody has an inbox.
     """
 
     def __init__(
@@ -74,7 +77,11 @@ class Subscribing:
         counters: Counters,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         limits: SessionLimits,
+        dots: Dots | None = None,
     ) -> None:
+        self._dots = dots
+        if dots is not None:
+            dots.changed = self.follows_changed
         self.hub = hub
         self.limits = limits
         self.sessions: dict[str, Session] = {}
@@ -106,13 +113,27 @@ class Subscribing:
         for text in filters:
             check_filter(text, bytes_max=limits.topic_bytes_max, levels_max=limits.topic_levels_max)
             self._policy.check_subscribe(actor, text)
-        own = inbox_filters(actor) if inbox else ()
+        own = self.inbox_filters(actor) if inbox else ()
         if not (filters or own or may_be_empty):
             raise ReddotError("topic_missing", "give at least one 'topic'")
         return tuple(sorted({*filters, *own}))
 
+    def inbox_filters(self, actor: Actor) -> tuple[str, ...]:
+        """The topics of a user's inbox; followed ones if they are in memory and still allowed."""
+        own = inbox_filters(actor)
+        if self._dots is None or actor.user is None:
+            return own
+        follows = self._dots.boxes.follows(actor.user)
+        return (*own, *(text for text in follows if self._policy.may_subscribe(actor, text)))
+
     def create(
-        self, *, actor: Actor, filters: tuple[str, ...], encoder: Encoder, heartbeat_s: float
+        self,
+        *,
+        actor: Actor,
+        filters: tuple[str, ...],
+        encoder: Encoder,
+        heartbeat_s: float,
+        inbox: bool = False,
     ) -> Session:
         """A session that is not attached yet; raises `too_many_sessions` or `rate_limited`."""
         limits = self.limits
@@ -131,6 +152,7 @@ class Subscribing:
             opened_at=now,
             age_at=now + age_s,
             heartbeat_s=heartbeat_s,
+            inbox=inbox,
         )
 
     def _check_user(self, actor: Actor) -> None:
@@ -170,6 +192,7 @@ class Subscribing:
         user = session.actor.user
         if user:
             self._per_user[user] = self._per_user.get(user, 0) + 1
+        self._attach(session)
         self._reschedule(session, self._clock.monotonic())
 
     def _foreign(self, cursor: Cursor) -> bool:
@@ -179,7 +202,52 @@ class Subscribing:
     def _sync(self, session: Session, gaps: Sequence[Gap]) -> None:
         session.synced = True
         self._counters.gaps += len(gaps)
-        session.sink.sync(Cursor(self.hub.epoch, session.position), gaps, session.id)
+        cursor = Cursor(self.hub.epoch, session.position)
+        session.sink.sync(cursor, gaps, session.id, self.badge_of(session))
+
+    def _attach(self, session: Session) -> None:
+        if self._dots is not None and session.inbox and session.actor.user:
+            self._dots.attach(session.actor.user, session)
+
+    def _detach(self, session: Session) -> None:
+        if self._dots is not None and session.inbox and session.actor.user:
+            self._dots.detach(session.actor.user, session)
+
+    def badge_of(self, session: Session) -> Badge | None:
+        """The badge of a session's user, if it wants one and it is known at once."""
+        return self.badge_for(session.actor, inbox=session.inbox)
+
+    def badge_for(self, actor: Actor, *, inbox: bool) -> Badge | None:
+        """The same for one who polls."""
+        user = actor.user
+        if self._dots is None or not inbox or user is None:
+            return None
+        boxes = self._dots.boxes
+        return boxes.badge(user) if boxes.is_ready(user) else None
+
+    def follows_changed(
+        self,
+        sessions: Iterable[Session],
+        position: int,
+        added: tuple[str, ...],
+        dropped: tuple[str, ...],
+    ) -> None:
+        """A user follows other topics since `position`: so do the sessions with the inbox."""
+        since = Cursor(self.hub.epoch, position)
+        for session in sessions:
+            if session.state is State.CLOSED:
+                continue
+            if session.encoder.once:
+                # It is answered, and asks again with the other filters.
+                self._unjoin(session)
+                session.position = min(session.position, position)
+                session.write(b"")
+                continue
+            if dropped:
+                self.drop_filters(session, dropped)
+            allowed = tuple(t for t in added if self._policy.may_subscribe(session.actor, t))
+            if allowed and not session.is_closed():
+                self.add_filters(session, allowed, since, _nothing)
 
     # Changing what a live session listens to (WebSocket, MQTT)
 
@@ -240,7 +308,9 @@ class Subscribing:
             if text not in inbox_filters(actor):
                 self._policy.check_subscribe(actor, text)
         self._count_user(session.actor, -1)
+        self._detach(session)
         session.actor = actor
+        self._attach(session)
         self._count_user(actor, 1)
         self._reschedule(session, self._clock.monotonic())
 
@@ -325,6 +395,8 @@ class Subscribing:
         session.group = group
         session.group_bytes = group.bytes_out
         session.group_delivered = group.delivered
+        if self._dots is not None and session.inbox:
+            self._dots.live(session)
 
     def _start_reading(self, session: Session) -> None:
         session.reading = True
@@ -475,6 +547,7 @@ class Subscribing:
         if self.sessions.pop(session.id, None) is not None:
             self._counters.transports[session.transport].sessions -= 1
             self._count_user(session.actor, -1)
+            self._detach(session)
 
     def close(
         self, session: Session, error: ReddotError | None = None, *, abort: bool = False
@@ -499,6 +572,13 @@ class Subscribing:
         """Ask everybody to come back, spread over `retry_ms_max`."""
         for session in list(self.sessions.values()):
             self.move(session, "drain", int(self.limits.retry_ms_max * self._entropy.fraction()))
+
+    def disconnect(self, user: str) -> int:
+        """End all sessions of a user; how many there were."""
+        theirs = [one for one in self.sessions.values() if one.actor.user == user]
+        for session in theirs:
+            self.move(session, "reauth")
+        return len(theirs)
 
     # The timer
 
@@ -526,3 +606,7 @@ class Subscribing:
         if session.state is State.PAUSED:
             at = min(at, session.paused_at + self.limits.stall_timeout_s)
         self._upkeep.schedule(session, at)
+
+
+def _nothing() -> None:
+    """Nobody waits for this backfill."""

@@ -220,7 +220,7 @@ class Edge(HttpToolsProtocol):
         if head.raw != raw:
             self.head = head = self._door.head_of(raw)
         methods = self._door.routes.get(head.path)
-        if methods is None:
+        if methods is None or (head.method not in methods and "*" not in methods):
             self._begin_cold(head, data[end:])
             return b""
         length = head.length

@@ -17,17 +17,23 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
+import msgspec
+
 from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
+from reddot.inbox import Keep
 from reddot.model import Appended, Draft, Gap, Page, Publication, Retention
-from reddot.ports import AppendDone, Clock
+from reddot.ports import AppendDone, Clock, Inbox
+from reddot.stores.memory_inbox import MemoryInbox
 
 QUEUE_DRAFTS_MAX: Final = 10_000
 IDEMPOTENCY_MS: Final = 86_400_000
 # How many positions one read by wildcard may look at.
 SCAN_ROWS_MAX: Final = 5_000
+KEEP_DEFAULT: Final = Keep()
 
 _position = attrgetter("position")
+_Content = tuple[object, ...]
 
 
 class _Topic:
@@ -74,6 +80,7 @@ class MemoryStore:
         epoch: of this log; a new one for every process.
         queue_drafts_max: drafts that may wait for their answer; one more is `overloaded`.
         idempotency_ms: how long the id of a keyed draft is remembered.
+        keep: how much is kept for inboxes.
     """
 
     def __init__(
@@ -84,9 +91,18 @@ class MemoryStore:
         epoch: int,
         queue_drafts_max: int = QUEUE_DRAFTS_MAX,
         idempotency_ms: int = IDEMPOTENCY_MS,
+        keep: Keep = KEEP_DEFAULT,
     ) -> None:
         self._clock = clock
         self._retention = retention
+        self._inbox = MemoryInbox(
+            clock=clock,
+            keep=keep,
+            retention=retention,
+            place=self._place,
+            silence=self._silence,
+            last=lambda: self._last,
+        )
         self._epoch = epoch
         self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
@@ -98,7 +114,8 @@ class MemoryStore:
         self._topics: dict[str, _Topic] = {}
         # By position of what is retained; a topic has one at most.
         self._retained: dict[str, Publication] = {}
-        self._keys: dict[str, tuple[Publication, int]] = {}
+        # The first publication, until when it is known, and its content.
+        self._keys: dict[str, tuple[Publication, int, _Content]] = {}
         # What `trim` has to look at: topics over their count, and (due_ms, name) of the others.
         self._over: dict[str, None] = {}
         self._due: list[tuple[int, str]] = []
@@ -114,6 +131,10 @@ class MemoryStore:
     @property
     def retained_count(self) -> int:
         return len(self._retained)
+
+    @property
+    def inbox(self) -> Inbox:
+        return self._inbox
 
     async def open(self) -> None:
         """Nothing to do."""
@@ -136,7 +157,7 @@ class MemoryStore:
             result = ReddotError("overloaded", "too many appends wait")
         else:
             counted = len(drafts)
-            result = self._conflict(drafts) or [self._append_one(draft) for draft in drafts]
+            result = self._conflict(drafts) or self._append_all(drafts)
         self._waiting += counted
         asyncio.get_running_loop().call_soon(self._answer, done, result, counted, self._last)
 
@@ -149,42 +170,67 @@ class MemoryStore:
 
     def _conflict(self, drafts: Sequence[Draft]) -> ReddotError | None:
         """The error if an id of the batch stands for other content, stored or in the batch."""
-        fresh: dict[str, Draft] = {}
+        fresh: dict[str, _Content] = {}
         for draft in drafts:
             if draft.keyed:
-                first = self._key(draft.id) or fresh.setdefault(draft.id, draft)
-                if _content(first) != _content(draft):
+                content = _content(draft)
+                first = self._key(draft.id)
+                if content != (first[2] if first else fresh.setdefault(draft.id, content)):
                     return ReddotError("id_conflict", f"the id {draft.id!r} has other content")
         return None
 
-    def _key(self, name: str) -> Publication | None:
+    def _key(self, name: str) -> tuple[Publication, int, _Content] | None:
         found = self._keys.get(name)
         if found is None or found[1] <= self._clock.wall_ms():
             return None
-        return found[0]
+        return found
+
+    def _append_all(self, drafts: Sequence[Draft]) -> Sequence[Appended] | ReddotError:
+        try:
+            return [self._append_one(draft) for draft in drafts]
+        except ReddotError as error:  # Of an inbox draft, which comes alone.
+            return error
 
     def _append_one(self, draft: Draft) -> Appended:
         if draft.keyed and (first := self._key(draft.id)) is not None:
-            return Appended(first, True)
-        topic = self._topics.get(draft.topic)
+            return Appended(first[0], True)
+        if draft.inbox is not None:
+            appended = self._inbox.store(draft)
+        else:
+            appended = Appended(self._place(draft.topic, draft), False)
+        if draft.keyed:
+            until_ms = self._clock.wall_ms() + self._idempotency_ms
+            first_one = msgspec.structs.replace(appended.publication, inbox=None)
+            self._keys.pop(draft.id, None)
+            self._keys[draft.id] = (first_one, until_ms, _content(draft))
+        return appended
+
+    def _place(self, name: str, draft: Draft) -> Publication:
+        """The next publication of a topic, made from a draft."""
+        topic = self._topics.get(name)
         if topic is None:
-            topic = _Topic(draft.topic, self._retention(draft.topic))
-            self._topics[draft.topic] = topic
+            topic = _Topic(name, self._retention(name))
+            self._topics[name] = topic
         self._last += 1
         topic.top += 1
-        publication = _publication(draft, position=self._last, offset=topic.top)
+        publication = _publication(name, draft, position=self._last, offset=topic.top)
         self._log[self._last] = publication
         topic.kept.append(publication)
         if len(topic.kept) == 1:
             heappush(self._due, (topic.due_ms(), topic.name))
         if len(topic.kept) > topic.retention.count:
             self._over[topic.name] = None
-        if draft.keyed:
-            self._keys.pop(draft.id, None)
-            self._keys[draft.id] = (publication, self._clock.wall_ms() + self._idempotency_ms)
         if draft.retain:
             self._retain(publication)
-        return Appended(publication, False)
+        return publication
+
+    def _silence(self, name: str, id: str | None) -> None:
+        """Let publications of a topic expire at once: those of an id, or all."""
+        kept = self._topics[name].kept if name in self._topics else []
+        for index, one in enumerate(kept):
+            if id is None or one.id == id:
+                dead = msgspec.structs.replace(one, data=b"null", expires_ms=0)
+                self._log[one.position] = kept[index] = dead
 
     def _retain(self, publication: Publication) -> None:
         data = publication.data
@@ -224,7 +270,7 @@ class MemoryStore:
 
     def _trim_keys(self, now_ms: int, rows_max: int) -> int:
         stale = []
-        for name, (_, until_ms) in islice(self._keys.items(), rows_max):
+        for name, (_, until_ms, _) in islice(self._keys.items(), rows_max):
             if until_ms > now_ms:
                 break
             stale.append(name)
@@ -339,15 +385,17 @@ def _expired(publication: Publication, now_ms: int) -> bool:
     return publication.expires_ms is not None and publication.expires_ms <= now_ms
 
 
-def _content(item: Draft | Publication) -> tuple[object, ...]:
+def _content(item: Draft) -> _Content:
     """What has to be equal for a retry to be one."""
+    if item.inbox is not None:
+        return ("inbox", item.inbox.identity)
     ttl = None if item.expires_ms is None else item.expires_ms - item.time_ms
     return (item.topic, item.event, item.data, item.retain, item.binary, ttl)
 
 
-def _publication(draft: Draft, *, position: int, offset: int) -> Publication:
+def _publication(topic: str, draft: Draft, *, position: int, offset: int) -> Publication:
     return Publication(
-        topic=draft.topic,
+        topic=topic,
         id=draft.id,
         data=draft.data,
         time_ms=draft.time_ms,

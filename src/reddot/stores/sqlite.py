@@ -14,7 +14,7 @@ import asyncio
 import sqlite3
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from typing import Final, TypeVar
 import structlog
 
 from reddot.errors import ReddotError, StoreError
+from reddot.inbox import Audit, Due, InboxPage, Keep, Sent, View, Warm
 from reddot.model import Draft, Page, Publication, Retention
-from reddot.ports import AppendDone, Clock
+from reddot.ports import AppendDone, Clock, Inbox
 from reddot.stores import sqlite_file
 from reddot.stores.sqlite_reader import Snapshot
 from reddot.stores.sqlite_topics import TOPICS_CACHED_MAX
@@ -33,6 +34,8 @@ from reddot.stores.sqlite_writer import Answer, Writer
 READERS: Final = 2
 QUEUE_DRAFTS_MAX: Final = 10_000
 IDEMPOTENCY_MS: Final = 86_400_000
+KEEP_DEFAULT: Final = Keep()
+INDEX_ROWS: Final = 500
 SWITCH_INTERVAL_S: Final = 0.0001
 
 T = TypeVar("T")
@@ -40,7 +43,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SqliteStore:
-    """`ports.Store` in one file. What it acknowledges has been synced to the disk.
+    """`ports.Store` and `ports.Inbox` in one file. What it acknowledges is on the disk.
 
     Args:
         path: the database; a lock file and SQLite's own files appear beside it. Its folder must
@@ -52,6 +55,7 @@ class SqliteStore:
             that runs `open`.
         queue_drafts_max: drafts that may wait for their answer; one more is `overloaded`.
         idempotency_ms: how long the id of a keyed draft is remembered.
+        keep: how much is kept for inboxes.
         topics_cached_max: topics whose newest offset is kept in memory, 300 bytes each.
         switch_interval_s: upper limit set on `sys.setswitchinterval`, for the whole process. With
             Python's 5 ms a thread that wants the interpreter back from a busy loop may wait for
@@ -68,6 +72,7 @@ class SqliteStore:
         call_soon: Callable[[Callable[[], None]], object] | None = None,
         queue_drafts_max: int = QUEUE_DRAFTS_MAX,
         idempotency_ms: int = IDEMPOTENCY_MS,
+        keep: Keep = KEEP_DEFAULT,
         topics_cached_max: int = TOPICS_CACHED_MAX,
         switch_interval_s: float = SWITCH_INTERVAL_S,
     ) -> None:
@@ -79,6 +84,7 @@ class SqliteStore:
         self._call_soon = call_soon
         self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
+        self._keep = keep
         self._topics_cached_max = topics_cached_max
         self._switch_interval_s = switch_interval_s
         self._epoch = 0
@@ -102,6 +108,10 @@ class SqliteStore:
     @property
     def retained_count(self) -> int:
         return self._retained_count
+
+    @property
+    def inbox(self) -> Inbox:
+        return self
 
     def describe(self) -> str:
         """One line for the start-up log. SQLite's version matters: see `sqlite_file`."""
@@ -153,6 +163,7 @@ class SqliteStore:
                 answered=self._answer,
                 idempotency_ms=self._idempotency_ms,
                 topics_cached_max=self._topics_cached_max,
+                keep=self._keep,
             )
         except BaseException:
             connection.close()
@@ -259,6 +270,43 @@ class SqliteStore:
         return await self._read(
             lambda snapshot: snapshot.retained(filters, after=after, upto=upto, limit=limit)
         )
+
+    # ---- inboxes: `ports.Inbox` ----
+
+    async def warm(self, users: Collection[str], topics: Collection[str]) -> Warm:
+        return await self._read(lambda snapshot: snapshot.inbox().warm(users, topics))
+
+    async def page(
+        self,
+        user: str,
+        *,
+        view: View,
+        category: str | None,
+        before: int | None,
+        limit: int,
+        text: str | None = None,
+    ) -> InboxPage:
+        if text is not None:
+            # Texts are indexed behind the log; a search waits for the newest.
+            while await self.trim(rows_max=INDEX_ROWS) >= INDEX_ROWS:
+                pass
+        return await self._read(
+            lambda snapshot: snapshot.inbox().page(
+                user, view=view, category=category, before=before, limit=limit, text=text
+            )
+        )
+
+    async def due(self, *, limit: int) -> Due:
+        return await self._read(lambda snapshot: snapshot.inbox().due(limit))
+
+    async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
+        return await self._read(lambda snapshot: snapshot.inbox().sent(id, before, limit))
+
+    async def audit(self, user: str) -> Sequence[Audit]:
+        return await self._read(lambda snapshot: snapshot.inbox().audit(user))
+
+    async def users(self, *, after: str, limit: int) -> Sequence[str]:
+        return await self._read(lambda snapshot: snapshot.inbox().users(after, limit))
 
     async def _read(self, ask: Callable[[Snapshot], T]) -> T:
         if self._readers is None or self._closing is not None:

@@ -120,14 +120,14 @@ def migrate(connection: sqlite3.Connection, *, now_ms: int) -> list[int]:
         "CREATE TABLE IF NOT EXISTS schema_version"
         " (version INTEGER PRIMARY KEY, applied_ms INTEGER NOT NULL)"
     )
-    current = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0] or 0
+    done = {version for (version,) in connection.execute("SELECT version FROM schema_version")}
     steps = list(_migrations())
-    known = steps[-1][0]
+    current, known = max(done, default=0), steps[-1][0]
     if current > known:
         raise StoreError(f"schema {current} is newer than this Reddot knows ({known}): upgrade it")
     taken = []
     for version, script in steps:
-        if version > current:
+        if version not in done:
             _step(connection, version, script, now_ms)
             taken.append(version)
     return taken

@@ -18,6 +18,7 @@ import msgspec
 
 from reddot.core.topics import is_exact, matches
 from reddot.model import EVENT_DEFAULT, Gap, Page, Publication, Retention
+from reddot.stores.sqlite_inbox_reader import InboxSnapshot
 from reddot.stores.sqlite_topics import json_text
 
 # How many rows of the log, or names of topics, one step of a search by wildcard may look at.
@@ -28,8 +29,10 @@ T = TypeVar("T")
 
 _PUBLICATIONS: Final = """
 SELECT json_group_array(json_array(topic_id, pos, off, time_ms, expires_ms, id, event, flags,
-  CASE WHEN flags & 2 THEN hex(data) ELSE CAST(data AS TEXT) END))
-FROM (SELECT * FROM {})
+  CASE WHEN flags & 2 THEN hex(data) WHEN typeof(data) = 'integer' THEN
+    (SELECT CAST(n.data AS TEXT) FROM notification AS n WHERE n.num = packed.data AND n.state <> 2)
+  ELSE CAST(data AS TEXT) END))
+FROM (SELECT * FROM {}) AS packed
 """
 _TOPICS: Final = """
 SELECT json_group_array(json_array(id, name, trimmed_pos, trimmed_off, top_pos, top_off)) FROM (
@@ -71,6 +74,8 @@ _RETAINED_ROWS: Final = _PUBLICATIONS.format(
 
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
+    """`data` None: of a notification that was retracted, or is beyond retention."""
+
     topic_id: int
     pos: int
     off: int
@@ -79,7 +84,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     id: str
     event: str | None
     flags: int
-    data: str
+    data: str | None
 
 
 class _Topic(msgspec.Struct, array_like=True, gc=False):
@@ -103,10 +108,11 @@ _NAME_ROWS: Final = msgspec.json.Decoder(list[_Named])
 
 def _publication(topic: str, row: _Row) -> Publication:
     binary = bool(row.flags & 2)
+    data = row.data or ""
     return Publication(
         topic=topic,
         id=row.id,
-        data=bytes.fromhex(row.data) if binary else row.data.encode(),
+        data=bytes.fromhex(data) if binary else data.encode(),
         time_ms=row.time_ms,
         event=row.event or EVENT_DEFAULT,
         offset=row.off,
@@ -161,6 +167,10 @@ class Snapshot:
         self._connection = connection
         self._now_ms = now_ms
         self._retention = retention
+
+    def inbox(self) -> InboxSnapshot:
+        """The same moment, for questions about inboxes."""
+        return InboxSnapshot(self._connection, self._now_ms)
 
     def read(self, filters: Sequence[str] | None, *, after: int, upto: int, limit: int) -> Page:
         """As `ports.Store.read`. Gaps of `filters` None are told as those of the filter `#`.
@@ -226,6 +236,8 @@ class Snapshot:
         for row in rows:
             if row.off <= beyond_off or row.time_ms < oldest_ms:
                 gone = True
+            elif row.data is None:
+                continue
             elif row.expires_ms is None or row.expires_ms > self._now_ms:
                 scan.found[row.pos] = _publication(topic.name, row)
         return gone
@@ -243,7 +255,7 @@ class Snapshot:
         oldest_ms = self._now_ms - retention.age_ms
         rows = self._list(_ROWS, _HISTORY, topic.id, first, last, oldest_ms, self._now_ms, limit)
         rows.sort(key=lambda row: -row.pos)
-        return [_publication(name, row) for row in rows]
+        return [_publication(name, row) for row in rows if row.data is not None]
 
     def _position_at(self, topic: _Topic, offset: int) -> int:
         """The position of an offset, or of the nearest row that is still there.

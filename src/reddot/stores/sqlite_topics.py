@@ -25,7 +25,9 @@ _INT_MAX: Final = 2**63 - 1
 _LOAD: Final = """
 SELECT name, id, trimmed_off,
   (SELECT off FROM log WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1),
-  EXISTS (SELECT 1 FROM retained WHERE topic_id = topic.id)
+  EXISTS (SELECT 1 FROM retained WHERE topic_id = topic.id),
+  (SELECT seq FROM note WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1),
+  (SELECT base FROM inbox_topic WHERE topic_id = topic.id)
 FROM topic WHERE name IN (SELECT value FROM json_each(?))
 """
 
@@ -48,9 +50,11 @@ class Topic:
         trimmed: offset of the newest deleted one. `top == trimmed`: it has no rows.
         count, age_ms: its retention.
         retained: whether it has a retained publication.
+        notes: seq of its newest notification; 0 if there was never one.
+        notes_base: its notifications up to this seq are deleted.
     """
 
-    __slots__ = ("age_ms", "count", "id", "retained", "top", "trimmed")
+    __slots__ = ("age_ms", "count", "id", "notes", "notes_base", "retained", "top", "trimmed")
 
     def __init__(self, number: int, retention: Retention) -> None:
         self.id = number
@@ -59,6 +63,8 @@ class Topic:
         self.count = retention.count
         self.age_ms = retention.age_ms
         self.retained = False
+        self.notes = 0
+        self.notes_base = 0
 
 
 class Topics:
@@ -83,13 +89,17 @@ class Topics:
 
     def load(self, names: Collection[str]) -> None:
         """Read those of the names that exist and are not cached, in one statement."""
-        for name, number, trimmed, top, retained in self._cursor.execute(
+        if not names:
+            return
+        for name, number, trimmed, top, retained, notes, base in self._cursor.execute(
             _LOAD, (json_text(names),)
         ):
             topic = Topic(number, self._retention(name))
             topic.trimmed = trimmed
             topic.top = max(trimmed, top or 0)
             topic.retained = bool(retained)
+            topic.notes_base = base or 0
+            topic.notes = max(topic.notes_base, notes or 0)
             self.by_name[name] = topic
 
     def create(self, name: str) -> Topic:

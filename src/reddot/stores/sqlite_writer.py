@@ -25,8 +25,11 @@ import msgspec
 import structlog
 
 from reddot.errors import ReddotError
+from reddot.inbox import Keep, Note
 from reddot.model import EVENT_DEFAULT, Appended, Draft, Publication, Retention
 from reddot.ports import AppendDone, Clock
+from reddot.stores.sqlite_inbox import InboxWriter
+from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 from reddot.stores.sqlite_trim import Trimmer
 
@@ -48,30 +51,10 @@ WHERE id IN (SELECT value FROM json_each(?)) AND expires_ms > ?
 _UNRETAIN: Final = "DELETE FROM retained WHERE topic_id IN (SELECT value FROM json_each(?))"
 
 
-class _Rows:
-    """Inserts of many rows per statement, for one table."""
-
-    SIZES: Final = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
-
-    def __init__(self, into: str, columns: int) -> None:
-        self._columns = columns
-        row = f"({','.join('?' * columns)})"
-        self._statements = [(n, f"{into} VALUES {','.join([row] * n)}") for n in self.SIZES]
-
-    def insert(self, cursor: sqlite3.Cursor, values: list[Any]) -> None:
-        """Insert rows whose values follow each other in one list."""
-        at, left = 0, len(values) // self._columns
-        for size, statement in self._statements:
-            while left >= size:
-                end = at + size * self._columns
-                cursor.execute(statement, values[at:end])
-                at, left = end, left - size
-
-
-_INTO_LOG: Final = _Rows("INSERT INTO log", 9)
-_INTO_TOPIC: Final = _Rows("INSERT INTO topic (id, name, due_ms)", 3)
-_INTO_IDEM: Final = _Rows("INSERT OR REPLACE INTO idem", 6)
-_INTO_RETAINED: Final = _Rows("INSERT OR REPLACE INTO retained", 9)
+_INTO_LOG: Final = Rows("INSERT INTO log", 9)
+_INTO_TOPIC: Final = Rows("INSERT INTO topic (id, name, due_ms)", 3)
+_INTO_IDEM: Final = Rows("INSERT OR REPLACE INTO idem", 6)
+_INTO_RETAINED: Final = Rows("INSERT OR REPLACE INTO retained", 9)
 
 
 class _Key(msgspec.Struct, frozen=True, gc=False):
@@ -91,10 +74,14 @@ class _Staged:
     def __init__(self, head: int, now_ms: int) -> None:
         self.head = head
         self.now_ms = now_ms
+        self.keys: dict[str, _Key] = {}
+        self.written()
+
+    def written(self) -> None:
+        """Begin with empty lists."""
         self.log: list[Any] = []
         self.topics: list[Any] = []
         self.dues: list[tuple[int, int]] = []
-        self.keys: dict[str, _Key] = {}
         self.keys_new: list[Any] = []
         # The last word per topic: a row, or None if it was cleared.
         self.retained: dict[Topic, tuple[Any, ...] | None] = {}
@@ -102,6 +89,8 @@ class _Staged:
 
 def _digest(draft: Draft) -> bytes:
     """What has to be equal for a retry to be one. The lengths keep the parts apart."""
+    if draft.inbox is not None:
+        return blake2b(b"inbox\0" + draft.inbox.identity, digest_size=16).digest()
     ttl = None if draft.expires_ms is None else draft.expires_ms - draft.time_ms
     event = draft.event
     head = f"{draft.topic}\0{len(event)}\0{event}{draft.retain:d}{draft.binary:d}{ttl}\0"
@@ -158,6 +147,7 @@ class Writer:
         answered: Answered,
         idempotency_ms: int,
         topics_cached_max: int,
+        keep: Keep,
     ) -> None:
         self.head = head
         self._connection = connection
@@ -168,6 +158,14 @@ class Writer:
         self._idempotency_ms = idempotency_ms
         self._topics = Topics(self._cursor, retention=retention, cached_max=topics_cached_max)
         self._trimmer = Trimmer(self._cursor, self._topics)
+        self._inbox = InboxWriter(
+            self._cursor,
+            self._topics,
+            clock=clock,
+            keep=keep,
+            place=self._place,
+            flush=self._write,
+        )
         self.retained_count = int(
             self._cursor.execute("SELECT count(*) FROM retained").fetchone()[0]
         )
@@ -215,7 +213,7 @@ class Writer:
         try:
             while isinstance(item, tuple):
                 group.append(item)
-                drafts += len(item[0] or ())
+                drafts += _rows(item[0] or ())
                 if drafts >= COMMIT_DRAFTS_MAX:
                     return group, _nothing
                 item = self._queue.get_nowait()
@@ -247,6 +245,7 @@ class Writer:
                     now_ms=now_ms, rows_max=rows_max, head=self.head
                 )
                 self.retained_count -= cleared
+                result = max(result, self._inbox.index(rows_max))
         except ReddotError as error:
             result = error
         self._tell(partial(self._answered, (), self.head, self.retained_count))
@@ -278,6 +277,7 @@ class Writer:
     def _roll_back(self, error: Exception) -> None:
         """Undo, and say so once for a run of failures: a full disk fails at every commit."""
         self._topics.forget()
+        self._inbox.forget()
         self._failures += 1
         if self._failures == 1:
             _log.error("store_write_failed", error=f"{type(error).__name__}: {error}")
@@ -317,6 +317,8 @@ class Writer:
             digests = _digests(batch or (), staged.keys) if keyed else {}
             if isinstance(digests, ReddotError):
                 results.append(digests)
+            elif batch and batch[0].inbox is not None:
+                results.append(self._stage_inbox(staged, batch[0], digests))
             else:
                 results.append(self._stage(staged, batch or (), digests))
         self._write(staged)
@@ -363,6 +365,38 @@ class Writer:
         staged.head = position
         return answers
 
+    def _stage_inbox(
+        self, staged: _Staged, draft: Draft, digests: dict[str, bytes]
+    ) -> list[Appended] | ReddotError:
+        """A notification, or a change of an inbox. Refused before it has changed anything."""
+        if draft.keyed and (key := staged.keys.get(draft.id)) is not None:
+            return [_as_first(draft, key)]
+        try:
+            appended = self._inbox.store(staged, draft)
+        except ReddotError as error:
+            return error
+        if draft.keyed:
+            first = appended.publication
+            self._stage_key(staged, draft, digests[draft.id], first.position, first.offset)
+        return [appended]
+
+    def _place(self, staged: _Staged, name: str, draft: Draft, data: Any) -> tuple[Topic, int, int]:
+        """Stage one row of the log for a topic; its topic, position and offset."""
+        topic = self._topics.by_name.get(name)
+        if topic is None:
+            topic = self._topics.create(name)
+            staged.topics += (topic.id, name, due_ms(draft.time_ms, topic.age_ms))
+        elif topic.top == topic.trimmed:
+            staged.dues.append((due_ms(draft.time_ms, topic.age_ms), topic.id))
+        staged.head += 1
+        topic.top += 1
+        if topic.top - topic.trimmed > topic.count:
+            self._trimmer.over[name] = None
+        event = None if draft.event == EVENT_DEFAULT else draft.event
+        place = (staged.head, topic.id, topic.top, draft.time_ms, draft.expires_ms)
+        staged.log += (*place, draft.id, event, 0, data)
+        return topic, staged.head, topic.top
+
     def _stage_key(
         self, staged: _Staged, draft: Draft, digest: bytes, position: int, offset: int
     ) -> None:
@@ -380,7 +414,9 @@ class Writer:
             cursor.executemany("UPDATE topic SET due_ms = ? WHERE id = ?", staged.dues)
         if staged.retained:
             self._write_retained(staged)
+        self._inbox.write()
         self.head = staged.head
+        staged.written()
 
     def _write_retained(self, staged: _Staged) -> None:
         rows: list[Any] = []
@@ -395,6 +431,12 @@ class Writer:
         if cleared:
             self._cursor.execute(_UNRETAIN, (json_text(cleared),))
         _INTO_RETAINED.insert(self._cursor, rows)
+
+
+def _rows(drafts: Sequence[Draft]) -> int:
+    """How many rows drafts bring to the log."""
+    first = drafts[0].inbox if drafts else None
+    return len(first.topics) if isinstance(first, Note) else len(drafts)
 
 
 def _nothing() -> None:

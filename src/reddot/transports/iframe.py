@@ -18,6 +18,7 @@ from reddot.core.session import ReconnectReason, Session
 from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Cursor, Gap
 from reddot.net.exchange import Exchange
 from reddot.net.framing import Head
@@ -54,8 +55,10 @@ class _Sink:
     def _send(self, frame: bytes) -> None:
         self.write(iframe.encode_chunk(self._nonce, frame))
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
-        self._send(frames.encode_sync(cursor, gaps, session))
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None:
+        self._send(frames.encode_sync(cursor, gaps, session, badge))
 
     def gap(self, gap: Gap) -> None:
         self._send(frames.encode_gap(gap))
@@ -100,9 +103,10 @@ class Iframe:
         self._nonce = nonce
         self._rotate_bytes = rotate_bytes
         self._rotate_s = rotate_s
+        encode_badge = iframe.encoder_badge(nonce)
         self._encoders = {
-            "json": Encoder(TRANSPORT, iframe.encoder_json(nonce)),
-            "raw": Encoder(TRANSPORT, iframe.encoder_raw(nonce)),
+            "json": Encoder(TRANSPORT, iframe.encoder_json(nonce), encode_badge=encode_badge),
+            "raw": Encoder(TRANSPORT, iframe.encoder_raw(nonce), encode_badge=encode_badge),
         }
 
     def fields(self, frame_origin: str | None) -> bytes:
@@ -131,6 +135,7 @@ class Iframe:
             filters=filters,
             encoder=self._encoders[params.format],
             heartbeat_s=self._heartbeat_s,
+            inbox=params.inbox,
         )
         session.age_at = min(session.age_at, session.opened_at + self._rotate_s)
         self._counters.requests += 1

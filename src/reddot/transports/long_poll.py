@@ -18,15 +18,21 @@ from reddot.core.session import ReconnectReason, Session, State
 from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.model import Cursor, Gap
+from reddot.inbox import Badge
+from reddot.model import Actor, Cursor, Gap
 from reddot.net.exchange import Exchange
 
 TRANSPORT = "long_poll"
 WAIT_S_DEFAULT = 25.0
 
 
-def _join(frames: Sequence[bytes], cursor: Cursor) -> bytes:
-    return poll.encode_answer(frames, cursor)
+def _join(frames: Sequence[bytes], _cursor: Cursor) -> bytes:
+    return poll.encode_items(frames)
+
+
+def _no_items(_badge: Badge, _cursor: Cursor) -> bytes:
+    """A badge alone: it is put into every answer."""
+    return b""
 
 
 class _Waiting:
@@ -43,10 +49,23 @@ class _Waiting:
         self._fields = fields
 
     def write(self, data: bytes) -> None:
-        self._subscribing.forget(self._session)
-        self._exchange.finish(200, self._fields + data)
+        subscribing, session = self._subscribing, self._session
+        cursor = subscribing.hub.cursor
+        if session.state is not State.LIVE:
+            cursor = Cursor(cursor.epoch, session.position)
+        subscribing.forget(session)
+        badge = subscribing.badge_of(session)
+        if badge is not None:
+            rest = poll.encode_own(data, cursor, badge)
+        elif data:
+            rest = poll.encode_shared(data, cursor)
+        else:
+            rest = poll.encode_answer((), cursor)
+        self._exchange.finish(200, self._fields + rest)
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None:
         raise AssertionError("a waiting poll is live from the start")
 
     def gap(self, gap: Gap) -> None:
@@ -99,8 +118,8 @@ class LongPoll:
         self._wait_s_max = wait_s_max
         self._now = now
         self._encoders = {
-            "json": Encoder(TRANSPORT, poll.encode_json, _join, joins_one=True),
-            "raw": Encoder(TRANSPORT, poll.encode_raw, _join, joins_one=True),
+            "json": Encoder(TRANSPORT, poll.encode_json, _join, True, _no_items),
+            "raw": Encoder(TRANSPORT, poll.encode_raw, _join, True, _no_items),
         }
 
     def open(
@@ -115,7 +134,7 @@ class LongPoll:
         if answer is None:
             self._spawn(self._read(params, identified, filters, exchange, fields))
         elif not self._wait(params, identified, filters, answer, exchange, fields):
-            self._answer(params, answer, exchange, fields)
+            self._answer(params, actor, answer, exchange, fields)
 
     async def _read(
         self,
@@ -132,7 +151,7 @@ class LongPoll:
                 answer = self._polling.now(filters, answer.cursor) or answer
                 if self._wait(params, identified, filters, answer, exchange, fields):
                     return
-            self._answer(params, answer, exchange, fields)
+            self._answer(params, identified.actor, answer, exchange, fields)
         except ReddotError as error:
             exchange.respond(
                 error.row.status, problem.FIELDS + fields, problem.encode_problem(error)
@@ -150,13 +169,17 @@ class LongPoll:
         """Join the hub if there is nothing to answer; the caller answers otherwise."""
         if answer.publications or answer.gaps or not answer.live or params.cursor is None:
             return False
+        actor = identified.actor
+        if poll.is_news(self._subscribing.badge_for(actor, inbox=params.inbox), params.cursor):
+            return False
         wait_s = WAIT_S_DEFAULT if params.wait_s is None else params.wait_s
         wait_s = min(wait_s, self._wait_s_max)
         session = self._subscribing.create(
-            actor=identified.actor,
+            actor=actor,
             filters=filters,
             encoder=self._encoders[params.format],
             heartbeat_s=wait_s + 1,
+            inbox=params.inbox,
         )
         session.age_at = self._now() + wait_s
         session.attach(_Waiting(self._subscribing, session, exchange, fields))
@@ -164,13 +187,16 @@ class LongPoll:
         exchange.on_gone(session.lost)
         return True
 
-    def _answer(self, params: Params, answer: Answer, exchange: Exchange, fields: bytes) -> None:
+    def _answer(
+        self, params: Params, actor: Actor, answer: Answer, exchange: Exchange, fields: bytes
+    ) -> None:
         status, rest = poll.encode_result(
             answer.publications,
             answer.cursor,
             answer.gaps,
             encode=self._encoders[params.format].encode,
             asked=params.cursor,
+            badge=self._subscribing.badge_for(actor, inbox=params.inbox),
         )
         self._counters.deliveries += len(answer.publications)
         self._counters.bytes_out += exchange.finish(status, fields + rest)

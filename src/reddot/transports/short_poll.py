@@ -13,6 +13,7 @@ from reddot.core.polling import Answer, Polling
 from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.model import Actor
 from reddot.net.exchange import Exchange
 
 TRANSPORT = "short_poll"
@@ -49,12 +50,17 @@ class ShortPoll:
         self._counters.bytes_in += exchange.bytes_in
         answer = self._polling.now(filters, params.cursor)
         if answer is not None:
-            self._answer(params, answer, exchange, fields)
+            self._answer(params, identified.actor, answer, exchange, fields)
         else:
-            self._spawn(self._read(params, filters, exchange, fields))
+            self._spawn(self._read(params, identified.actor, filters, exchange, fields))
 
     async def _read(
-        self, params: Params, filters: tuple[str, ...], exchange: Exchange, fields: bytes
+        self,
+        params: Params,
+        actor: Actor,
+        filters: tuple[str, ...],
+        exchange: Exchange,
+        fields: bytes,
     ) -> None:
         try:
             answer = await self._polling.read(filters, params.cursor)
@@ -63,15 +69,18 @@ class ShortPoll:
                 error.row.status, problem.FIELDS + fields, problem.encode_problem(error)
             )
         else:
-            self._answer(params, answer, exchange, fields)
+            self._answer(params, actor, answer, exchange, fields)
 
-    def _answer(self, params: Params, answer: Answer, exchange: Exchange, fields: bytes) -> None:
+    def _answer(
+        self, params: Params, actor: Actor, answer: Answer, exchange: Exchange, fields: bytes
+    ) -> None:
         status, rest = poll.encode_result(
             answer.publications,
             answer.cursor,
             answer.gaps,
             encode=self._encoders[params.format].encode,
             asked=params.cursor,
+            badge=self._subscribing.badge_for(actor, inbox=params.inbox),
         )
         self._counters.deliveries += len(answer.publications)
         self._counters.bytes_out += exchange.finish(status, fields + rest)

@@ -16,6 +16,7 @@ from reddot.core.session import ReconnectReason, Session
 from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Cursor, Gap
 from reddot.net.exchange import Exchange
 from reddot.net.stream import OneWayPeer
@@ -36,8 +37,10 @@ class _Sink:
         self._transport = transport
         self.write: Callable[[bytes], object] = transport.write
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
-        self.write(sse.encode_sync(cursor, gaps, session))
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None:
+        self.write(sse.encode_sync(cursor, gaps, session, badge))
 
     def gap(self, gap: Gap) -> None:
         self.write(sse.encode_gap(gap))
@@ -62,8 +65,8 @@ class Sse:
         self._counters = counters.transports[TRANSPORT]
         self._heartbeat_s = heartbeat_s
         self._encoders = {
-            "json": Encoder(TRANSPORT, sse.encode_json),
-            "raw": Encoder(TRANSPORT, sse.encode_raw),
+            "json": Encoder(TRANSPORT, sse.encode_json, encode_badge=sse.encode_badge),
+            "raw": Encoder(TRANSPORT, sse.encode_raw, encode_badge=sse.encode_badge),
         }
 
     def open(
@@ -77,6 +80,7 @@ class Sse:
             filters=filters,
             encoder=self._encoders[params.format],
             heartbeat_s=self._heartbeat_s,
+            inbox=params.inbox,
         )
         self._counters.requests += 1
         self._counters.bytes_in += exchange.bytes_in

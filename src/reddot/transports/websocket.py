@@ -10,16 +10,19 @@ from reddot.codecs import frames
 from reddot.codecs import publish as publish_codec
 from reddot.codecs import websocket as codec
 from reddot.codecs.cursor import decode_cursor, encode_cursor
+from reddot.codecs.inbox import mark_of
 from reddot.codecs.json_data import check_data
 from reddot.codecs.params import Params
-from reddot.core.access import inbox_filters, is_anonymous
+from reddot.core.access import is_anonymous
 from reddot.core.gate import Gate, Identified
 from reddot.core.hub import Encoder
+from reddot.core.inbox import Inboxes, user_of
 from reddot.core.publishing import Publishing
 from reddot.core.session import ReconnectReason, Session, State
 from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Appended, Cursor, Gap
 from reddot.net.exchange import Exchange
 from reddot.net.websocket import WebSocketLimits, WebSocketPeer, handshake
@@ -47,8 +50,10 @@ class _Connection:
     def send(self, frame: bytes) -> None:
         self.write(codec.encode_text(frame))
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
-        self.send(frames.encode_sync(cursor, gaps, session))
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None:
+        self.send(frames.encode_sync(cursor, gaps, session, badge))
 
     def gap(self, gap: Gap) -> None:
         self.send(frames.encode_gap(gap))
@@ -113,6 +118,8 @@ class _Connection:
         elif isinstance(command, codec.Unsubscribe):
             self._owner.subscribing.drop_filters(self._session, command.filters)
             self.send(frames.encode_ok(command.ref))
+        elif isinstance(command, codec.Mark):
+            self._owner.spawn(self._mark(command))
         elif isinstance(command, codec.Auth):
             self._owner.spawn(self._auth(command))
         else:
@@ -163,6 +170,18 @@ class _Connection:
 
         publishing.publish([draft], done)
 
+    async def _mark(self, command: codec.Mark) -> None:
+        owner, session = self._owner, self._session
+        try:
+            wanted = mark_of(command, owner.subscribing.hub.cursor)
+            badge = await owner.inboxes.mark(user_of(session.actor), **wanted)
+        except ReddotError as error:
+            if session.state is not State.CLOSED:
+                self.refuse(error, command.ref)
+            return
+        if session.state is not State.CLOSED:
+            self.send(frames.encode_ok(command.ref, badge=badge))
+
     async def _auth(self, command: codec.Auth) -> None:
         subscribing, session = self._owner.subscribing, self._session
         try:
@@ -175,29 +194,38 @@ class _Connection:
                 cross_site=False,
             )
             actor = identified.actor
+            if actor.user is not None and session.inbox:
+                await self._owner.inboxes.boxes.prepare(actor.user)
             if session.state is State.CLOSED:
                 return
             subscribing.reauthorize(session, actor)
-            own = tuple(t for t in inbox_filters(actor) if t not in session.filters)
+            wanted = subscribing.inbox_filters(actor)
+            own = tuple(t for t in wanted if t not in session.filters)
             if own and self._params.inbox:
                 subscribing.add_filters(
                     session,
                     own,
                     self._params.cursor,
-                    lambda: self.send(frames.encode_ok(command.ref)),
+                    lambda: self._authorized(command.ref),
                 )
             else:
-                self.send(frames.encode_ok(command.ref))
+                self._authorized(command.ref)
         except ReddotError as error:
             if session.state is not State.CLOSED:
                 self.refuse(error, command.ref)
                 subscribing.close(session, error)
+
+    def _authorized(self, ref: codec.Ref) -> None:
+        """Say so, with the badge: the sync frame came before anybody knew whose it is."""
+        badge = self._owner.subscribing.badge_of(self._session)
+        self.send(frames.encode_ok(ref) if badge is None else frames.encode_ok(ref, badge=badge))
 
 
 class WebSocket:
     """Args:
     auth_timeout_s: how long a connection without credential may stay without `auth`, where
         anonymous access gives it nothing.
+    inboxes: what the `mark` command works on.
     """
 
     def __init__(
@@ -212,7 +240,9 @@ class WebSocket:
         limits: WebSocketLimits,
         data_depth_max: int,
         auth_timeout_s: float,
+        inboxes: Inboxes,
     ) -> None:
+        self.inboxes = inboxes
         self.subscribing = subscribing
         self.publishing = publishing
         self.gate = gate
@@ -224,8 +254,8 @@ class WebSocket:
         self._limits = limits
         self._auth_timeout_s = auth_timeout_s
         self._encoders = {
-            "json": Encoder(TRANSPORT, codec.encode_json),
-            "raw": Encoder(TRANSPORT, codec.encode_raw),
+            "json": Encoder(TRANSPORT, codec.encode_json, encode_badge=codec.encode_badge),
+            "raw": Encoder(TRANSPORT, codec.encode_raw, encode_badge=codec.encode_badge),
         }
 
     def reject(self, error: ReddotError) -> None:
@@ -248,6 +278,7 @@ class WebSocket:
             filters=filters,
             encoder=self._encoders[params.format],
             heartbeat_s=self._heartbeat_s,
+            inbox=params.inbox,
         )
         self.counters.requests += 1
         self.counters.bytes_in += exchange.bytes_in

@@ -108,7 +108,7 @@ def test_broken_json(text: bytes) -> None:
         *(b"{}", b"[]", b"1", b"null", b'"ping"', b'"type"', b'{"type":"bogus"}', b'{"type":""}'),
         *(b'{"type":"PING"}', b'{"type":1}', b'{"type":null}', b'{"type":[]}', b'{"ref":1}'),
         *(b'{"filters":["a"]}', b'{"Type":"ping"}', b'{"typ":"type"}', b'[{"type":"ping"}]'),
-        *(b'{"type":"mark"}', b'{"ref":"type","filters":["type"]}', b'{"type":"ping ","ref":1}'),
+        *(b'{"type":"marks"}', b'{"ref":"type","filters":["type"]}', b'{"type":"ping ","ref":1}'),
     ],
 )
 def test_no_such_command(text: bytes) -> None:

@@ -19,6 +19,7 @@ from reddot.core.session import ReconnectReason, Session
 from reddot.core.subscribing import SessionLimits, Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.inbox import Badge
 from reddot.model import Actor, Appended, Cursor, Draft, Gap, Page, Publication, Retention
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
@@ -84,7 +85,9 @@ class Tape:
         if self.writes == self.full_after:
             self.session.pause_writing()
 
-    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
+    def sync(
+        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    ) -> None:
         told = "".join(f" {gap.reason}={gap.topic}" for gap in gaps)
         self.lines.append(f"sync@{cursor.position}{told}")
 

@@ -17,10 +17,10 @@ EPOCH = 7
 class Scribe:
     """An encoder that counts its work."""
 
-    def __init__(self, transport: str = "sse", *, joins_one: bool = False) -> None:
+    def __init__(self, transport: str = "sse") -> None:
         self.encoded: list[tuple[str, Cursor | None]] = []
         self.joined: list[tuple[int, Cursor]] = []
-        self.encoder = Encoder(transport, self._encode, self._join, joins_one)
+        self.encoder = Encoder(transport, self._encode, self._join)
 
     def _encode(self, publication: Publication, cursor: Cursor | None) -> bytes:
         self.encoded.append((publication.id, cursor))
@@ -151,14 +151,6 @@ def test_frames_of_a_turn_are_joined_once_per_combination(node: Node) -> None:
     assert [ear.heard for ear in ears] == [[b"x"], [b"x+y"], [b"x+y"], [b"y"]]
     # "#" and "+" have the same two frames; each write covers everything of the turn.
     assert sorted(scribe.joined) == [(1, cursor(2)), (1, cursor(2)), (2, cursor(2))]
-
-
-def test_an_encoder_may_join_even_one(node: Node) -> None:
-    scribe, ear = Scribe("long_poll", joins_one=True), Ear()
-    node.hub.join(("a",), scribe.encoder, ear)
-    node.dispatch("a", "x")
-    node.hub.flush()
-    assert scribe.joined == [(1, cursor(1))]
 
 
 def test_a_turn_without_listeners_moves_the_position(node: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,15 +12,39 @@ import pytest
 
 from reddot.errors import ReddotError
 from reddot.model import Retention
-from reddot.stores import sqlite_reader, sqlite_topics, sqlite_trim, sqlite_writer
+from reddot.stores import (
+    sqlite_inbox,
+    sqlite_inbox_reader,
+    sqlite_inbox_settle,
+    sqlite_reader,
+    sqlite_topics,
+    sqlite_trim,
+    sqlite_writer,
+)
 from reddot.stores.sqlite_reader import Snapshot
 from tests.unit.stores.opening import append, draft, opened, writer_connection
 
+# Rows that a statement has made itself, and the index of texts, which finds by its own means.
+DERIVED = (
+    "SCAN packed",
+    "SCAN CONSTANT",
+    "SCAN inbox_meta",
+    "SCAN j VIRTUAL",
+    "SCAN notification_text VIRTUAL",
+)
 NOW_MS = 1_767_225_600_000
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    for module in (sqlite_reader, sqlite_topics, sqlite_trim, sqlite_writer):
+    for module in (
+        sqlite_inbox,
+        sqlite_inbox_reader,
+        sqlite_inbox_settle,
+        sqlite_reader,
+        sqlite_topics,
+        sqlite_trim,
+        sqlite_writer,
+    ):
         for name, value in vars(module).items():
             complete = isinstance(value, str) and "?" in value and "{}" not in value
             if complete and name.startswith("_") and not name.startswith("__"):
@@ -32,12 +57,14 @@ def test_no_statement_scans_a_table(tmp_path: Path) -> None:
             connection = writer_connection(store)
             seen = 0
             for name, statement in statements():
-                nothing = (None,) * statement.count("?")
+                numbered = set(re.findall(r"\?\d+", statement))
+                nothing = (None,) * (len(numbered) or statement.count("?"))
                 plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", nothing).fetchall()
                 for *_, step in plan:
                     seen += 1
                     scans = step.startswith("SCAN") and "json_each" not in step
-                    assert not scans or "subquery" in step, (name, step)
+                    derived = "subquery" in step or step.startswith(DERIVED)
+                    assert not scans or derived, (name, step)
             assert seen > 20
 
     asyncio.run(run())

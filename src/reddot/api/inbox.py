@@ -1,0 +1,236 @@
+"""The cold routes of the inbox: what people read and do, and what senders and operators ask."""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+from reddot.api.reception import Caller, Reception
+from reddot.codecs import inbox as codec
+from reddot.codecs.frames import data_json
+from reddot.core.access import Policy, is_user_name
+from reddot.core.dots import Dots
+from reddot.core.inbox import Inboxes, user_of
+from reddot.core.subscribing import Subscribing
+from reddot.core.topics import check_topic
+from reddot.errors import ReddotError
+from reddot.inbox import View
+from reddot.model import Cursor
+from reddot.ports import Clock, Store
+
+PAGE_DEFAULT: Final = 20
+PAGE_MAX: Final = 100
+SESSIONS_MAX: Final = 1_000
+SEARCH_CHARS_MAX: Final = 200
+VIEWS: Final = get_args(View)
+
+
+class InboxRoutes:
+    """Puts its routes into a reception."""
+
+    def __init__(
+        self,
+        *,
+        inboxes: Inboxes,
+        store: Store,
+        subscribing: Subscribing,
+        dots: Dots,
+        policy: Policy,
+        clock: Clock,
+    ) -> None:
+        self._inboxes = inboxes
+        self._store = store
+        self._subscribing = subscribing
+        self._dots = dots
+        self._policy = policy
+        self._clock = clock
+
+    def register(self, reception: Reception) -> None:
+        add = reception.add
+        add("GET", "/v1/inbox", "inbox", "A page of one's own inbox", self.page)
+        add("POST", "/v1/inbox/mark", "inbox", "Set the state of notifications", self.mark)
+        add("GET", "/v1/follows", "inbox", "The topics that one follows", self.follows)
+        add("PUT", "/v1/follows/{topic:path}", "inbox", "Follow a topic", self.follow)
+        add("DELETE", "/v1/follows/{topic:path}", "inbox", "Unfollow a topic", self.unfollow)
+        add("GET", "/v1/preferences", "inbox", "What is muted", self.preferences)
+        add("PUT", "/v1/preferences", "inbox", "Mute categories and topics", self.prefer)
+        add("GET", "/v1/notifications", "notify", "What was sent, newest first", self.sent)
+        one = "/v1/notifications/{id:path}"
+        add("GET", one, "notify", "A notification and its counts", self.inspect)
+        add("DELETE", one, "notify", "Take a notification back", self.retract)
+        add("GET", "/v1/topics/{topic:path}/history", "subscribe", "History", self.history)
+        add("GET", "/v1/sessions", "operate", "Who is attached", self.sessions)
+        user = "/v1/users/{user}"
+        add("POST", f"{user}/disconnect", "operate", "End a user's sessions", self.disconnect)
+        add("GET", f"{user}/badge/explain", "operate", "Why a badge is what it is", self.explain)
+        add("GET", f"{user}/export", "operate", "All that is kept of a user", self.export)
+        add("DELETE", user, "operate", "Forget a user", self.erase)
+        for path in ("/v1/inbox", "/v1/inbox/mark", "/v1/follows", "/v1/follows/{topic:path}"):
+            reception.add_preflight(path)
+        for path in ("/v1/preferences", "/v1/notifications", one):
+            reception.add_preflight(path)
+
+    # ---- people ----
+
+    async def page(self, caller: Caller) -> Any:
+        user = user_of(caller.actor)
+        view = caller.query.get("view", "all")
+        if view not in VIEWS:
+            raise ReddotError("field_invalid", f"'view' is one of {', '.join(VIEWS)}")
+        text = caller.query.get("q")
+        if text is not None and len(text) > SEARCH_CHARS_MAX:
+            raise ReddotError("field_invalid", f"'q' has at most {SEARCH_CHARS_MAX} characters")
+        page = await self._inboxes.store.page(
+            user,
+            view=view,  # type: ignore[arg-type] # It is one of them.
+            category=caller.query.get("category"),
+            before=caller.place_before(),
+            limit=caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX),
+            text=text,
+        )
+        badge = await self._inboxes.badge(user)
+        return codec.page_fields(page, badge, self._store.epoch)
+
+    async def mark(self, caller: Caller) -> Any:
+        user = user_of(caller.actor)
+        here = Cursor(self._store.epoch, self._store.head)
+        command = codec.decode_mark(caller.body)
+        return codec.badge_fields(await self._inboxes.mark(user, **codec.mark_of(command, here)))
+
+    async def follows(self, caller: Caller) -> Any:
+        user = user_of(caller.actor)
+        badge = await self._inboxes.badge(user)
+        return {"follows": sorted(self._inboxes.boxes.follows(user)), "badge": badge}
+
+    async def follow(self, caller: Caller) -> Any:
+        backfill = caller.number("backfill", 0, 0, self._inboxes.limits.backfill_max)
+        badge = await self._inboxes.follow(caller.actor, caller.place["topic"], backfill=backfill)
+        return codec.badge_fields(badge)
+
+    async def unfollow(self, caller: Caller) -> Any:
+        badge = await self._inboxes.unfollow(caller.actor, caller.place["topic"])
+        return codec.badge_fields(badge)
+
+    async def preferences(self, caller: Caller) -> Any:
+        user = user_of(caller.actor)
+        await self._inboxes.boxes.prepare(user)
+        return codec.preferences_fields(self._inboxes.boxes.preferences(user))
+
+    async def prefer(self, caller: Caller) -> Any:
+        user = user_of(caller.actor)
+        wanted = codec.decode_preferences(caller.body)
+        badge = await self._inboxes.prefer(user, wanted)
+        return codec.preferences_fields(wanted) | {"badge": badge}
+
+    # ---- senders ----
+
+    async def sent(self, caller: Caller) -> Any:
+        caller.require_admin()
+        limit = caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX)
+        found = await self._inboxes.store.sent(id=None, before=caller.place_before(), limit=limit)
+        more = len(found) == limit
+        return {
+            "items": [codec.sent_fields(one) for one in found],
+            "next": str(found[-1].position) if more else None,
+        }
+
+    async def inspect(self, caller: Caller) -> Any:
+        caller.require_admin()
+        id_ = caller.place["id"]
+        found = await self._inboxes.store.sent(id=id_, before=None, limit=1)
+        if not found:
+            raise ReddotError("not_found", "no such notification")
+        return codec.sent_fields(found[0], delivered=self._dots.delivered.get(id_))
+
+    async def retract(self, caller: Caller) -> None:
+        caller.require_admin()
+        await self._inboxes.retract(caller.place["id"])
+
+    # ---- topics and sessions ----
+
+    async def history(self, caller: Caller) -> Any:
+        topic = check_topic(caller.place["topic"])
+        self._policy.check_subscribe(caller.actor, topic)
+        limit = caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX)
+        found = await self._store.history(topic, before=caller.place_before(), limit=limit)
+        return {
+            "items": [codec.publication_fields(one, data_json(one)) for one in found],
+            "next": str(found[-1].offset) if len(found) == limit else None,
+        }
+
+    async def sessions(self, caller: Caller) -> Any:
+        caller.require_admin()
+        user = caller.query.get("user")
+        now = self._clock.monotonic()
+        found = [
+            {
+                "id": one.id,
+                "user": one.actor.user,
+                "transport": one.transport,
+                "state": one.state.value,
+                "age_s": round(now - one.opened_at, 1),
+                "filters": one.filters,
+                "bytes_out": one.bytes_out,
+            }
+            for one in list(self._subscribing.sessions.values())
+            if user is None or one.actor.user == user
+        ]
+        return {"sessions": found[:SESSIONS_MAX], "count": len(found)}
+
+    async def disconnect(self, caller: Caller) -> Any:
+        caller.require_admin()
+        return {"sessions": self._subscribing.disconnect(_user(caller))}
+
+    # ---- one person ----
+
+    async def explain(self, caller: Caller) -> Any:
+        caller.require_admin()
+        user = _user(caller)
+        badge = await self._inboxes.badge(user)
+        audits = await self._inboxes.store.audit(user)
+        return {
+            "user": user,
+            "badge": badge,
+            "muted": codec.preferences_fields(self._inboxes.boxes.preferences(user))["muted"],
+            "topics": codec.audit_fields(audits),
+        }
+
+    async def export(self, caller: Caller) -> Any:
+        caller.require_admin()
+        return await export_user(self._store, _user(caller))
+
+    async def erase(self, caller: Caller) -> None:
+        caller.require_admin()
+        await self._inboxes.erase(_user(caller))
+
+
+def _user(caller: Caller) -> str:
+    user = caller.place["user"]
+    if not is_user_name(user):
+        raise ReddotError("field_invalid", "no user's name")
+    return user
+
+
+async def export_user(store: Store, user: str) -> dict[str, Any]:
+    """All that is kept of one person, as JSON values.
+
+    Deleted notifications are not there, since nobody can see them; archived ones are.
+    """
+    inbox = store.inbox
+    warm = await inbox.warm([user], [])
+    person = warm.people.get(user)
+    items: list[Any] = []
+    for view in ("all", "archived"):
+        before: int | None = None
+        while True:
+            page = await inbox.page(user, view=view, category=None, before=before, limit=PAGE_MAX)
+            items += [codec.item_fields(item) for item in page.items]
+            before = page.before
+            if before is None:
+                break
+    marks = {} if person is None else person.marks
+    return {
+        "user": user,
+        "follows": sorted(topic for topic, one in marks.items() if one.followed),
+        "preferences": None if person is None else codec.preferences_fields(person.preferences),
+        "inbox": items,
+    }

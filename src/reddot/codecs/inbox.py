@@ -1,0 +1,276 @@
+"""Notifications and inboxes in JSON: what is asked, and what is answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypedDict
+
+import msgspec
+
+from reddot.codecs.cursor import decode_cursor, encode_cursor
+from reddot.codecs.frames import encode_time
+from reddot.codecs.json_data import check_data
+from reddot.errors import ReddotError
+from reddot.inbox import (
+    CATEGORY_DEFAULT,
+    As,
+    Audit,
+    Badge,
+    InboxPage,
+    Item,
+    Preferences,
+    Priority,
+    Sent,
+)
+from reddot.model import Cursor, Publication
+
+TITLE_CHARS_MAX: Final = 500
+BODY_CHARS_MAX: Final = 10_000
+URL_CHARS_MAX: Final = 2_000
+ACTIONS_MAX: Final = 5
+
+Text = Annotated[str, msgspec.Meta(max_length=BODY_CHARS_MAX)]
+Url = Annotated[str, msgspec.Meta(max_length=URL_CHARS_MAX)]
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=TITLE_CHARS_MAX)]
+
+encode = msgspec.json.Encoder().encode
+
+
+class To(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """To whom; exactly one field is given."""
+
+    users: tuple[str, ...] = ()
+    topic: str | None = None
+    everyone: bool = False
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A button below a notification."""
+
+    title: Line
+    url: Url | None = None
+    id: Line | None = None
+
+
+class NotificationCommand(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """One notification as asked for."""
+
+    to: To
+    title: Line
+    body: Text = ""
+    url: Url | None = None
+    icon: Url | None = None
+    category: str = CATEGORY_DEFAULT
+    priority: Priority = "normal"
+    actions: Annotated[tuple[Action, ...], msgspec.Meta(max_length=ACTIONS_MAX)] = ()
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    ttl: float | None = None
+    publish_at: datetime | None = None
+    collapse_key: str | None = None
+    id: str | None = None
+
+
+class MarkCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`{"ids":[…]}` or `{"upto":"<cursor>","category"?}`, with `as`."""
+
+    state: As = msgspec.field(name="as")
+    ids: tuple[str, ...] = ()
+    upto: str | None = None
+    category: str | None = None
+    op_id: str | None = None
+
+
+class Muted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    categories: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+
+
+class PreferencesCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    muted: Muted = Muted()
+
+
+_notification = msgspec.json.Decoder(NotificationCommand)
+_mark = msgspec.json.Decoder(MarkCommand)
+_preferences = msgspec.json.Decoder(PreferencesCommand)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise ReddotError("field_invalid", str(error)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ReddotError("json_invalid", str(error)) from None
+
+
+def decode_notification(body: bytes) -> NotificationCommand:
+    """Raises `json_invalid` or `field_invalid`, as everything here that decodes."""
+    command: NotificationCommand = _decoded(_notification, body)
+    to = command.to
+    if bool(to.users) + (to.topic is not None) + to.everyone != 1:
+        raise ReddotError("field_invalid", "'to' has one of users, topic and everyone")
+    if command.publish_at is not None and command.publish_at.tzinfo is None:
+        raise ReddotError("field_invalid", "'publish_at' needs an offset, such as Z")
+    return command
+
+
+class Content(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The `data` of a notification's publications, as clients get it."""
+
+    title: str
+    category: str
+    body: str = ""
+    url: str | None = None
+    icon: str | None = None
+    priority: str = "normal"
+    actions: tuple[Action, ...] = ()
+    data: msgspec.Raw | None = None
+
+
+def encode_content(command: NotificationCommand, *, bytes_max: int, depth_max: int) -> bytes:
+    """What the receivers get; `data` is checked and forwarded as the bytes that came."""
+    raw = bytes(command.data)
+    if raw != b"null":
+        check_data(raw, bytes_max=bytes_max, depth_max=depth_max)
+    return encode(
+        Content(
+            title=command.title,
+            category=command.category,
+            body=command.body,
+            url=command.url,
+            icon=command.icon,
+            priority=command.priority,
+            actions=command.actions,
+            data=None if raw == b"null" else command.data,
+        )
+    )
+
+
+def publish_ms(command: NotificationCommand) -> int | None:
+    moment = command.publish_at
+    return None if moment is None else int(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def identity_of(command: NotificationCommand) -> bytes:
+    """What has to be equal for a retry to be one: everything but the id."""
+    return encode(msgspec.structs.replace(command, id=None))
+
+
+class Marking(TypedDict):
+    """The keywords of `core.inbox.Inboxes.mark`."""
+
+    state: As
+    ids: tuple[str, ...]
+    upto: int | None
+    category: str | None
+    op_id: str | None
+
+
+def decode_mark(body: bytes) -> MarkCommand:
+    command: MarkCommand = _decoded(_mark, body)
+    return command
+
+
+def mark_of(command: MarkCommand, here: Cursor) -> Marking:
+    """What a command asks for; its cursor must be of this log.
+
+    Raises:
+        ReddotError: `cursor_invalid`.
+    """
+    upto = None
+    if command.upto is not None:
+        cursor = decode_cursor(command.upto)
+        if cursor.epoch != here.epoch or cursor.position > here.position:
+            raise ReddotError("cursor_invalid", "this cursor is of another log")
+        upto = cursor.position
+    return Marking(
+        state=command.state,
+        ids=command.ids,
+        upto=upto,
+        category=command.category,
+        op_id=command.op_id,
+    )
+
+
+def decode_preferences(body: bytes) -> Preferences:
+    muted = _decoded(_preferences, body).muted
+    return Preferences(frozenset(muted.categories), frozenset(muted.topics))
+
+
+# ---- answers ----
+
+
+def _time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else encode_time(time_ms).decode()
+
+
+def badge_fields(badge: Badge) -> dict[str, object]:
+    return msgspec.structs.asdict(badge)
+
+
+def preferences_fields(preferences: Preferences) -> dict[str, object]:
+    return {
+        "muted": {
+            "categories": sorted(preferences.categories),
+            "topics": sorted(preferences.topics),
+        }
+    }
+
+
+def item_fields(item: Item) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "topic": item.topic,
+        "time": _time(item.time_ms),
+        "expires": _time(item.expires_ms),
+        "category": item.category,
+        "seen": item.seen,
+        "read": item.read,
+        "archived": item.archived,
+        "data": msgspec.Raw(item.data),
+    }
+
+
+def page_fields(page: InboxPage, badge: Badge, epoch: int) -> dict[str, object]:
+    """The answer of `GET /v1/inbox`. `cursor` is what a mark-all gives back as `upto`."""
+    return {
+        "items": [item_fields(item) for item in page.items],
+        "cursor": encode_cursor(Cursor(epoch, page.position)),
+        "next": None if page.before is None else str(page.before),
+        "badge": badge,
+    }
+
+
+def sent_fields(sent: Sent, *, delivered: int | None = None) -> dict[str, object]:
+    counts = {"seen": sent.seen, "read": sent.read, "delivered_live": delivered}
+    return {
+        "id": sent.id,
+        "state": sent.state,
+        "time": _time(sent.time_ms),
+        "publish_at": _time(sent.publish_ms),
+        "expires": _time(sent.expires_ms),
+        "category": sent.category,
+        "collapse_key": sent.collapse_key,
+        "topics": sent.topics,
+        "data": msgspec.Raw(sent.data),
+        "counts": None if sent.seen is None else counts,
+    }
+
+
+def audit_fields(audits: Sequence[Audit]) -> list[Mapping[str, object]]:
+    return [msgspec.structs.asdict(audit) for audit in audits]
+
+
+def publication_fields(publication: Publication, data: bytes) -> dict[str, object]:
+    """One publication of a history."""
+    return {
+        "topic": publication.topic,
+        "id": publication.id,
+        "offset": publication.offset,
+        "event": publication.event,
+        "time": _time(publication.time_ms),
+        "data": msgspec.Raw(data),
+    }

@@ -1,0 +1,528 @@
+"""Inboxes in memory, the reference for the others. Layer: stores; part of `stores.memory`.
+
+Written to be read: it keeps one record per notification and topic, and asks every one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+from reddot.core import badge
+from reddot.errors import ReddotError
+from reddot.inbox import (
+    INBOX_TOPIC,
+    UNMARKED,
+    Audit,
+    Due,
+    Effect,
+    Erase,
+    Follow,
+    InboxPage,
+    Item,
+    Keep,
+    Mark,
+    Marks,
+    Note,
+    Noted,
+    Notes,
+    Person,
+    Prefer,
+    Retract,
+    Schedule,
+    Scheduled,
+    Sent,
+    Settle,
+    Unfollow,
+    View,
+    Warm,
+)
+from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication, Retention
+from reddot.ports import Clock
+
+LIVE, EXPIRED, RETRACTED, REPLACED = "live", "expired", "retracted", "replaced"
+NOBODY: Final = Person(0, {})
+
+_words = re.compile(r"\w+").findall
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A notification as it was sent; shared by all its topics."""
+
+    draft: Draft
+    note: Note
+    position: int
+    keep_ms: int
+    state: str = LIVE
+
+
+@dataclass(slots=True)
+class _Record:
+    """One notification of one topic."""
+
+    seq: int
+    position: int
+    sending: _Sending
+    state: str = LIVE
+
+
+@dataclass(slots=True)
+class _Topic:
+    top: int = 0
+    rev: int = 0
+    records: list[_Record] = field(default_factory=list)
+
+    @property
+    def base(self) -> int:
+        return self.records[0].seq - 1 if self.records else self.top
+
+    def below(self, position: int | None) -> int:
+        """How many of the records have a lower position."""
+        if position is None:
+            return len(self.records)
+        return bisect_left(self.records, position, key=lambda one: one.position)
+
+
+class MemoryInbox:
+    """`ports.Inbox`, and what `MemoryStore.append` does with drafts that have an `inbox`.
+
+    Args:
+        place: puts a publication of a topic into the log.
+        silence: takes the content of publications out of the log: topic, and id or all.
+        last: the newest position.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        keep: Keep,
+        retention: Callable[[str], Retention],
+        place: Callable[[str, Draft], Publication],
+        silence: Callable[[str, str | None], None],
+        last: Callable[[], int],
+    ) -> None:
+        self._clock = clock
+        self._keep = keep
+        self._retention = retention
+        self._place = place
+        self._silence = silence
+        self._last = last
+        self._topics: dict[str, _Topic] = {}
+        self._people: dict[str, Person] = {}
+        self._sent: dict[str, _Sending] = {}
+        self._scheduled: list[tuple[int, str, bytes, Schedule]] = []
+        self._categories: set[str] = set()
+
+    # ---- writing ----
+
+    def store(self, draft: Draft) -> Appended:
+        """Apply one draft; raises `ReddotError` before anything has changed."""
+        change = draft.inbox
+        if isinstance(change, Note):
+            return self._send(draft, change)
+        position = self._last() + 1
+        effect = self._apply(draft, change, position)
+        data = describe(change, effect)
+        stored = self._place(INBOX_TOPIC, msgspec.structs.replace(draft, data=data))
+        return Appended(msgspec.structs.replace(stored, inbox=effect), False)
+
+    def _send(self, draft: Draft, note: Note) -> Appended:
+        if note.scheduled and not self._unschedule(draft.id):
+            raise ReddotError("not_found", "it was retracted, or has gone out already")
+        self._count_category(note.category)
+        ages = [self._retention(topic).age_ms for topic in note.topics]
+        keep_ms = draft.time_ms + max(self._keep.age_ms, *ages)
+        sending = _Sending(draft, note, self._last() + 1, keep_ms)
+        self._sent[draft.id] = sending
+        publications = []
+        for name in note.topics:
+            stored = self._place(name, draft)
+            topic = self._topics.setdefault(name, _Topic())
+            replaced = self._replaced(topic, note)
+            topic.top += 1
+            topic.rev = stored.position
+            topic.records.append(_Record(topic.top, stored.position, sending))
+            noted = Noted(topic.top, note.category, draft.expires_ms, replaced)
+            publications.append(msgspec.structs.replace(stored, inbox=noted))
+        return Appended(publications[0], False, tuple(publications[1:]))
+
+    def _replaced(self, topic: _Topic, note: Note) -> int:
+        if note.collapse_key is None:
+            return 0
+        for record in reversed(topic.records):
+            if record.state == LIVE and record.sending.note.collapse_key == note.collapse_key:
+                record.state = REPLACED
+                if len(note.topics) == 1:
+                    record.sending.state = REPLACED
+                return record.seq
+        return 0
+
+    def _count_category(self, category: str) -> None:
+        if category not in self._categories:
+            if len(self._categories) >= self._keep.categories_max:
+                raise _too_many_categories(self._keep.categories_max)
+            self._categories.add(category)
+
+    def _unschedule(self, id: str) -> bool:
+        before = len(self._scheduled)
+        self._scheduled = [one for one in self._scheduled if one[1] != id]
+        return len(self._scheduled) < before
+
+    def _apply(self, draft: Draft, change: Any, position: int) -> Effect:
+        if isinstance(change, Mark):
+            return self._mark(change, position)
+        if isinstance(change, Follow):
+            return self._follow(change, position)
+        if isinstance(change, Unfollow):
+            return self._unfollow(change, position)
+        if isinstance(change, Prefer):
+            return self._prefer(change, position)
+        if isinstance(change, Retract):
+            return self._retract(change, position)
+        if isinstance(change, Settle):
+            return self._settle(change, position)
+        if isinstance(change, Erase):
+            return self._erase(change, position)
+        assert isinstance(change, Schedule)
+        self._count_category(change.note.category)
+        insort(self._scheduled, (change.publish_ms, draft.id, draft.data, change), key=_first)
+        return Effect()
+
+    def _marks(self, user: str) -> dict[str, Marks]:
+        """The user's marks on every topic of the inbox."""
+        own = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
+        return own | self._people.get(user, NOBODY).marks
+
+    def _mark(self, change: Mark, position: int) -> Effect:
+        altered: dict[str, Marks | None] = {}
+        for name, marks in self._marks(change.user).items():
+            topic = self._topics.get(name)
+            if topic is not None:
+                new = self._marked(topic, badge.raised(marks, topic.base), change)
+                if new != marks:
+                    altered[name] = new
+        return self._alter(change.user, altered, position)
+
+    def _marked(self, topic: _Topic, marks: Marks, change: Mark) -> Marks:
+        if change.upto is None:
+            seqs = [r.seq for r in topic.records if r.sending.draft.id in change.ids]
+            return badge.mark(marks, change.state, seqs)
+        some = topic.records[: topic.below(change.upto + 1)]
+        if change.category is None:
+            return badge.mark_upto(marks, change.state, some[-1].seq) if some else marks
+        seqs = [r.seq for r in some if r.sending.note.category == change.category]
+        return badge.mark(marks, change.state, seqs)
+
+    def _alter(self, user: str, altered: dict[str, Marks | None], position: int) -> Effect:
+        if altered:
+            person = self._people.get(user, NOBODY)
+            marks = {name: one for name, one in (person.marks | altered).items() if one is not None}
+            self._people[user] = Person(position, marks, person.preferences)
+        return Effect(user=user, marks=altered)
+
+    def _follow(self, change: Follow, position: int) -> Effect:
+        followed = self._people.get(change.user, NOBODY).marks
+        before = followed.get(change.topic)
+        if before is not None:
+            return Effect(user=change.user)
+        if sum(one.followed for one in followed.values()) >= self._keep.follows_max:
+            raise _too_many_follows(self._keep.follows_max)
+        top = self._topics.get(change.topic, _Topic()).top
+        marks = badge.joined(None, top=top, backfill=change.backfill)
+        return self._alter(change.user, {change.topic: marks}, position)
+
+    def _unfollow(self, change: Unfollow, position: int) -> Effect:
+        marks = self._people.get(change.user, NOBODY).marks.get(change.topic)
+        if marks is None or not marks.followed:
+            return Effect(user=change.user)
+        return self._alter(change.user, {change.topic: None}, position)
+
+    def _prefer(self, change: Prefer, position: int) -> Effect:
+        person = self._people.get(change.user, NOBODY)
+        self._people[change.user] = Person(position, person.marks, change.preferences)
+        return Effect(user=change.user, preferences=change.preferences)
+
+    def _retract(self, change: Retract, position: int) -> Effect:
+        if self._unschedule(change.id):
+            return Effect()
+        sending = self._sent.get(change.id)
+        if sending is None:
+            raise ReddotError("not_found", "no such notification")
+        sending.state = RETRACTED
+        for name in sending.note.topics:
+            self._silence(name, change.id)
+        return Effect(died=self._kill(sending, RETRACTED, position))
+
+    def _kill(self, sending: _Sending, state: str, position: int) -> dict[str, tuple[int, ...]]:
+        died: dict[str, tuple[int, ...]] = {}
+        for name in sending.note.topics:
+            topic = self._topics[name]
+            for record in topic.records:
+                if record.sending is sending and record.state == LIVE:
+                    record.state = state
+                    topic.rev = position
+                    died[name] = (record.seq,)
+        return died
+
+    def _settle(self, change: Settle, position: int) -> Effect:
+        now_ms = self._clock.wall_ms()
+        died: dict[str, tuple[int, ...]] = {}
+        expired = [s for s in self._sent.values() if s.state == LIVE and _expired(s.draft, now_ms)]
+        for sending in expired[: change.rows_max]:
+            sending.state = EXPIRED
+            for name, seqs in self._kill(sending, EXPIRED, position).items():
+                died[name] = died.get(name, ()) + seqs
+        for name, topic in self._topics.items():
+            for seq in self._trim(topic, now_ms, position):
+                died[name] = (*died.get(name, ()), seq)
+        for id in [s.draft.id for s in self._sent.values() if s.keep_ms <= now_ms]:
+            del self._sent[id]
+        return Effect(died=died, more=len(expired) > change.rows_max)
+
+    def _trim(self, topic: _Topic, now_ms: int, position: int) -> list[int]:
+        """Delete what is beyond retention; the seqs of live ones."""
+        least = topic.top - self._keep.count
+        gone = [r for r in topic.records if r.seq <= least or r.sending.keep_ms <= now_ms]
+        if gone:
+            topic.records = [r for r in topic.records if r not in gone]
+        live = [record.seq for record in gone if record.state == LIVE]
+        if live:
+            topic.rev = position
+        return live
+
+    def _erase(self, change: Erase, position: int) -> Effect:
+        own = f"{USERS_ROOT}/{change.user}"
+        self._people.pop(change.user, None)
+        self._silence(own, None)
+        self._silence(INBOX_TOPIC, None)
+        topic = self._topics.get(own)
+        for record in topic.records if topic else ():
+            note = record.sending.note
+            left = tuple(name for name in note.topics if name != own)
+            if left:
+                record.sending.note = msgspec.structs.replace(note, topics=left)
+            else:
+                self._sent.pop(record.sending.draft.id, None)
+        if topic is None:
+            return Effect(user=change.user, erased=True)
+        live = tuple(record.seq for record in topic.records if record.state == LIVE)
+        topic.records = []
+        topic.rev = position
+        return Effect(user=change.user, erased=True, died={own: live})
+
+    # ---- reading ----
+
+    async def warm(self, users: Collection[str], topics: Collection[str]) -> Warm:
+        """As `ports.Inbox.warm`."""
+        people = {user: self._people[user] for user in users if user in self._people}
+        notes = {name: self._notes(name) for name in topics if name in self._topics}
+        return Warm(self._last(), people, notes)
+
+    def _notes(self, name: str) -> Notes:
+        topic = self._topics[name]
+        live = [record for record in topic.records if record.state == LIVE]
+        base = topic.base
+        categories: dict[str, int] = {}
+        for record in live:
+            category = record.sending.note.category
+            bit = badge.bits_of([record.seq], base)
+            categories[category] = categories.get(category, 0) | bit
+        due = ((record.sending.draft.expires_ms, record.seq) for record in live)
+        return Notes(
+            base=base,
+            top=topic.top,
+            rev=topic.rev,
+            live=badge.bits_of([record.seq for record in live], base),
+            categories=categories,
+            due=tuple((ms, seq) for ms, seq in due if ms is not None),
+        )
+
+    async def page(
+        self,
+        user: str,
+        *,
+        view: View,
+        category: str | None,
+        before: int | None,
+        limit: int,
+        text: str | None = None,
+    ) -> InboxPage:
+        """As `ports.Inbox.page`."""
+        words = None if text is None else [word.casefold() for word in _words(text)]
+        streams = [
+            self._shown(name, marks, view, category, before, words)
+            for name, marks in self._marks(user).items()
+            if name in self._topics
+        ]
+        newest_first = merge(*streams, key=lambda item: -item.position)
+        items = tuple(islice(newest_first, limit + 1))
+        return InboxPage(
+            items=items[:limit],
+            position=self._last(),
+            before=items[limit - 1].position if len(items) > limit else None,
+        )
+
+    def _shown(
+        self,
+        name: str,
+        marks: Marks,
+        view: View,
+        category: str | None,
+        before: int | None,
+        words: list[str] | None,
+    ) -> Iterator[Item]:
+        topic, now_ms = self._topics[name], self._clock.wall_ms()
+        for record in reversed(topic.records[: topic.below(before)]):
+            note, draft, seq = record.sending.note, record.sending.draft, record.seq
+            if (
+                record.state != LIVE
+                or _expired(draft, now_ms)
+                or (category is not None and note.category != category)
+                or not badge.is_shown(marks, seq, view)
+                or not _has_words(note, words)
+            ):
+                continue
+            yield item_of(marks, seq, note.category, record.position, name, draft)
+
+    async def due(self, *, limit: int) -> Due:
+        """As `ports.Inbox.due`."""
+        now_ms = self._clock.wall_ms()
+        settle = any(
+            (s.state == LIVE and _expired(s.draft, now_ms)) or s.keep_ms <= now_ms
+            for s in self._sent.values()
+        ) or any(len(topic.records) > self._keep.count for topic in self._topics.values())
+        ready = [one for one in self._scheduled if one[0] <= now_ms]
+        return Due(settle, tuple(Scheduled(id, data, s) for _, id, data, s in ready[:limit]))
+
+    async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
+        """As `ports.Inbox.sent`."""
+        if id is not None:
+            waiting = [_waiting(*one) for one in self._scheduled if one[1] == id]
+            found = self._sent.get(id)
+            return waiting or ([self._sent_one(found, counts=True)] if found else [])
+        newest = [
+            self._sent_one(sending, counts=False)
+            for sending in reversed(self._sent.values())
+            if before is None or sending.position < before
+        ]
+        return newest[:limit]
+
+    def _sent_one(self, sending: _Sending, *, counts: bool) -> Sent:
+        draft, note = sending.draft, sending.note
+        seen = read = 0
+        if counts:
+            for user in self._people:
+                for name, marks in self._marks(user).items():
+                    for record in self._topics[name].records if name in note.topics else ():
+                        if record.sending is sending and record.seq > marks.join:
+                            is_read = badge.is_read(marks, record.seq)
+                            read += is_read
+                            seen += is_read or badge.is_seen(marks, record.seq)
+        return Sent(
+            id=draft.id,
+            state=sending.state,
+            time_ms=draft.time_ms,
+            category=note.category,
+            topics=note.topics,
+            data=draft.data,
+            position=sending.position,
+            expires_ms=draft.expires_ms,
+            collapse_key=note.collapse_key,
+            seen=seen if counts else None,
+            read=read if counts else None,
+        )
+
+    async def audit(self, user: str) -> Sequence[Audit]:
+        """As `ports.Inbox.audit`."""
+        preferences = self._people.get(user, NOBODY).preferences
+        found = []
+        for name, marks in self._marks(user).items():
+            tally = badge.Tally(name, marks, preferences)
+            for record in self._topics.get(name, _Topic()).records:
+                tally.add(record.seq, record.sending.note.category, record.state == LIVE)
+            found.append(tally.audit())
+        return sorted(found, key=lambda one: one.topic)
+
+    async def users(self, *, after: str, limit: int) -> Sequence[str]:
+        """As `ports.Inbox.users`."""
+        prefix = f"{USERS_ROOT}/"
+        held = (name for name, topic in self._topics.items() if topic.records)
+        noted = {name.removeprefix(prefix) for name in held if name.startswith(prefix)}
+        noted = {name for name in noted if "/" not in name}
+        return sorted(name for name in noted | self._people.keys() if name > after)[:limit]
+
+
+def describe(change: Any, effect: Effect) -> bytes:
+    """What is published on `$inbox`: what has happened, for those who watch the server."""
+    died = {topic: len(seqs) for topic, seqs in effect.died.items()}
+    told: dict[str, object] = {"change": type(change).__name__.lower()}
+    if effect.erased:
+        return msgspec.json.encode(told)
+    if effect.user is not None:
+        told |= {"user": effect.user, "topics": sorted(effect.marks)}
+    if died:
+        told["died"] = died
+    return msgspec.json.encode(told)
+
+
+def item_of(marks: Marks, seq: int, category: str, position: int, topic: str, draft: Draft) -> Item:
+    """What the user sees of one notification."""
+    read = badge.is_read(marks, seq)
+    return Item(
+        id=draft.id,
+        topic=topic,
+        position=position,
+        time_ms=draft.time_ms,
+        category=category,
+        data=draft.data,
+        seen=read or badge.is_seen(marks, seq),
+        read=read,
+        archived=badge.is_archived(marks, seq),
+        expires_ms=draft.expires_ms,
+    )
+
+
+def _waiting(publish_ms: int, id: str, data: bytes, schedule: Schedule) -> Sent:
+    note = schedule.note
+    return Sent(
+        id=id,
+        state="scheduled",
+        time_ms=publish_ms,
+        category=note.category,
+        topics=note.topics,
+        data=data,
+        publish_ms=publish_ms,
+        collapse_key=note.collapse_key,
+    )
+
+
+def _expired(draft: Draft, now_ms: int) -> bool:
+    return draft.expires_ms is not None and draft.expires_ms <= now_ms
+
+
+def _first(one: tuple[Any, ...]) -> Any:
+    return one[:2]
+
+
+def _has_words(note: Note, words: list[str] | None) -> bool:
+    if words is None:
+        return True
+    known = [word.casefold() for word in _words(f"{note.title} {note.text}")]
+    return bool(words) and all(any(one.startswith(word) for one in known) for word in words)
+
+
+def _too_many_follows(most: int) -> ReddotError:
+    return ReddotError("too_many_follows", f"{most} topics are allowed")
+
+
+def _too_many_categories(most: int) -> ReddotError:
+    return ReddotError("too_many_categories", f"{most} categories are allowed")

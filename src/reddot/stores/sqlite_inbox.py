@@ -1,0 +1,406 @@
+"""Inboxes in the writer's thread of the SQLite store: notifications, and what people do with them.
+
+Layer: stores. Called inside the transaction that writes the log, so a notification, its rows in
+inboxes and its place in the log are there together or not at all. The rules are `core.badge`.
+
+A notification is staged like any publication and written with the group. A change first has
+everything staged written, and then works on the tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from reddot.core import badge
+from reddot.errors import ReddotError
+from reddot.inbox import (
+    UNMARKED,
+    Effect,
+    Erase,
+    Follow,
+    Keep,
+    Mark,
+    Marks,
+    Note,
+    Noted,
+    Prefer,
+    Preferences,
+    Retract,
+    Schedule,
+    Settle,
+    Unfollow,
+)
+from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication
+from reddot.ports import Clock
+from reddot.stores.sqlite_inbox_settle import Settling
+from reddot.stores.sqlite_rows import Rows
+from reddot.stores.sqlite_topics import Topic, Topics, json_text
+
+_INTO_NOTE: Final = Rows("INSERT INTO note (topic_id, pos, seq, num, category, expires_ms)", 6)
+_INTO_NOTIFICATION: Final = Rows(
+    "INSERT INTO notification"
+    " (num, id, category, time_ms, expires_ms, keep_ms, topics, collapse_key, data)",
+    9,
+)
+_SENT: Final = "SELECT num, topics FROM notification WHERE id IN (SELECT value FROM json_each(?))"
+_SEQ: Final = "SELECT seq FROM note WHERE topic_id = ? AND pos = ?"
+_SEQ_UPTO: Final = "SELECT seq FROM note WHERE topic_id = ? AND pos <= ? ORDER BY pos DESC LIMIT 1"
+_SEQS_UPTO: Final = """
+SELECT json_group_array(seq) FROM note WHERE topic_id = ? AND pos <= ? AND category = ?
+"""
+_MARKS: Final = """
+SELECT topic.name, topic_id, join_seq, read_upto, read, archived, deleted, seen_upto, followed
+FROM marks JOIN topic ON topic.id = topic_id WHERE person_id = ?
+"""
+_PUT_MARKS: Final = "INSERT OR REPLACE INTO marks VALUES (?,?,?,?,?,?,?,?,?)"
+_SCHEDULE: Final = "INSERT OR REPLACE INTO scheduled VALUES (?,?,?,?,?)"
+
+# Stages one row of the log for a topic: its topic, position and offset.
+Place = Callable[[Any, str, Draft, Any], tuple[Topic, int, int]]
+
+
+def bytes_of(bits: int) -> bytes | None:
+    """Bits as the tables have them."""
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little") if bits else None
+
+
+def bits_in(blob: bytes | None) -> int:
+    return int.from_bytes(blob, "little") if blob else 0
+
+
+def marks_in(row: tuple[Any, ...]) -> Marks:
+    """Marks from the columns after `topic_id`."""
+    join, read_upto, read, archived, deleted, seen_upto, followed = row
+    return Marks(
+        join=join,
+        read_upto=read_upto,
+        read=bits_in(read),
+        archived=bits_in(archived),
+        deleted=bits_in(deleted),
+        seen_upto=seen_upto,
+        followed=bool(followed),
+    )
+
+
+class InboxWriter:
+    """Args:
+    place: see `Place`; with the number of a notification in place of data.
+    flush: writes what has been staged so far.
+    """
+
+    def __init__(
+        self,
+        cursor: sqlite3.Cursor,
+        topics: Topics,
+        *,
+        clock: Clock,
+        keep: Keep,
+        place: Place,
+        flush: Callable[[Any], None],
+    ) -> None:
+        self._cursor = cursor
+        self._topics = topics
+        self._keep = keep
+        self._place = place
+        self._flush = flush
+        self._settling = Settling(cursor, topics, clock=clock, keep=keep)
+        self._categories: dict[str, int] | None = None
+        self._notes: list[Any] = []
+        self._notifications: list[Any] = []
+
+    def forget(self) -> None:
+        """Drop everything that a failed transaction may have made untrue."""
+        self._categories = None
+        self._notes.clear()
+        self._notifications.clear()
+
+    def write(self) -> None:
+        """Write what is staged."""
+        if self._notes:
+            _INTO_NOTIFICATION.insert(self._cursor, self._notifications)
+            _INTO_NOTE.insert(self._cursor, self._notes)
+            self._notes.clear()
+            self._notifications.clear()
+
+    def index(self, rows_max: int) -> int:
+        """Make up to `rows_max` notifications findable by text; how many there were."""
+        return self._settling.index(rows_max)
+
+    def store(self, staged: Any, draft: Draft) -> Appended:
+        """Apply one draft; raises `ReddotError` before anything has changed."""
+        change = draft.inbox
+        if isinstance(change, Note):
+            return self._send(staged, draft, change)
+        self._flush(staged)
+        effect = self._apply(staged, draft, change)
+        data = describe(change, effect)
+        _, position, offset = self._place(staged, draft.topic, draft, data)
+        publication = Publication(
+            topic=draft.topic,
+            id=draft.id,
+            data=data,
+            time_ms=draft.time_ms,
+            event=draft.event,
+            offset=offset,
+            position=position,
+            inbox=effect,
+        )
+        return Appended(publication, False)
+
+    # ---- notifications ----
+
+    def _send(self, staged: Any, draft: Draft, note: Note) -> Appended:
+        if len(note.topics) > 1:
+            self._topics.load([t for t in note.topics if t not in self._topics.by_name])
+        category = self._category(note.category)
+        if note.scheduled and not self._unschedule(draft.id):
+            raise ReddotError("not_found", "it was retracted, or has gone out already")
+        if note.collapse_key is not None:
+            self._flush(staged)
+        number = staged.head + 1
+        publications: list[Publication] = []
+        ids: list[int] = []
+        age_ms = self._keep.age_ms
+        for name in note.topics:
+            topic, position, offset = self._place(staged, name, draft, number)
+            replaced = 0
+            if note.collapse_key is not None:
+                replaced = self._settling.replace(topic.id, note.collapse_key, position)
+            seq = topic.notes = topic.notes + 1
+            if seq - topic.notes_base > self._keep.count:
+                self._settling.over[name] = None
+            age_ms = max(age_ms, topic.age_ms)
+            ids.append(topic.id)
+            self._notes += (topic.id, position, seq, number, category, draft.expires_ms)
+            noted = Noted(seq, note.category, draft.expires_ms, replaced)
+            publications.append(_publication(name, draft, position, offset, noted))
+        self._notifications += (
+            number,
+            draft.id,
+            category,
+            draft.time_ms,
+            draft.expires_ms,
+            draft.time_ms + age_ms,
+            ids[0] if len(ids) == 1 else json_text(ids),
+            note.collapse_key,
+            draft.data,
+        )
+        return Appended(publications[0], False, tuple(publications[1:]))
+
+    def _category(self, name: str) -> int:
+        if self._categories is None:
+            rows = self._cursor.execute("SELECT name, id FROM category")
+            self._categories = dict(rows.fetchall())
+        number = self._categories.get(name)
+        if number is None:
+            most = self._keep.categories_max
+            if len(self._categories) >= most:
+                raise ReddotError("too_many_categories", f"{most} categories are allowed")
+            number = len(self._categories) + 1
+            self._cursor.execute("INSERT INTO category VALUES (?,?)", (number, name))
+            self._categories[name] = number
+        return number
+
+    def _unschedule(self, id: str) -> bool:
+        return self._cursor.execute("DELETE FROM scheduled WHERE id = ?", (id,)).rowcount > 0
+
+    # ---- changes ----
+
+    def _apply(self, staged: Any, draft: Draft, change: Any) -> Effect:
+        position = staged.head + 1
+        if isinstance(change, Mark):
+            return self._mark(change, position)
+        if isinstance(change, Follow):
+            return self._follow(staged, change, position)
+        if isinstance(change, Unfollow):
+            return self._unfollow(change, position)
+        if isinstance(change, Prefer):
+            return self._prefer(change, position)
+        if isinstance(change, Retract):
+            return self._retract(change, position)
+        if isinstance(change, Settle):
+            return self._settling.settle(change.rows_max, position)
+        if isinstance(change, Erase):
+            return self._settling.erase(change.user, position)
+        assert isinstance(change, Schedule)
+        self._category(change.note.category)
+        text = msgspec.json.encode(change).decode()
+        row = (draft.id, change.publish_ms, draft.time_ms, text, draft.data)
+        self._cursor.execute(_SCHEDULE, row)
+        return Effect()
+
+    def _person(self, user: str, *, make: bool) -> int | None:
+        """The number of a person; None if there is none and none is to be made."""
+        row = self._cursor.execute("SELECT id FROM person WHERE name = ?", (user,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        if not make:
+            return None
+        insert = "INSERT INTO person (name, rev) VALUES (?, 0)"
+        return self._cursor.execute(insert, (user,)).lastrowid
+
+    def _topic(self, name: str) -> Topic | None:
+        if name not in self._topics.by_name:
+            self._topics.load([name])
+        return self._topics.by_name.get(name)
+
+    def _inbox(self, user: str, person: int | None) -> dict[str, tuple[Topic, Marks]]:
+        """The topics of an inbox that exist, with the user's marks."""
+        marks = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
+        if person is not None:
+            for name, _, *rest in self._cursor.execute(_MARKS, (person,)).fetchall():
+                marks[name] = marks_in(tuple(rest))
+        self._topics.load([name for name in marks if name not in self._topics.by_name])
+        found = ((name, self._topics.by_name.get(name), own) for name, own in marks.items())
+        return {name: (topic, own) for name, topic, own in found if topic is not None}
+
+    def _mark(self, change: Mark, position: int) -> Effect:
+        inbox = self._inbox(change.user, self._person(change.user, make=False))
+        chosen = {} if change.ids == () else self._seqs_of(change.ids, inbox)
+        altered: dict[str, Marks | None] = {}
+        for name, (topic, marks) in inbox.items():
+            new = badge.raised(marks, topic.notes_base)
+            if change.upto is None:
+                new = badge.mark(new, change.state, chosen.get(name, ()))
+            else:
+                new = self._marked_upto(new, topic, change, change.upto)
+            if new != marks:
+                altered[name] = new
+        return self._alter(change.user, altered, position)
+
+    def _seqs_of(
+        self, ids: tuple[str, ...], inbox: dict[str, tuple[Topic, Marks]]
+    ) -> dict[str, list[int]]:
+        """Those of the notifications that are in the inbox."""
+        names = {topic.id: name for name, (topic, _) in inbox.items()}
+        found: dict[str, list[int]] = {}
+        for number, topics in self._cursor.execute(_SENT, (json_text(ids),)).fetchall():
+            for index, topic_id in enumerate(topic_ids(topics)):
+                if topic_id in names:
+                    row = self._cursor.execute(_SEQ, (topic_id, number + index)).fetchone()
+                    if row is not None:
+                        found.setdefault(names[topic_id], []).append(row[0])
+        return found
+
+    def _marked_upto(self, marks: Marks, topic: Topic, change: Mark, upto: int) -> Marks:
+        if change.category is None:
+            row = self._cursor.execute(_SEQ_UPTO, (topic.id, upto)).fetchone()
+            return badge.mark_upto(marks, change.state, row[0]) if row else marks
+        known = "SELECT id FROM category WHERE name = ?"
+        category = self._cursor.execute(known, (change.category,)).fetchone()
+        if category is None:
+            return marks
+        row = self._cursor.execute(_SEQS_UPTO, (topic.id, upto, category[0])).fetchone()
+        return badge.mark(marks, change.state, msgspec.json.decode(row[0]))
+
+    def _alter(self, user: str, altered: dict[str, Marks | None], position: int) -> Effect:
+        """Write new marks; None takes a topic out of the inbox."""
+        if altered:
+            person = self._person(user, make=True)
+            for name, marks in altered.items():
+                topic = self._topics.by_name[name]
+                if marks is None:
+                    delete = "DELETE FROM marks WHERE person_id = ? AND topic_id = ?"
+                    self._cursor.execute(delete, (person, topic.id))
+                else:
+                    self._cursor.execute(_PUT_MARKS, (person, topic.id, *_columns(marks)))
+            self._cursor.execute("UPDATE person SET rev = ? WHERE id = ?", (position, person))
+        return Effect(user=user, marks=altered)
+
+    def _follow(self, staged: Any, change: Follow, position: int) -> Effect:
+        person = self._person(change.user, make=True)
+        rows = self._cursor.execute(_MARKS, (person,)).fetchall()
+        if any(row[0] == change.topic for row in rows):
+            return Effect(user=change.user)
+        most = self._keep.follows_max
+        if sum(row[-1] for row in rows) >= most:
+            raise ReddotError("too_many_follows", f"{most} topics are allowed")
+        topic = self._topic(change.topic)
+        if topic is None:
+            topic = self._topics.create(change.topic)
+            row = (topic.id, change.topic)
+            self._cursor.execute("INSERT INTO topic (id, name) VALUES (?,?)", row)
+        marks = badge.joined(None, top=topic.notes, backfill=change.backfill)
+        return self._alter(change.user, {change.topic: marks}, position)
+
+    def _unfollow(self, change: Unfollow, position: int) -> Effect:
+        inbox = self._inbox(change.user, self._person(change.user, make=False))
+        if change.topic not in inbox or not inbox[change.topic][1].followed:
+            return Effect(user=change.user)
+        return self._alter(change.user, {change.topic: None}, position)
+
+    def _prefer(self, change: Prefer, position: int) -> Effect:
+        person = self._person(change.user, make=True)
+        self._cursor.execute(
+            "UPDATE person SET rev = ?, preferences = ? WHERE id = ?",
+            (position, preferences_text(change.preferences), person),
+        )
+        return Effect(user=change.user, preferences=change.preferences)
+
+    def _retract(self, change: Retract, position: int) -> Effect:
+        if self._unschedule(change.id):
+            return Effect()
+        newest = "SELECT num, topics FROM notification WHERE id = ? ORDER BY num DESC LIMIT 1"
+        row = self._cursor.execute(newest, (change.id,)).fetchone()
+        if row is None:
+            raise ReddotError("not_found", "no such notification")
+        return Effect(died=self._settling.retract(row[0], row[1], position))
+
+
+def topic_ids(topics: int | str) -> list[int]:
+    """The column `notification.topics`."""
+    if isinstance(topics, int):
+        return [topics]
+    ids: list[int] = msgspec.json.decode(topics)
+    return ids
+
+
+def preferences_text(preferences: Preferences) -> str:
+    names = {
+        "categories": sorted(preferences.categories),
+        "topics": sorted(preferences.topics),
+    }
+    return msgspec.json.encode(names).decode()
+
+
+def _columns(marks: Marks) -> tuple[Any, ...]:
+    return (
+        marks.join,
+        marks.read_upto,
+        bytes_of(marks.read),
+        bytes_of(marks.archived),
+        bytes_of(marks.deleted),
+        marks.seen_upto,
+        marks.followed,
+    )
+
+
+def _publication(name: str, draft: Draft, position: int, offset: int, noted: Noted) -> Publication:
+    return Publication(
+        topic=name,
+        id=draft.id,
+        data=draft.data,
+        time_ms=draft.time_ms,
+        event=draft.event,
+        offset=offset,
+        position=position,
+        expires_ms=draft.expires_ms,
+        inbox=noted,
+    )
+
+
+def describe(change: Any, effect: Effect) -> bytes:
+    """What is published on `$inbox`: what has happened, for those who watch the server."""
+    died = {topic: len(seqs) for topic, seqs in effect.died.items()}
+    told: dict[str, object] = {"change": type(change).__name__.lower()}
+    if effect.erased:
+        return msgspec.json.encode(told)
+    if effect.user is not None:
+        told |= {"user": effect.user, "topics": sorted(effect.marks)}
+    if died:
+        told["died"] = died
+    return msgspec.json.encode(told)

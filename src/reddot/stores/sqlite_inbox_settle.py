@@ -1,0 +1,243 @@
+"""How notifications of the SQLite store die, and how they are forgotten. Layer: stores.
+
+In the writer's thread, inside a transaction, in bounded steps. A notification dies when it
+expires, is retracted or replaced: its rows stay, marked, until retention takes them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+import msgspec
+
+from reddot.inbox import INBOX_TOPIC, Effect, Keep
+from reddot.model import USERS_ROOT
+from reddot.ports import Clock
+from reddot.stores.sqlite_topics import Topics, json_text
+
+EXPIRED, RETRACTED, REPLACED = 1, 2, 3
+
+# `topics` is an integer or a JSON array, and json_each takes both; `key` of an integer is NULL.
+_LIVE_NOTES: Final = """
+SELECT topic.name, n.topic_id, n.pos, n.seq
+FROM json_each(?1) AS j CROSS JOIN note AS n JOIN topic ON topic.id = n.topic_id
+WHERE n.topic_id = j.value AND n.pos = ?2 + ifnull(j.key, 0) AND n.dead = 0
+"""
+_KILL: Final = "UPDATE note SET dead = ? WHERE topic_id = ? AND pos = ?"
+_STATE: Final = "UPDATE notification SET state = ? WHERE num = ?"
+_EXPIRED: Final = """
+SELECT num, topics FROM notification
+WHERE expires_ms IS NOT NULL AND state = 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?
+"""
+_STALE: Final = "SELECT num, topics FROM notification WHERE keep_ms <= ? ORDER BY keep_ms LIMIT ?"
+_LIVE_SEQS: Final = "SELECT seq FROM note WHERE topic_id = ? AND dead = 0 ORDER BY pos"
+_DELETE_NOTES: Final = """
+DELETE FROM note WHERE (topic_id, pos) IN
+  (SELECT value, ?2 + ifnull(key, 0) FROM json_each(?1))
+"""
+_DIED: Final = """
+INSERT INTO inbox_topic (topic_id, died_pos) VALUES (?, ?)
+ON CONFLICT (topic_id) DO UPDATE SET died_pos = excluded.died_pos
+"""
+_BASE: Final = """
+INSERT INTO inbox_topic (topic_id, base) VALUES (?, ?)
+ON CONFLICT (topic_id) DO UPDATE SET base = excluded.base
+"""
+_FIRST: Final = "SELECT seq FROM note WHERE topic_id = ? ORDER BY pos LIMIT 1"
+_OLDEST: Final = (
+    "SELECT pos, seq, dead FROM note WHERE topic_id = ? AND seq <= ? ORDER BY pos LIMIT ?"
+)
+_INDEX: Final = """
+INSERT INTO notification_text (rowid, title, text)
+SELECT num, json_extract(CAST(data AS TEXT), '$.title'), json_extract(CAST(data AS TEXT), '$.body')
+FROM notification WHERE num > ? AND num <= ?
+"""
+_UNINDEX: Final = """
+INSERT INTO notification_text (notification_text, rowid, title, text)
+SELECT 'delete', num, json_extract(CAST(data AS TEXT), '$.title'),
+  json_extract(CAST(data AS TEXT), '$.body') FROM notification
+WHERE num = ? AND num <= (SELECT indexed FROM inbox_meta)
+"""
+_INDEXED_UPTO: Final = """
+SELECT max(num), count(*) FROM
+  (SELECT num FROM notification WHERE num > ? ORDER BY num LIMIT ?)
+"""
+
+Died = dict[str, tuple[int, ...]]
+
+
+class Settling:
+    """Attributes:
+    over: topics that hold more than their count of notifications. Kept in memory only; what a
+        restart forgets goes with the next one on the topic.
+    """
+
+    def __init__(self, cursor: sqlite3.Cursor, topics: Topics, *, clock: Clock, keep: Keep) -> None:
+        self.over: dict[str, None] = {}
+        self._cursor = cursor
+        self._topics = topics
+        self._clock = clock
+        self._keep = keep
+
+    # ---- dying ----
+
+    def retract(self, number: int, topics: Any, position: int) -> Died:
+        """Take one notification back, from the inboxes and from what is replayed."""
+        return self._kill(number, topics, RETRACTED, position)
+
+    def _kill(self, number: int, topics: Any, state: int, position: int) -> Died:
+        """Let what is live of one notification die; the seqs by topic."""
+        died: Died = {}
+        rows = self._cursor.execute(_LIVE_NOTES, (_json(topics), number)).fetchall()
+        for name, topic_id, pos, seq in rows:
+            self._cursor.execute(_KILL, (state, topic_id, pos))
+            self._cursor.execute(_DIED, (topic_id, position))
+            died[name] = (seq,)
+        self._cursor.execute(_STATE, (state, number))
+        return died
+
+    def replace(self, topic_id: int, key: str, position: int) -> int:
+        """Make the notification at `position` the live one of a collapse key; the replaced seq."""
+        select = "SELECT pos FROM collapse WHERE topic_id = ? AND name = ?"
+        row = self._cursor.execute(select, (topic_id, key)).fetchone()
+        put = "INSERT OR REPLACE INTO collapse VALUES (?,?,?)"
+        self._cursor.execute(put, (topic_id, key, position))
+        if row is None:
+            return 0
+        select = "SELECT seq, num FROM note WHERE topic_id = ? AND pos = ? AND dead = 0"
+        found = self._cursor.execute(select, (topic_id, row[0])).fetchone()
+        if found is None:
+            return 0
+        self._cursor.execute(_KILL, (REPLACED, topic_id, row[0]))
+        whole = "UPDATE notification SET state = ? WHERE num = ? AND typeof(topics) = 'integer'"
+        self._cursor.execute(whole, (REPLACED, found[1]))
+        return int(found[0])
+
+    # ---- settling ----
+
+    def settle(self, rows_max: int, position: int) -> Effect:
+        """Let due ones die, and delete old ones: at most about `rows_max` rows of inboxes."""
+        now_ms = self._clock.wall_ms()
+        died: Died = {}
+        left = rows_max
+        for statement, stale in ((_EXPIRED, False), (_STALE, True)):
+            for number, topics in self._cursor.execute(statement, (now_ms, rows_max)).fetchall():
+                if left <= 0:
+                    break
+                gone = self._kill(number, topics, EXPIRED, position)
+                _add(died, gone)
+                left -= max(1, len(gone))
+                if stale:
+                    self._delete(number, topics)
+        for name in list(self.over):
+            if left <= 0:
+                break
+            left -= self._shorten(name, left, position, died)
+        return Effect(died=died, more=left <= 0)
+
+    def _delete(self, number: int, topics: Any) -> None:
+        """Delete one notification and its rows."""
+        self._cursor.execute(_DELETE_NOTES, (_json(topics), number))
+        self._cursor.execute(_UNINDEX, (number,))
+        self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+        ids = [topics] if isinstance(topics, int) else msgspec.json.decode(topics)
+        for topic_id in ids:
+            self._rebase(topic_id)
+
+    def _rebase(self, topic_id: int) -> None:
+        """Set the base of a topic to below its first row that is left."""
+        name = self._cursor.execute("SELECT name FROM topic WHERE id = ?", (topic_id,)).fetchone()
+        if name is None:  # Erased.
+            return
+        if name[0] not in self._topics.by_name:
+            self._topics.load([name[0]])
+        topic = self._topics.by_name[name[0]]
+        first = self._cursor.execute(_FIRST, (topic_id,)).fetchone()
+        base = topic.notes if first is None else first[0] - 1
+        if base > topic.notes_base:
+            topic.notes_base = base
+            self._cursor.execute(_BASE, (topic_id, base))
+
+    def _shorten(self, name: str, rows_max: int, position: int, died: Died) -> int:
+        """Delete what a topic has beyond its count; how many rows that took."""
+        if name not in self._topics.by_name:
+            self._topics.load([name])
+        topic = self._topics.by_name[name]
+        upto = topic.notes - self._keep.count
+        rows = self._cursor.execute(_OLDEST, (topic.id, upto, rows_max)).fetchall()
+        if len(rows) < rows_max:
+            self.over.pop(name, None)
+        if not rows:
+            return 0
+        delete = "DELETE FROM note WHERE topic_id = ? AND pos <= ?"
+        self._cursor.execute(delete, (topic.id, rows[-1][0]))
+        live = tuple(seq for _, seq, dead in rows if not dead)
+        if live:
+            self._cursor.execute(_DIED, (topic.id, position))
+            _add(died, {name: live})
+        self._rebase(topic.id)
+        return len(rows)
+
+    # ---- finding ----
+
+    def index(self, rows_max: int) -> int:
+        """As `InboxWriter.index`."""
+        after = self._cursor.execute("SELECT indexed FROM inbox_meta").fetchone()[0]
+        upto, rows = self._cursor.execute(_INDEXED_UPTO, (after, rows_max)).fetchone()
+        if rows:
+            self._cursor.execute(_INDEX, (after, upto))
+            self._cursor.execute("UPDATE inbox_meta SET indexed = ?", (upto,))
+        return int(rows)
+
+    # ---- forgetting a person ----
+
+    def erase(self, user: str, position: int) -> Effect:
+        """Delete everything that is kept of one person; seqs and offsets stay used."""
+        own = f"{USERS_ROOT}/{user}"
+        person = "(SELECT id FROM person WHERE name = ?)"
+        self._cursor.execute(f"DELETE FROM marks WHERE person_id = {person}", (user,))  # noqa: S608
+        self._cursor.execute("DELETE FROM person WHERE name = ?", (user,))
+        self._topics.load([name for name in (own, INBOX_TOPIC) if name not in self._topics.by_name])
+        blank = "UPDATE log SET data = x'6e756c6c', expires_ms = 0 WHERE topic_id = ?"
+        for name in (own, INBOX_TOPIC):
+            if (found := self._topics.by_name.get(name)) is not None:
+                self._cursor.execute(blank, (found.id,))
+        topic = self._topics.by_name.get(own)
+        live: tuple[int, ...] = ()
+        if topic is not None:
+            rows = self._cursor.execute(_LIVE_SEQS, (topic.id,)).fetchall()
+            live = tuple(seq for (seq,) in rows)
+            self._cursor.execute(_DIED, (topic.id, position))
+            self._erase_notes(topic.id)
+            self._cursor.execute("DELETE FROM note WHERE topic_id = ?", (topic.id,))
+            self._cursor.execute("DELETE FROM collapse WHERE topic_id = ?", (topic.id,))
+            self._cursor.execute("DELETE FROM retained WHERE topic_id = ?", (topic.id,))
+            self._rebase(topic.id)
+        return Effect(user=user, erased=True, died={own: live} if topic else {})
+
+    def _erase_notes(self, topic_id: int) -> None:
+        """Delete what was sent to one person only, and their place among the receivers of more."""
+        numbers = "SELECT DISTINCT num FROM note WHERE topic_id = ?"
+        for (number,) in self._cursor.execute(numbers, (topic_id,)).fetchall():
+            select = "SELECT topics FROM notification WHERE num = ?"
+            row = self._cursor.execute(select, (number,)).fetchone()
+            if row is None:
+                continue
+            if isinstance(row[0], int):
+                self._cursor.execute(_UNINDEX, (number,))
+                self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+            else:
+                ids: list[int] = msgspec.json.decode(row[0])
+                left = json_text([0 if one == topic_id else one for one in ids])
+                update = "UPDATE notification SET topics = ? WHERE num = ?"
+                self._cursor.execute(update, (left, number))
+
+
+def _json(topics: int | str) -> str:
+    return str(topics)
+
+
+def _add(died: Died, more: Died) -> None:
+    for name, seqs in more.items():
+        died[name] = died.get(name, ()) + seqs
