@@ -359,8 +359,9 @@ class Subscribing:
         if run:
             self._counters.catchup_memory += 1
         for chunk in _chunks(run):
-            self._write(session, chunk)
+            # Before the write: a waiting poll ends in it, and says how far it has come.
             session.position = chunk[-1].position
+            self._write(session, chunk)
             if not session.is_catching_up():
                 return
         self._go_live(session)
@@ -377,8 +378,8 @@ class Subscribing:
                 self._start_reading(session)
                 return False
             for chunk in _chunks([p for p in found if p.position <= backfill.upto]):
-                self._write(session, chunk)
                 backfill.position = chunk[-1].position
+                self._write(session, chunk)
                 if not session.is_catching_up():
                     return False
         assert session.backfills
@@ -434,8 +435,8 @@ class Subscribing:
         if session.state is State.CLOSED:
             return False
         for chunk in _chunks(page.publications):
-            self._write(session, chunk)
             place.position = chunk[-1].position
+            self._write(session, chunk)
             if not session.is_catching_up():
                 return False
         place.position = page.upto
@@ -466,8 +467,8 @@ class Subscribing:
             return False
         cursor = Cursor(self.hub.epoch, backfill.upto)
         for chunk in _chunks(found):
-            self._write(session, chunk, cursor)
             backfill.position = chunk[-1].position
+            self._write(session, chunk, cursor)
             if not session.is_catching_up():
                 return False
         return True
