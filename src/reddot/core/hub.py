@@ -38,12 +38,17 @@ class Encoder:
         encode: publication to frame; cursor None for an ephemeral one.
         join: frames that are ready together, with the cursor behind them, to one write.
         joins_one: whether a single frame needs `join` as well.
+        retained: how a retained publication is encoded for a new subscriber; None: as any other.
+
+    An encoder that belongs to one session may answer with an empty frame, which is not written by
+    its session, and may refuse a durable publication by `Subscribing.hold`.
     """
 
     transport: str
     encode: Encode
     join: Join = join_bytes
     joins_one: bool = False
+    retained: Encode | None = None
 
 
 class Member(Protocol):
@@ -220,6 +225,8 @@ class Hub:
         return Cursor(self.epoch, position) if position else None
 
     def _write(self, group: Group, writes: Writes, data: bytes, publications: int) -> None:
+        if not data:
+            return
         for write in writes:
             write(data)
         group.bytes_out += len(data)
