@@ -148,6 +148,10 @@ class Hub:
         for text in filters:
             self._parked.remove(text, member)
 
+    def hears(self, topic: str) -> bool:
+        """Whether anybody live listens to a topic."""
+        return any(True for _ in self._index.match(topic))
+
     def dispatch(self, publication: Publication) -> None:
         """Take the next publication; it goes out with all others of this loop turn."""
         if not self._pending:

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from reddot.net.exchange import StreamPeer
 
@@ -103,7 +103,7 @@ class Accepted(asyncio.Protocol):
         self._write_buffer_bytes_max = write_buffer_bytes_max
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses.
         transport.set_write_buffer_limits(high=self._write_buffer_bytes_max)
         self._take(transport, b"")
 
