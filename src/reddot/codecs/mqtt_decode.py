@@ -15,6 +15,7 @@ import msgspec
 
 from reddot.codecs.mqtt_packets import (
     AUTH,
+    AUTH_BY_CLIENT,
     CONNACK,
     CONNACK_REASONS,
     CONNECT,
@@ -355,8 +356,14 @@ class Decoder:
         return Disconnect(reason, properties)
 
     def _auth(self, data: bytes, first: int, at: int, end: int) -> Auth:
-        reason, properties = self._reason(data, at, end, AUTH, REASONS[AUTH])
+        server = self._side is Side.SERVER
+        allowed = AUTH_BY_CLIENT if server else REASONS[AUTH]
+        if server and at == end:
+            raise MqttError(PROTOCOL_ERROR, "an AUTH of a client without reason code")
+        reason, properties = self._reason(data, at, end, AUTH, allowed)
         _check_authentication(properties)
+        if server and properties.authentication_method is None:
+            raise MqttError(PROTOCOL_ERROR, "an AUTH without its method")
         return Auth(reason, properties)
 
     def _connack(self, data: bytes, first: int, at: int, end: int) -> Connack:
