@@ -265,6 +265,7 @@ REASONS: Final[dict[int, frozenset[int]]] = {
 }
 """The reason codes each packet may carry, whoever sends it (section 2.4)."""
 
+AUTH_BY_CLIENT: Final = frozenset((0x18, 0x19))
 DISCONNECT_BY_CLIENT: Final = frozenset(
     (0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99)
 )

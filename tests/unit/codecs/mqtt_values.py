@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reddot.codecs import mqtt_packets as packets
+from reddot.codecs.mqtt_decode import Decoder
 from reddot.codecs.mqtt_encode import (
     PINGREQ_BYTES,
     PINGRESP_BYTES,
@@ -191,7 +192,7 @@ def from_clients(level: int) -> st.SearchStrategy[Packet]:
         st.just(Pingreq()),
         _disconnects(level, packets.DISCONNECT_BY_CLIENT, ("server_reference",)),
     ]
-    return st.one_of(*some, *([_auths()] if level == 5 else []))
+    return st.one_of(*some, *([_auths_of_clients()] if level == 5 else []))
 
 
 def from_servers(level: int) -> st.SearchStrategy[Packet]:
@@ -246,6 +247,11 @@ def _auths() -> st.SearchStrategy[Packet]:
     )
 
 
+def _auths_of_clients() -> st.SearchStrategy[Packet]:
+    found = properties(packets.AUTH).filter(lambda p: p.authentication_method is not None)
+    return st.builds(Auth, st.sampled_from(sorted(packets.AUTH_BY_CLIENT)), found)
+
+
 def encode(level: int, packet: Packet) -> bytes:
     """Any packet, as the one who may send it would."""
     if isinstance(packet, Publish):
@@ -275,3 +281,12 @@ def encode(level: int, packet: Packet) -> bytes:
     if isinstance(packet, Auth):
         return encode_auth(packet)
     return PINGREQ_BYTES if isinstance(packet, Pingreq) else PINGRESP_BYTES
+
+
+def drain(decoder: Decoder, *pieces: bytes) -> list[Packet]:
+    found = []
+    for piece in pieces:
+        decoder.feed(piece)
+        while (packet := decoder.next_packet()) is not None:
+            found.append(packet)
+    return found
