@@ -15,6 +15,9 @@ from reddot.inbox import Change, Effect, Note, Noted
 USERS_ROOT: Final = "users"
 EVERYONE: Final = "everyone"
 EVENT_DEFAULT: Final = "message"
+QOS_DEFAULT: Final = 2
+"""What is stored may be delivered as surely as a subscriber asks for."""
+ATTACHED_MS: Final = -1
 
 
 class Cursor(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +45,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         retain: the latest one is handed to new subscribers; `data` null or empty clears it.
         ephemeral: skips the store; has no offset and moves no cursor.
         inbox: what it means to inboxes, if anything.
+        qos: the highest MQTT quality of service at which it may be delivered.
+        properties: MQTT 5 properties that go with it unaltered, in their wire form.
+        source: the client it came from, where the wire names one; for MQTT's No Local.
     """
 
     topic: str
@@ -55,6 +61,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ephemeral: bool = False
     binary: bool = False
     inbox: Note | Change | None = None
+    qos: int = QOS_DEFAULT
+    properties: bytes = b""
+    source: str = ""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -78,6 +87,25 @@ class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retain: bool = False
     binary: bool = False
     inbox: Noted | Effect | None = None
+    qos: int = QOS_DEFAULT
+    properties: bytes = b""
+    source: str = ""
+
+
+class ClientRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a client that may come back leaves behind between its connections.
+
+    Attributes:
+        owner: whose client it is; names of clients are unique per owner.
+        client: its name.
+        state: what its transport made of it; None: forget it.
+        wake_ms: when somebody has to look at it, at the latest; `ATTACHED_MS` while it is attached.
+    """
+
+    owner: str
+    client: str
+    state: bytes | None
+    wake_ms: int
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):

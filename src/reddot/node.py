@@ -57,6 +57,7 @@ from reddot.stores.sqlite import SqliteStore
 from reddot.system import SystemClock, SystemEntropy
 from reddot.transports.iframe import Iframe
 from reddot.transports.long_poll import LongPoll
+from reddot.transports.mqtt import Mqtt, MqttLimits
 from reddot.transports.short_poll import ShortPoll
 from reddot.transports.sse import Sse
 from reddot.transports.websocket import WebSocket
@@ -185,6 +186,8 @@ class Reddot:
         )
         self.bus.listen(self.feed.hint)
         self._build_core()
+        self.mqtt = self._build_mqtt()
+        await self.mqtt.start()
         self._build_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
@@ -273,6 +276,21 @@ class Reddot:
             dev=settings.dev,
         )
 
+    def _build_mqtt(self) -> Mqtt:
+        return Mqtt(
+            subscribing=self.subscribing,
+            publishing=self.publishing,
+            gate=self.gate,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            counters=self.counters,
+            spawn=self.spawn,
+            limits=_pick(MqttLimits, self.settings),
+            data_depth_max=self.settings.data_depth_max,
+            dev=self.settings.dev,
+        )
+
     def _verifier(self) -> TokenVerifier | None:
         settings = self.settings
         rings: list[KeyRing] = []
@@ -293,7 +311,6 @@ class Reddot:
         )
 
     def _build_routes(self) -> None:
-        settings = self.settings
         admission = Admission(
             gate=self.gate,
             clock=self.clock,
@@ -301,6 +318,16 @@ class Reddot:
             spawn=self.spawn,
             boxes=self.boxes,
         )
+        attaching = {**self._poll_routes(admission), **self._stream_routes(admission)}
+        if self.settings.dev:
+            attaching = {path: self._cuttable(methods) for path, methods in attaching.items()}
+        self.routes: dict[str, Mapping[str, Handler]] = {
+            **attaching,
+            **self._command_routes(admission),
+        }
+
+    def _poll_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
+        settings, subscribing, counters = self.settings, self.subscribing, self.counters
         polling = Polling(
             hub=self.hub,
             recent=self.recent,
@@ -308,7 +335,6 @@ class Reddot:
             clock=self.clock,
             publications_max=settings.poll_publications_max,
         )
-        subscribing, counters = self.subscribing, self.counters
         short_poll = ShortPoll(
             subscribing=subscribing, counters=counters, polling=polling, spawn=self.spawn
         )
@@ -320,6 +346,13 @@ class Reddot:
             wait_s_max=settings.longpoll_wait_s_max,
             now=self.clock.monotonic,
         )
+        return {
+            "/v1/poll": admission.get(short_poll.open),
+            "/v1/longpoll": admission.get(long_poll.open),
+        }
+
+    def _stream_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
+        settings, subscribing, counters = self.settings, self.subscribing, self.counters
         sse = Sse(subscribing=subscribing, counters=counters, heartbeat_s=settings.heartbeat_sse_s)
         iframe = Iframe(
             subscribing=subscribing,
@@ -346,37 +379,40 @@ class Reddot:
             auth_timeout_s=settings.ws_auth_timeout_s,
             inboxes=self.inboxes,
         )
+        return {
+            "/v1/sse": admission.get(sse.open),
+            "/v1/iframe": admission.get(iframe.open, refuse=iframe.refuse),
+            "/v1/ws": admission.get(websocket.open),
+            "/mqtt": admission.get(self.mqtt.open),
+        }
+
+    def _command_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
+        settings, epoch = self.settings, self.store.epoch
         publish = Publish(
             publishing=self.publishing,
             counters=self.counters,
-            epoch=self.store.epoch,
+            epoch=epoch,
             data_depth_max=settings.data_depth_max,
         )
         notify = Notify(
             inboxes=self.inboxes,
             counters=self.counters,
-            epoch=self.store.epoch,
+            epoch=epoch,
             data_bytes_max=settings.data_bytes_max,
             data_depth_max=settings.data_depth_max,
         )
-        badge = ShowBadge(boxes=self.boxes, epoch=self.store.epoch)
+        badge = ShowBadge(boxes=self.boxes, epoch=epoch)
         tickets = IssueTicket(tickets=self.tickets, lifetime_s=settings.ticket_lifetime_s)
-        self.routes: dict[str, Mapping[str, Handler]] = {
+        routes = {
             "/v1/publish": admission.post(publish.open),
-            "/v1/poll": admission.get(short_poll.open),
-            "/v1/longpoll": admission.get(long_poll.open),
-            "/v1/sse": admission.get(sse.open),
-            "/v1/iframe": admission.get(iframe.open, refuse=iframe.refuse),
-            "/v1/ws": admission.get(websocket.open),
             "/v1/tickets": admission.post(tickets.open),
             "/v1/notifications": admission.post(notify.open, alone=False),
             "/v1/badge": admission.get(badge.open),
         }
         if settings.dev:
             dev_token = IssueDevToken(issue=self._dev_token)
-            self.routes["/v1/dev/token"] = admission.post(dev_token.open)
-            for path in ("/v1/poll", "/v1/longpoll", "/v1/sse", "/v1/iframe", "/v1/ws"):
-                self.routes[path] = self._cuttable(self.routes[path])
+            routes["/v1/dev/token"] = admission.post(dev_token.open)
+        return routes
 
     def _dev_token(self, request: DevTokenRequest) -> str:
         secret = self.settings.jwt_secret
@@ -477,6 +513,7 @@ class Reddot:
             limits=_pick(EdgeLimits, self.settings),
             now=self.clock.monotonic,
             wall=lambda: self.clock.wall_ms() / 1000,
+            mqtt=self.mqtt.take,
         )
 
     def asgi(self, application: Asgi | None = None) -> Asgi:
@@ -507,6 +544,7 @@ class Reddot:
         while True:
             await asyncio.sleep(TICK_S)
             self.subscribing.tick()
+            self.mqtt.tick()
             self.feed.check()
 
     async def _trim(self) -> None:

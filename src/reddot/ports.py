@@ -10,7 +10,7 @@ from typing import Protocol
 
 from reddot.errors import ReddotError
 from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
-from reddot.model import Appended, Draft, Page, Publication
+from reddot.model import Appended, ClientRow, Draft, Page, Publication
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
 
@@ -70,7 +70,14 @@ class Store(Protocol):
         """Open or create. Raises `StoreError` with one clear line if it cannot."""
         ...
 
-    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    @property
+    def clients(self) -> ClientRows:
+        """What clients left behind, which is in the same transactions as the log."""
+        ...
+
+    def append(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
         """Store all drafts or none, durably, in this order; then call `done` once, in the loop.
 
         `done` gets one `Appended` per draft, or a `ReddotError`: `id_conflict` (an id was stored
@@ -83,6 +90,9 @@ class Store(Protocol):
         order and at contiguous positions; a change gets one on `$inbox`, whose `inbox` says what it
         has altered. Both may also be refused with `not_found`, `too_many_follows` or
         `too_many_categories`.
+
+        `clients` replace what was stored of the same clients, if and only if the drafts are stored
+        or are duplicates. They may come without drafts.
         """
         ...
 
@@ -169,6 +179,18 @@ class Inbox(Protocol):
 
     async def users(self, *, after: str, limit: int) -> Sequence[str]:
         """Users with notifications, marks or follows of their own, in order, above `after`."""
+        ...
+
+
+class ClientRows(Protocol):
+    """Rows of clients that are away or attached. They are changed by `Store.append` alone."""
+
+    async def load(self, owner: str, client: str) -> ClientRow | None:
+        """The last row that was stored and has not been forgotten."""
+        ...
+
+    async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
+        """At most `limit` rows with `first_ms` <= `wake_ms` <= `last_ms`, the earliest first."""
         ...
 
 

@@ -24,6 +24,12 @@ from tests.sim.world import run
 
 SEEDS_MAX: Final = 200
 
+
+def write_all(self: Subscribing, session: Session, page: Page) -> None:
+    if frames := self._encode(session, page.publications, None):
+        self._write(session, frames, Cursor(self.hub.epoch, page.upto))
+
+
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -47,7 +53,7 @@ def history_after_live(patch: pytest.MonkeyPatch) -> None:
             session.filters, after=after, upto=self.hub.position, limit=1000
         )
         if session.state is not State.CLOSED:
-            self._write(session, page.publications)
+            write_all(self, session, page)
 
     patch.setattr(Subscribing, "start", start)
 
@@ -181,7 +187,7 @@ def added_while_reading(patch: pytest.MonkeyPatch) -> None:
         )
         if session.is_catching_up():
             self._tell_gaps(session, page, told)
-            self._write(session, page.publications)
+            write_all(self, session, page)
             session.position = page.upto
         return False
 

@@ -46,6 +46,10 @@ class Encoder:
         join: frames that are ready together, with the cursor behind them, to one write.
         once: whether a write is a whole answer, with which the session ends.
         encode_badge: a whole write with a user's badge, at a cursor.
+        retained: how a retained publication is encoded for a new subscriber; None: as any other.
+
+    An encoder that belongs to one session may answer with an empty frame, which is not written by
+    its session, and may refuse a durable publication by `Subscribing.hold`.
     """
 
     transport: str
@@ -53,6 +57,7 @@ class Encoder:
     join: Join = join_bytes
     once: bool = False
     encode_badge: EncodeBadge = no_badge
+    retained: Encode | None = None
 
 
 class Member(Protocol):
@@ -155,6 +160,10 @@ class Hub:
         for text in filters:
             self._parked.remove(text, member)
 
+    def hears(self, topic: str) -> bool:
+        """Whether anybody live listens to a topic."""
+        return any(True for _ in self._index.match(topic))
+
     def dispatch(self, publication: Publication) -> None:
         """Take the next publication; it goes out with all others of this loop turn."""
         if not self._pending:
@@ -232,6 +241,8 @@ class Hub:
         return Cursor(self.epoch, position) if position else None
 
     def _write(self, group: Group, writes: Writes, data: bytes, publications: int) -> None:
+        if not data:
+            return
         for write in writes:
             write(data)
         group.bytes_out += len(data)

@@ -22,8 +22,8 @@ import msgspec
 from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
 from reddot.inbox import Keep
-from reddot.model import Appended, Draft, Gap, Page, Publication, Retention
-from reddot.ports import AppendDone, Clock, Inbox
+from reddot.model import Appended, ClientRow, Draft, Gap, Page, Publication, Retention
+from reddot.ports import AppendDone, ClientRows, Clock, Inbox
 from reddot.stores.memory_inbox import MemoryInbox
 
 QUEUE_DRAFTS_MAX: Final = 10_000
@@ -70,6 +70,26 @@ class _Topic:
     def due_ms(self) -> int:
         """When the oldest one passes the age limit."""
         return self.kept[0].time_ms + self.retention.age_ms + 1
+
+
+class MemoryClients:
+    """`ports.ClientRows` in memory."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], ClientRow] = {}
+
+    def store(self, rows: Sequence[ClientRow]) -> None:
+        for row in rows:
+            self._rows.pop((row.owner, row.client), None)
+            if row.state is not None:
+                self._rows[row.owner, row.client] = row
+
+    async def load(self, owner: str, client: str) -> ClientRow | None:
+        return self._rows.get((owner, client))
+
+    async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
+        found = [row for row in self._rows.values() if first_ms <= row.wake_ms <= last_ms]
+        return sorted(found, key=attrgetter("wake_ms"))[:limit]
 
 
 class MemoryStore:
@@ -119,6 +139,7 @@ class MemoryStore:
         # What `trim` has to look at: topics over their count, and (due_ms, name) of the others.
         self._over: dict[str, None] = {}
         self._due: list[tuple[int, str]] = []
+        self._clients = MemoryClients()
 
     @property
     def epoch(self) -> int:
@@ -136,6 +157,10 @@ class MemoryStore:
     def inbox(self) -> Inbox:
         return self._inbox
 
+    @property
+    def clients(self) -> ClientRows:
+        return self._clients
+
     async def open(self) -> None:
         """Nothing to do."""
 
@@ -147,7 +172,9 @@ class MemoryStore:
 
     # ---- writing ----
 
-    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    def append(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
         """As `ports.Store.append`."""
         result: Sequence[Appended] | ReddotError
         counted = 0
@@ -158,6 +185,8 @@ class MemoryStore:
         else:
             counted = len(drafts)
             result = self._conflict(drafts) or self._append_all(drafts)
+            if not isinstance(result, ReddotError):
+                self._clients.store(clients)
         self._waiting += counted
         asyncio.get_running_loop().call_soon(self._answer, done, result, counted, self._last)
 
@@ -390,7 +419,7 @@ def _content(item: Draft) -> _Content:
     if item.inbox is not None:
         return ("inbox", item.inbox.identity)
     ttl = None if item.expires_ms is None else item.expires_ms - item.time_ms
-    return (item.topic, item.event, item.data, item.retain, item.binary, ttl)
+    return (item.topic, item.event, item.data, item.retain, item.binary, item.properties, ttl)
 
 
 def _publication(topic: str, draft: Draft, *, position: int, offset: int) -> Publication:
@@ -405,4 +434,7 @@ def _publication(topic: str, draft: Draft, *, position: int, offset: int) -> Pub
         expires_ms=draft.expires_ms,
         retain=draft.retain,
         binary=draft.binary,
+        qos=draft.qos,
+        properties=draft.properties,
+        source=draft.source,
     )

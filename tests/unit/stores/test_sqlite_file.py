@@ -87,7 +87,7 @@ def test_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
         connection.close()
 
     asyncio.run(run())
-    assert "schema 9999 is newer than this Reddot knows (3)" in refused(tmp_path / "log.db")
+    assert "schema 9999 is newer than this Reddot knows (" in refused(tmp_path / "log.db")
 
 
 def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
