@@ -1,0 +1,508 @@
+"""MQTT bytes to packets: incremental, strict, and without memory for what is only claimed.
+
+Pure. `Decoder.feed` takes what came, `Decoder.next_packet` hands out one packet after the other, so
+that whatever stands before a mistake is seen before the mistake is raised. 3.1, 3.1.1 and 5.0;
+the level is learned from CONNECT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from reddot.codecs.mqtt_packets import (
+    AUTH,
+    AUTH_BY_CLIENT,
+    CONNACK,
+    CONNACK_REASONS,
+    CONNECT,
+    DISCONNECT,
+    DISCONNECT_BY_CLIENT,
+    DISCONNECT_BY_SERVER,
+    LEVEL_5,
+    LEVEL_31,
+    LEVEL_311,
+    MALFORMED,
+    NO_PROPERTIES,
+    PACKET_TOO_LARGE,
+    PINGREQ,
+    PINGRESP,
+    PROTOCOL_ERROR,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    REASONS,
+    SHARE,
+    SUBACK,
+    SUBSCRIBE,
+    UNSUBACK,
+    UNSUBSCRIBE,
+    UNSUPPORTED_VERSION,
+    Ack,
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    MqttError,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Properties,
+    Publish,
+    Suback,
+    Subscribe,
+    Subscription,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+from reddot.codecs.mqtt_properties import (
+    WILL,
+    PropertyLimits,
+    check_text,
+    read_binary,
+    read_number,
+    read_properties,
+    read_text,
+)
+
+_TOPICS_MAX: Final = 1024
+_TOPIC_KEPT_BYTES_MAX: Final = 256
+_LEVELS: Final = {
+    (b"MQTT", 4): LEVEL_311,
+    (b"MQTT", 5): LEVEL_5,
+    (b"MQIsdp", 3): LEVEL_31,
+}
+_FLAGS_TWO: Final = frozenset((PUBREL, SUBSCRIBE, UNSUBSCRIBE))
+
+
+class Side(Enum):
+    """Who decodes: the packets that may come are those that the other side may send."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
+class DecoderLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Beyond them a packet is refused with 0x95 as soon as its length is known.
+
+    Attributes:
+        connect_bytes_max: of the first packet, before anybody is known.
+    """
+
+    packet_bytes_max: int = 262_144
+    connect_bytes_max: int = 16_384
+    properties: PropertyLimits = PropertyLimits()
+
+
+class Decoder:
+    """One direction of one connection.
+
+    Args:
+        level: 3, 4 or 5 if it is known, as on the client's side; 0 waits for CONNECT.
+        topics: names that have been checked, kept for all decoders that share it; bounded.
+
+    Attributes:
+        level: once CONNECT has been read; if its version is not supported, the nearest that is,
+            so that the refusal can be written in a form that the client may understand.
+    """
+
+    __slots__ = ("_at", "_buffer", "_first", "_limits", "_need", "_side", "_topics", "level")
+
+    def __init__(
+        self,
+        *,
+        side: Side = Side.SERVER,
+        limits: DecoderLimits = DecoderLimits(),  # noqa: B008 - frozen
+        level: int = 0,
+        topics: dict[bytes, str] | None = None,
+    ) -> None:
+        self.level = level
+        self._limits = limits
+        self._side = side
+        self._first = side is Side.SERVER and not level
+        self._buffer: bytes | bytearray = b""
+        self._at = 0
+        self._need = 2
+        self._topics = {} if topics is None else topics
+
+    @property
+    def unread_bytes(self) -> int:
+        """What was fed and is not part of a packet that was handed out."""
+        return len(self._buffer) - self._at
+
+    def feed(self, data: bytes) -> None:
+        """Take what came. Call `next_packet` until it has no more, before feeding again."""
+        if self._at == len(self._buffer):
+            self._buffer, self._at = data, 0
+            return
+        if self._at or isinstance(self._buffer, bytes):
+            self._buffer, self._at = bytearray(self._buffer[self._at :]), 0
+        self._buffer += data
+
+    def next_packet(self) -> Packet | None:
+        """The next packet, or None until more has come.
+
+        Raises:
+            MqttError: nothing that follows can be understood; do not call again.
+        """
+        buffer, at = self._buffer, self._at
+        left = len(buffer) - at
+        if left < self._need and (left == 0 or self._need > 5):
+            return None  # Nothing can be said about it that has not been said.
+        first = buffer[at]
+        reader = self._reader(first)
+        length, start = self._length(buffer, at)
+        if start == 0:
+            return None
+        self._check_length(length, start - at)
+        end = start + length
+        if end > len(buffer):
+            self._need = end - at
+            return None
+        if not isinstance(buffer, bytes):
+            buffer = self._buffer = bytes(buffer)
+        self._at, self._need = end, 2
+        packet = reader(self, buffer, first, start, end)
+        self._first = False
+        return packet
+
+    # The fixed header (2.1)
+
+    def _reader(self, first: int) -> _Reader:
+        kind = first >> 4
+        if self._first and first != CONNECT << 4:
+            raise MqttError(PROTOCOL_ERROR, "the first packet is not CONNECT")
+        reader = _READERS[self._side].get(kind)
+        if reader is None or (kind == AUTH and self.level != LEVEL_5):
+            raise MqttError(
+                PROTOCOL_ERROR if kind else MALFORMED, f"a packet of type {kind} is not expected"
+            )
+        if kind != PUBLISH and first & 0x0F != (2 if kind in _FLAGS_TWO else 0):
+            raise MqttError(MALFORMED, "reserved flags of a fixed header are set")
+        return reader
+
+    def _length(self, buffer: bytes | bytearray, at: int) -> tuple[int, int]:
+        """The remaining length (2.1.4) and where it ends; 0 if it has not all come."""
+        value = shift = 0
+        for place in range(at + 1, min(at + 5, len(buffer))):
+            byte = buffer[place]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                if not byte and shift and self.level == LEVEL_5:
+                    raise MqttError(MALFORMED, "a length is not in its shortest form")
+                return value, place + 1
+            shift += 7
+        if shift == 28:
+            raise MqttError(MALFORMED, "a length has no end")
+        return 0, 0
+
+    def _check_length(self, length: int, header: int) -> None:
+        limits = self._limits
+        most = limits.connect_bytes_max if self._first else limits.packet_bytes_max
+        if length + header > most:
+            raise MqttError(
+                PACKET_TOO_LARGE, f"a packet of {length + header} bytes, {most} allowed"
+            )
+
+    # Pieces that several packets have
+
+    def _properties(
+        self, data: bytes, at: int, end: int, packet: int
+    ) -> tuple[Properties, bytes, int]:
+        if self.level != LEVEL_5:
+            return NO_PROPERTIES, b"", at
+        return read_properties(data, at, end, packet, self._limits.properties)
+
+    def _packet_id(self, data: bytes, at: int, end: int) -> tuple[int, int]:
+        packet_id, at = read_number(data, at, end, 2)
+        if not packet_id:
+            raise MqttError(MALFORMED, "a packet identifier is 0")
+        return packet_id, at
+
+    def _reason(
+        self, data: bytes, at: int, end: int, packet: int, allowed: frozenset[int]
+    ) -> tuple[int, Properties]:
+        """A reason code and properties, either of which may be left out at the end (2.2.2.1)."""
+        if at == end:
+            return 0, NO_PROPERTIES
+        if self.level != LEVEL_5:
+            raise MqttError(MALFORMED, "the packet is too long")
+        reason, properties = data[at], NO_PROPERTIES
+        if reason not in allowed:
+            raise MqttError(PROTOCOL_ERROR, f"the reason code 0x{reason:02X} does not belong here")
+        at += 1
+        if at < end:
+            properties, _, at = self._properties(data, at, end, packet)
+        _check_end(at, end)
+        return reason, properties
+
+    def _topic(self, raw: bytes) -> str:
+        """A topic name; the checks run once per name that is in use."""
+        topic = check_text(raw)
+        if "+" in topic or "#" in topic:
+            raise MqttError(MALFORMED, "a topic name has a wildcard")
+        if len(raw) <= _TOPIC_KEPT_BYTES_MAX:
+            if len(self._topics) >= _TOPICS_MAX:
+                self._topics.clear()
+            self._topics[raw] = topic
+        return topic
+
+    # Packets
+
+    def _publish(self, data: bytes, first: int, at: int, end: int) -> Publish:
+        qos = first >> 1 & 3
+        if qos == 3 or (first & 0x08 and not qos):
+            raise MqttError(MALFORMED, "QoS 3, or DUP with QoS 0")
+        raw, at = read_binary(data, at, end)
+        topic = self._topics.get(raw)
+        if topic is None:
+            topic = self._topic(raw)
+        packet_id = 0
+        if qos:
+            packet_id, at = self._packet_id(data, at, end)
+        properties, forward = NO_PROPERTIES, b""
+        if self.level == LEVEL_5:
+            if at < end and not data[at]:
+                at += 1
+            else:
+                properties, forward, at = self._publish_properties(data, at, end)
+        if not topic and properties.topic_alias is None:
+            reason = PROTOCOL_ERROR if self.level == LEVEL_5 else MALFORMED
+            raise MqttError(reason, "a PUBLISH without topic and alias")
+        return Publish(
+            topic,
+            data[at:end],
+            qos,
+            bool(first & 0x01),
+            bool(first & 0x08),
+            packet_id,
+            properties,
+            forward,
+        )
+
+    def _publish_properties(self, data: bytes, at: int, end: int) -> tuple[Properties, bytes, int]:
+        properties, forward, at = read_properties(data, at, end, PUBLISH, self._limits.properties)
+        if properties.subscription_ids and self._side is Side.SERVER:
+            raise MqttError(PROTOCOL_ERROR, "a client sends a subscription identifier")
+        _check_response_topic(properties)
+        return properties, forward, at
+
+    def _ack(self, data: bytes, first: int, at: int, end: int) -> Ack:
+        kind = first >> 4
+        packet_id, at = self._packet_id(data, at, end)
+        if at == end:
+            return Ack(kind, packet_id)
+        return Ack(kind, packet_id, *self._reason(data, at, end, kind, REASONS[kind]))
+
+    def _subscribe(self, data: bytes, first: int, at: int, end: int) -> Subscribe:
+        packet_id, at = self._packet_id(data, at, end)
+        properties, _, at = self._properties(data, at, end, SUBSCRIBE)
+        subscriptions = []
+        while at < end:
+            text, at = self._filter(data, at, end)
+            options, at = read_number(data, at, end, 1)
+            subscriptions.append(self._subscription(text, options))
+        if not subscriptions:
+            raise MqttError(PROTOCOL_ERROR, "a SUBSCRIBE without filter")
+        return Subscribe(packet_id, tuple(subscriptions), properties)
+
+    def _subscription(self, text: str, options: int) -> Subscription:
+        qos, handling = options & 3, options >> 4 & 3
+        if options & (0xC0 if self.level == LEVEL_5 else 0xFC):
+            raise MqttError(MALFORMED, "reserved options of a subscription are set")
+        if qos == 3 or handling == 3:
+            reason = PROTOCOL_ERROR if self.level == LEVEL_5 else MALFORMED
+            raise MqttError(reason, "QoS 3 or Retain Handling 3")
+        no_local = bool(options & 0x04)
+        if no_local and text.startswith(SHARE):
+            raise MqttError(PROTOCOL_ERROR, "No Local on a shared subscription")
+        return Subscription(text, qos, no_local, bool(options & 0x08), handling)
+
+    def _unsubscribe(self, data: bytes, first: int, at: int, end: int) -> Unsubscribe:
+        packet_id, at = self._packet_id(data, at, end)
+        properties, _, at = self._properties(data, at, end, UNSUBSCRIBE)
+        filters = []
+        while at < end:
+            text, at = self._filter(data, at, end)
+            filters.append(text)
+        if not filters:
+            raise MqttError(PROTOCOL_ERROR, "an UNSUBSCRIBE without filter")
+        return Unsubscribe(packet_id, tuple(filters), properties)
+
+    def _filter(self, data: bytes, at: int, end: int) -> tuple[str, int]:
+        text, at = read_text(data, at, end)
+        if not text:
+            raise MqttError(MALFORMED, "an empty topic filter")
+        return text, at
+
+    def _ping(self, data: bytes, first: int, at: int, end: int) -> Pingreq | Pingresp:
+        _check_end(at, end)
+        return Pingreq() if first >> 4 == PINGREQ else Pingresp()
+
+    def _disconnect(self, data: bytes, first: int, at: int, end: int) -> Disconnect:
+        server = self._side is Side.SERVER
+        if not server and self.level != LEVEL_5:
+            raise MqttError(PROTOCOL_ERROR, "a server of 3.1.1 has no DISCONNECT")
+        allowed = DISCONNECT_BY_CLIENT if server else DISCONNECT_BY_SERVER
+        reason, properties = self._reason(data, at, end, DISCONNECT, allowed)
+        if not server and properties.session_expiry_s is not None:
+            raise MqttError(PROTOCOL_ERROR, "a server sends a session expiry")
+        return Disconnect(reason, properties)
+
+    def _auth(self, data: bytes, first: int, at: int, end: int) -> Auth:
+        server = self._side is Side.SERVER
+        allowed = AUTH_BY_CLIENT if server else REASONS[AUTH]
+        if server and at == end:
+            raise MqttError(PROTOCOL_ERROR, "an AUTH of a client without reason code")
+        reason, properties = self._reason(data, at, end, AUTH, allowed)
+        _check_authentication(properties)
+        if server and properties.authentication_method is None:
+            raise MqttError(PROTOCOL_ERROR, "an AUTH without its method")
+        return Auth(reason, properties)
+
+    def _connack(self, data: bytes, first: int, at: int, end: int) -> Connack:
+        flags, at = read_number(data, at, end, 1)
+        reason, at = read_number(data, at, end, 1)
+        properties, _, at = self._properties(data, at, end, CONNACK)
+        _check_end(at, end)
+        if flags > 1:
+            raise MqttError(MALFORMED, "reserved flags of a CONNACK are set")
+        if reason not in CONNACK_REASONS if self.level == LEVEL_5 else reason > 5:
+            raise MqttError(PROTOCOL_ERROR, f"the reason code 0x{reason:02X} does not belong here")
+        return Connack(reason=reason, session_present=bool(flags), properties=properties)
+
+    def _suback(self, data: bytes, first: int, at: int, end: int) -> Suback:
+        packet_id, at = self._packet_id(data, at, end)
+        properties, _, at = self._properties(data, at, end, SUBACK)
+        return Suback(packet_id, self._reasons(data[at:end], SUBACK), properties)
+
+    def _unsuback(self, data: bytes, first: int, at: int, end: int) -> Unsuback:
+        packet_id, at = self._packet_id(data, at, end)
+        if self.level != LEVEL_5:
+            _check_end(at, end)
+            return Unsuback(packet_id)
+        properties, _, at = self._properties(data, at, end, UNSUBACK)
+        return Unsuback(packet_id, self._reasons(data[at:end], UNSUBACK), properties)
+
+    def _reasons(self, reasons: bytes, packet: int) -> tuple[int, ...]:
+        if not reasons or not REASONS[packet].issuperset(reasons):
+            raise MqttError(PROTOCOL_ERROR, "reason codes are missing or do not belong here")
+        return tuple(reasons)
+
+    # The first packet
+
+    def _connect(self, data: bytes, first: int, at: int, end: int) -> Connect:
+        if not self._first:
+            raise MqttError(PROTOCOL_ERROR, "a second CONNECT")
+        name, at = read_binary(data, at, end)
+        version, at = read_number(data, at, end, 1)
+        self.level = _LEVELS.get((name, version), 0)
+        if not self.level:
+            self.level = LEVEL_5 if name == b"MQTT" and version > LEVEL_5 else LEVEL_311
+            raise MqttError(UNSUPPORTED_VERSION, f"protocol {name[:16]!r} level {version}")
+        flags, at = read_number(data, at, end, 1)
+        _check_connect_flags(flags, self.level)
+        keep_alive_s, at = read_number(data, at, end, 2)
+        properties, _, at = self._properties(data, at, end, CONNECT)
+        _check_authentication(properties)
+        client_id, at = read_text(data, at, end)
+        will: Will | None = None
+        if flags & 0x04:
+            will, at = self._will(data, flags, at, end)
+        username: str | None = None
+        password: bytes | None = None
+        if flags & 0x80:
+            username, at = read_text(data, at, end)
+        if flags & 0x40:
+            password, at = read_binary(data, at, end)
+        _check_end(at, end)
+        return Connect(
+            level=self.level,
+            client_id=client_id,
+            clean_start=bool(flags & 0x02),
+            keep_alive_s=keep_alive_s,
+            username=username,
+            password=password,
+            will=will,
+            properties=properties,
+        )
+
+    def _will(self, data: bytes, flags: int, at: int, end: int) -> tuple[Will, int]:
+        properties, forward, at = self._properties(data, at, end, WILL)
+        _check_response_topic(properties)
+        raw, at = read_binary(data, at, end)
+        topic = self._topic(raw)
+        if not topic:
+            raise MqttError(MALFORMED, "a will without topic")
+        payload, at = read_binary(data, at, end)
+        will = Will(
+            topic=topic,
+            payload=payload,
+            qos=flags >> 3 & 3,
+            retain=bool(flags & 0x20),
+            properties=properties,
+            forward=forward,
+        )
+        return will, at
+
+
+def _check_end(at: int, end: int) -> None:
+    if at != end:
+        raise MqttError(MALFORMED, "the packet is too long")
+
+
+def _check_connect_flags(flags: int, level: int) -> None:
+    will_qos = flags >> 3 & 3
+    if flags & 0x01:
+        raise MqttError(MALFORMED, "the reserved connect flag is set")
+    if will_qos == 3 or (not flags & 0x04 and flags & 0x38):
+        raise MqttError(MALFORMED, "the flags of the will do not fit together")
+    if level != LEVEL_5 and flags & 0xC0 == 0x40:
+        raise MqttError(MALFORMED, "a password without user name")
+
+
+def _check_authentication(properties: Properties) -> None:
+    if properties.authentication_data is not None and properties.authentication_method is None:
+        raise MqttError(PROTOCOL_ERROR, "authentication data without its method")
+
+
+def _check_response_topic(properties: Properties) -> None:
+    topic = properties.response_topic
+    if topic is not None and ("+" in topic or "#" in topic):
+        raise MqttError(PROTOCOL_ERROR, "a response topic has a wildcard")
+
+
+_Reader = Callable[[Decoder, bytes, int, int, int], Packet]
+
+_BOTH: Final[dict[int, _Reader]] = {
+    PUBLISH: Decoder._publish,
+    PUBACK: Decoder._ack,
+    PUBREC: Decoder._ack,
+    PUBREL: Decoder._ack,
+    PUBCOMP: Decoder._ack,
+    DISCONNECT: Decoder._disconnect,
+    AUTH: Decoder._auth,
+}
+_READERS: Final[dict[Side, dict[int, _Reader]]] = {
+    Side.SERVER: _BOTH
+    | {
+        CONNECT: Decoder._connect,
+        SUBSCRIBE: Decoder._subscribe,
+        UNSUBSCRIBE: Decoder._unsubscribe,
+        PINGREQ: Decoder._ping,
+    },
+    Side.CLIENT: _BOTH
+    | {
+        CONNACK: Decoder._connack,
+        SUBACK: Decoder._suback,
+        UNSUBACK: Decoder._unsuback,
+        PINGRESP: Decoder._ping,
+    },
+}
+"""Which packets may come, and what reads them."""
