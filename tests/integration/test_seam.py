@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.integration.clients import TRANSPORTS, Publisher, beside, frames, run
+from tests.integration.clients import ALL_TRANSPORTS, Publisher, beside, frames, run
 from tests.integration.server import ServerFactory
 
 CLIENTS = 15
@@ -113,7 +113,9 @@ def test_nothing_falls_into_the_seam(
 async def seam_test(port: int, rng: random.Random) -> None:
     oracle = Oracle(Publisher(port))
     crossers = [
-        Crosser(port, TRANSPORTS[n % len(TRANSPORTS)], FILTERS[n // 5 % len(FILTERS)], oracle)
+        Crosser(
+            port, ALL_TRANSPORTS[n % len(ALL_TRANSPORTS)], FILTERS[n // 5 % len(FILTERS)], oracle
+        )
         for n in range(CLIENTS)
     ]
     async with beside(oracle.publish(rng)):
