@@ -15,7 +15,8 @@ PIP := $(RUN) pip --disable-pip-version-check --quiet
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
 # PACKAGE=COMMAND: what the tests need besides Python.
-PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm
+PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm \
+	mosquitto-clients=mosquitto_pub
 
 .PHONY: help setup demo test test-fast check bench packages clean
 

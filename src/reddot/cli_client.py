@@ -16,7 +16,7 @@ from contextlib import aclosing
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import httpx
 import msgspec
@@ -24,6 +24,7 @@ import typer
 
 from reddot.tail import Transport, tail
 from reddot.tail_frames import Frame, Interrupted, check_status
+from reddot.tail_mqtt import publish_mqtt
 
 URL_DEFAULT: Final = "http://127.0.0.1:8000"
 LINES_MAX: Final = 100
@@ -147,6 +148,9 @@ def publish(
     retain: Annotated[
         bool, typer.Option("--retain", help="New subscribers get the latest one.")
     ] = False,
+    transport: Annotated[
+        Literal["http", "mqtt"], typer.Option(help="How to publish; MQTT answers with less.")
+    ] = "http",
     url: _Url = URL_DEFAULT,
     token: _Token = None,
     api_key: _ApiKey = None,
@@ -156,6 +160,11 @@ def publish(
     _check_publish(topic, data, stdin=stdin, fields=fields)
     _check_url(url)
     credential = _checked_credential(token or api_key)
+    if transport == "mqtt":
+        if stdin or event:
+            raise Mistake("--transport mqtt goes with TOPIC and DATA, and has no event names")
+        _publish_mqtt(url, topic or "", _json_data(data or "", text=text), credential, fields)
+        return
     headers = {"Authorization": f"Bearer {credential}"} if credential else {}
     with httpx.Client(base_url=url, headers=headers, timeout=PUBLISH_TIMEOUT_S) as client:
         if not stdin:
@@ -166,6 +175,22 @@ def publish(
             if topic is not None:
                 lines = [_command(topic, _json_data(line, text=text), fields) for line in lines]
             _post(client, "\n".join(lines), "application/x-ndjson")
+
+
+def _publish_mqtt(
+    url: str, topic: str, data: str, credential: str | None, fields: Mapping[str, Any]
+) -> None:
+    publish_mqtt(
+        url,
+        topic,
+        data.encode(),
+        token=credential,
+        id=fields["id"],
+        ephemeral=bool(fields["ephemeral"]),
+        ttl_s=fields["ttl"],
+        retain=bool(fields["retain"]),
+    )
+    typer.echo(msgspec.json.encode({"topic": topic}))
 
 
 def _check_publish(

@@ -1,4 +1,4 @@
-"""The client behind `reddot subscribe`: one stream of frames over any of five transports.
+"""The client behind `reddot subscribe`: one stream of frames over any of six transports.
 
 Beside `cli`, which alone uses it. It knows the wire (DESIGN 2.1) and nothing of the server's
 code. Invariants: the cursor of every frame that carries one is kept and sent when it attaches
@@ -39,6 +39,7 @@ from reddot.tail_frames import (
     parse_poll,
     reconnect_frame,
 )
+from reddot.tail_mqtt import attach_mqtt
 
 SUBPROTOCOL: Final = Subprotocol("reddot.v1")
 STABLE_S: Final = 30.0
@@ -58,6 +59,7 @@ class Transport(Enum):
     IFRAME = "iframe"
     SSE = "sse"
     WEBSOCKET = "websocket"
+    MQTT = "mqtt"
 
 
 # ---- attaching: one generator per transport, each ends or raises when the connection does ----
@@ -189,12 +191,19 @@ async def _websocket(target: Target, cursor: str | None) -> AsyncGenerator[Frame
         check_close(close.code if close else None, close.reason if close else "")
 
 
+async def _mqtt(target: Target, cursor: str | None) -> AsyncGenerator[Frame, None]:
+    async with aclosing(attach_mqtt(target.url, target.filters, target.token, cursor)) as frames:
+        async for frame in frames:
+            yield frame
+
+
 _ATTACH: Final[dict[Transport, Callable[[Target, str | None], AsyncGenerator[Frame, None]]]] = {
     Transport.POLL: _poll,
     Transport.LONGPOLL: _poll,
     Transport.IFRAME: _iframe,
     Transport.SSE: _sse,
     Transport.WEBSOCKET: _websocket,
+    Transport.MQTT: _mqtt,
 }
 
 

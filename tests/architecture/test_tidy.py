@@ -21,7 +21,7 @@ SOURCE: Final = ROOT / "src" / "reddot"
 FILE_LINES_MAX: Final = 600
 FUNCTION_LINES_MAX: Final = 70
 
-NOT_OURS: Final = {"node_modules", "dist", "build", "__pycache__"}
+NOT_OURS: Final = {"node_modules", "vendor", "dist", "build", "__pycache__"}
 CODE: Final = {".cjs", ".js", ".mjs", ".py", ".sql", ".ts"}
 TEXT: Final = CODE | {".css", ".html", ".json", ".md", ".sh", ".toml", ".txt", ".yaml", ".yml", ""}
 NAMES_BANNED: Final = {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}

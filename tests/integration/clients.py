@@ -28,10 +28,14 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from tests.integration.mqtt_client import mqtt_frames
+
 Frame = dict[str, Any]
 Frames = AsyncGenerator[Frame, None]
 
 TRANSPORTS: Final = ("poll", "longpoll", "iframe", "sse", "ws")
+ALL_TRANSPORTS: Final = (*TRANSPORTS, "mqtt")
+"""MQTT has no short form of a user's inbox, so what is about that leaves it out."""
 STREAMS: Final = ("iframe", "sse", "ws")
 POLL_INTERVAL_S: Final = 0.02
 LINE_BYTES_MAX: Final = 1 << 17
@@ -189,6 +193,8 @@ def frames(
 
     Who stops iterating stops reading; a small `receive_buffer_bytes` lets the server feel it soon.
     """
+    if transport == "mqtt":
+        return _mqtt(port, topics, cursor, token, receive_buffer_bytes)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     if transport == "poll":
         return _polls(port, "/v1/poll", topics, cursor, headers, inbox)
@@ -292,6 +298,20 @@ async def _websocket(
         return
     finally:
         connection.transport.abort()
+
+
+async def _mqtt(
+    port: int,
+    topics: Sequence[str],
+    cursor: str | None,
+    token: str | None,
+    receive_buffer_bytes: int | None,
+) -> Frames:
+    """On the HTTP port, by its first byte."""
+    connection = await _connection(port, receive_buffer_bytes)
+    reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX)
+    async for frame in mqtt_frames(reader, writer, topics, cursor, token):
+        yield frame
 
 
 # ---- a client that resumes ----

@@ -42,16 +42,16 @@ def _text(value: object) -> str:
 class Server:
     """One server. Settings are those of the table; the store is a file unless they say otherwise.
 
+    `mqtt=True` gives it a port for MQTT alone; its HTTP port speaks MQTT in any case.
+
     Args:
         folder: working folder of the process; its store and its log are there.
     """
 
     def __init__(self, folder: Path, settings: dict[str, object]) -> None:
-        # Bound and never listening: nobody else is given the port while the server is down.
-        self._reservation = socket.socket()
-        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reservation.bind(("127.0.0.1", 0))
-        self.port: int = self._reservation.getsockname()[1]
+        self._reservations: list[socket.socket] = []
+        self.port = self._reserve()
+        self.mqtt_port = self._reserve() if settings.pop("mqtt", False) else 0
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
@@ -60,9 +60,17 @@ class Server:
             "store_url": f"sqlite:///{folder}/reddot.db",
             "log_format": "json",
             "port": self.port,
-            "mqtt_port": 0,
+            "mqtt_port": self.mqtt_port,
         } | settings
         self._process: subprocess.Popen[bytes] | None = None
+
+    def _reserve(self) -> int:
+        """Bound and never listening: nobody else is given the port while the server is down."""
+        reservation = socket.socket()
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        self._reservations.append(reservation)
+        return int(reservation.getsockname()[1])
 
     @property
     def pid(self) -> int:
@@ -132,7 +140,8 @@ class Server:
         """End it in whatever state it is."""
         if self.running:
             self.kill9()
-        self._reservation.close()
+        for reservation in self._reservations:
+            reservation.close()
 
     # What it says about itself
 

@@ -19,7 +19,7 @@ from typing import IO, Final
 import httpx
 import pytest
 
-TRANSPORTS: Final = ("poll", "longpoll", "iframe", "sse", "websocket")
+TRANSPORTS: Final = ("poll", "longpoll", "iframe", "sse", "websocket", "mqtt")
 PATIENCE_S: Final = 30.0
 REDDOT: Final = (sys.executable, "-m", "reddot")
 SECRET: Final = "s" * 32

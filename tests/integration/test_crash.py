@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.integration.clients import (
-    TRANSPORTS,
+    ALL_TRANSPORTS,
     Publisher,
     Reader,
     beside,
@@ -56,7 +56,7 @@ def test_what_was_acknowledged_survives_kill_9(server: Server, rng: random.Rando
 
 
 async def crash_test(server: Server, rng: random.Random) -> None:
-    readers = [Reader(server.port, transport, ["load/+"]) for transport in TRANSPORTS]
+    readers = [Reader(server.port, transport, ["load/+"]) for transport in ALL_TRANSPORTS]
     publishers = [Publisher(server.port) for _ in range(PUBLISHERS)]
     stopped = asyncio.Event()
     async with beside(*(reader.run() for reader in readers)):

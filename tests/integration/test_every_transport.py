@@ -11,6 +11,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.integration.clients import (
+    ALL_TRANSPORTS,
     STREAMS,
     TRANSPORTS,
     Reader,
@@ -30,7 +31,8 @@ def dev(shared_server: ServerFactory) -> Server:
     return shared_server(dev=True)
 
 
-every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+every_transport = pytest.mark.parametrize("transport", ALL_TRANSPORTS)
+every_http_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
 async def attached(reader: Reader) -> None:
@@ -77,7 +79,7 @@ def test_filters_select_the_same_topics(dev: Server, transport: str, topic: str)
 
 def test_everything_is_all_but_peoples_own_topics(server: Server) -> None:
     async def main() -> None:
-        readers = [Reader(server.port, transport, ["#"]) for transport in TRANSPORTS]
+        readers = [Reader(server.port, transport, ["#"]) for transport in ALL_TRANSPORTS]
         async with beside(*(reader.run() for reader in readers)):
             await asyncio.gather(*map(attached, readers))
             await publish(server, *({"topic": t, "data": 0} for t in ("users/42", "a", "b/c")))
@@ -266,7 +268,7 @@ def test_raw_over_polls_is_a_list_of_the_published_values(
 # ---- a signed-in user's own topics ----
 
 
-@every_transport
+@every_http_transport
 @pytest.mark.parametrize("inbox", [None, "false"])
 def test_a_user_gets_the_inbox_unless_it_is_not_wanted(
     shared_server: ServerFactory, transport: str, topic: str, inbox: str | None

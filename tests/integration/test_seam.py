@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.integration.clients import TRANSPORTS, Publisher, beside, frames, run
+from tests.integration.clients import ALL_TRANSPORTS, Publisher, beside, frames, run
 from tests.integration.server import ServerFactory
 
-CLIENTS = 15
+CLIENTS_EACH = 2
 SEAMS = 1500
 """Per case; three cases make 4,500."""
 TOPICS = ("seam/a", "seam/b")
@@ -113,8 +113,10 @@ def test_nothing_falls_into_the_seam(
 async def seam_test(port: int, rng: random.Random) -> None:
     oracle = Oracle(Publisher(port))
     crossers = [
-        Crosser(port, TRANSPORTS[n % len(TRANSPORTS)], FILTERS[n // 5 % len(FILTERS)], oracle)
-        for n in range(CLIENTS)
+        Crosser(port, transport, filters, oracle)
+        for transport in ALL_TRANSPORTS
+        for filters in FILTERS
+        for _ in range(CLIENTS_EACH)
     ]
     async with beside(oracle.publish(rng)):
         await asyncio.gather(*(crosser.run(rng) for crosser in crossers))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.integration.clients import TRANSPORTS, Publisher, Reader, beside, check_complete, run
+from tests.integration.clients import ALL_TRANSPORTS, Publisher, Reader, beside, check_complete, run
 from tests.integration.server import Server
 
 SECONDS = 8.0
@@ -37,7 +37,7 @@ async def publish_steadily(publisher: Publisher, rng: random.Random) -> float:
 async def hop(reader: Reader, rng: random.Random, *, while_running: asyncio.Task[float]) -> None:
     """Leave the transport in the middle of whatever it does, and go on with another one."""
     while not while_running.done():
-        others = [name for name in TRANSPORTS if name != reader.transport]
+        others = [name for name in ALL_TRANSPORTS if name != reader.transport]
         reader.transport = rng.choice(others)
         try:
             async with asyncio.timeout(rng.uniform(*STAY_S)):

@@ -174,13 +174,16 @@ class _File:
 
 
 def _load_files() -> dict[str, _File]:
+    """The page's own files, and below `vendor/` the programs of others that it uses."""
     found = {}
-    for entry in files("reddot").joinpath("static", "demo").iterdir():
-        media_type = _TYPES.get(entry.name.rpartition(".")[2])
-        if media_type is not None:
-            content = entry.read_bytes()
-            etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            found[entry.name] = _File(content, media_type, etag)
+    static = files("reddot").joinpath("static")
+    for folder, prefix in (("demo", ""), ("vendor", "vendor/")):
+        for entry in static.joinpath(folder).iterdir():
+            media_type = _TYPES.get(entry.name.rpartition(".")[2])
+            if media_type is not None:
+                content = entry.read_bytes()
+                etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+                found[prefix + entry.name] = _File(content, media_type, etag)
     return found
 
 
@@ -308,7 +311,7 @@ def demo_routes(site: DemoSite) -> list[Route]:
 
     return [
         route("GET", "/demo", routes.page),
-        route("GET", "/demo/{name}", routes.file),
+        route("GET", "/demo/{name:path}", routes.file),
         route("GET", "/v1/demo/now", routes.now),
         route("GET", "/v1/demo/counters", routes.counters),
         route("POST", "/v1/demo/rate", routes.rate),

@@ -24,7 +24,7 @@ export const ABOUT = {
   mqtt: {
     name: "MQTT",
     address: "WS /mqtt",
-    cost: "What devices speak: two bytes of header, quality of service, last will. Its panel comes with the MQTT transport.",
+    cost: "What devices speak: two bytes of header, quality of service, last will.",
   },
   websocket: {
     name: "WebSocket",

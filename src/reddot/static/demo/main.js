@@ -12,7 +12,6 @@ import { Costs } from "./costs.js";
 import { FrameLog } from "./framelog.js";
 import { drawInsight } from "./insight.js";
 import { TabLock } from "./lock.js";
-import { makeComingPanel } from "./panel.js";
 import { bindPublishing } from "./publishing.js";
 import { Reader } from "./reader.js";
 import * as server from "./server.js";
@@ -52,9 +51,8 @@ function makeReaders() {
   const transports = makeTransports(() => controls.pollMs);
   const made = {};
   for (const [key, about] of Object.entries(ABOUT)) {
-    const transport = transports[key];
-    if (transport !== undefined) made[key] = new Reader(about, transport, clock, pulse);
-    byId("panels").append((made[key]?.panel ?? makeComingPanel(about)).element);
+    made[key] = new Reader(about, transports[key], clock, pulse);
+    byId("panels").append(made[key].panel.element);
   }
   return made;
 }

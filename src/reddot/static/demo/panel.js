@@ -9,7 +9,6 @@ const WORDS = {
   live: "live",
   silent: "silent",
   waiting: "reconnecting",
-  coming: "coming",
 };
 const FLASH_MS_MIN = 90;
 const FLASH = { duration: 700, easing: "ease-out" };
@@ -134,15 +133,4 @@ export class Panel {
     parts.gap.hidden = gap === undefined;
     if (gap !== undefined) setText(parts.gap, gap);
   }
-}
-
-/** The sixth panel, until MQTT speaks here: the same shape, nothing measured. */
-export function makeComingPanel(about) {
-  const panel = new Panel(about);
-  panel.element.classList.add("coming");
-  panel.showState("coming");
-  panel.draw({ received: 0, requests: 0, lost: 0, twice: 0, bars: [] }, 0);
-  for (const figure of panel.element.querySelectorAll("dd, .badge b")) figure.textContent = NOTHING;
-  panel.element.querySelector(".median").textContent = "soon";
-  return panel;
 }

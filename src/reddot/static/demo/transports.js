@@ -1,10 +1,11 @@
 /**
- * The five transports that a browser can speak without a library (DESIGN 2.1), one function each.
+ * The transports, one function each; that of MQTT, which needs a library, is in `mqtt.js`.
  *
  * A transport is `{open(cursor, sink), heartbeatMs?}`; `open` returns what closes it. Whatever the
  * wire, the sink gets the frames of DESIGN 2.1. Reconnecting is the business of `link.js`.
  */
 
+import { HEARTBEAT_MS, openMqtt } from "./mqtt.js";
 import { address, FILTER } from "./server.js";
 
 const HEARTBEAT_STREAM_MS = 15_000;
@@ -130,6 +131,7 @@ export function makeTransports(pollMs) {
     long_poll: { open: polling("longpoll", { waitS: LONG_POLL_WAIT_S }) },
     iframe: { open: openIframe, heartbeatMs: HEARTBEAT_STREAM_MS },
     sse: { open: openSse, heartbeatMs: HEARTBEAT_STREAM_MS },
+    mqtt: { open: openMqtt, heartbeatMs: HEARTBEAT_MS },
     websocket: { open: openWebSocket, heartbeatMs: HEARTBEAT_WEBSOCKET_MS },
   };
 }

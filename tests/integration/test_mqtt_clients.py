@@ -1,0 +1,163 @@
+"""MQTT programs that nobody here wrote, as they come: on every listener, in both versions.
+
+Each listens to a topic that has a retained value, so that its first line says that it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final
+
+import aiomqtt
+import pytest
+from paho.mqtt.client import MQTTv5, MQTTv311
+
+from tests.integration.clients import Reader, beside, run, until
+from tests.integration.ready_clients import lines
+from tests.integration.server import ROOT, Server, ServerFactory
+from tests.integration.test_every_transport import attached, publish
+
+EXAMPLES: Final = ROOT / "examples" / "mqtt"
+NODE_CLIENT: Final = ROOT / "tests" / "node" / "mqtt_client.mjs"
+COUNT: Final = 30
+VERSIONS: Final = {"311": (4, MQTTv311), "5": (5, MQTTv5)}
+
+pytestmark = [pytest.mark.slow, pytest.mark.service]
+
+Payloads = AsyncGenerator[str, None]
+
+
+async def mosquitto(server: Server, version: str, listener: str) -> Payloads:
+    port = server.mqtt_port if listener == "tcp" else server.port
+    name = "mqttv311" if version == "311" else "mqttv5"
+    command = ("mosquitto_sub", "-V", name, "-h", "127.0.0.1", "-p", str(port))
+    async for line in lines(*command, "-t", "news/#", "-q", "1", "-F", "%t %p"):
+        yield line
+
+
+async def mqttjs(server: Server, version: str, listener: str) -> Payloads:
+    address = {
+        "tcp": f"mqtt://127.0.0.1:{server.mqtt_port}",
+        "http": f"mqtt://127.0.0.1:{server.port}",
+        "ws": f"{server.ws_url}/mqtt",
+    }[listener]
+    level = str(VERSIONS[version][0])
+    async for line in lines("node", str(NODE_CLIENT), address, level, "news/#"):
+        yield line
+
+
+async def aio(server: Server, version: str, listener: str) -> Payloads:
+    """aiomqtt, and paho below it."""
+    websocket = listener == "ws"
+    async with aiomqtt.Client(
+        "127.0.0.1",
+        server.mqtt_port if listener == "tcp" else server.port,
+        protocol=aiomqtt.ProtocolVersion(VERSIONS[version][1]),
+        transport="websockets" if websocket else "tcp",
+        websocket_path="/mqtt" if websocket else None,
+    ) as client:
+        await client.subscribe("news/#", qos=1)
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            yield f"{message.topic} {message.payload.decode()}"
+
+
+CLIENTS: Final[dict[str, Callable[[Server, str, str], Payloads]]] = {
+    "mosquitto": mosquitto,
+    "mqttjs": mqttjs,
+    "aiomqtt": aio,
+}
+CASES: Final = [
+    (client, version, listener)
+    for client in CLIENTS
+    for version in VERSIONS
+    for listener in ("tcp", "http", "ws")
+    if not (client == "mosquitto" and listener == "ws")  # Debian's speaks no WebSocket.
+]
+
+
+@pytest.fixture
+def broker(shared_server: ServerFactory) -> Server:
+    return shared_server(dev=True, mqtt=True)
+
+
+@pytest.mark.parametrize(("client", "version", "listener"), CASES)
+def test_what_is_published_anywhere_arrives_in_order(
+    client: str, version: str, listener: str, broker: Server
+) -> None:
+    run(_arrives(CLIENTS[client](broker, version, listener), broker))
+
+
+async def _arrives(arriving: Payloads, broker: Server) -> None:
+    mark = f"news/{id(arriving)}"
+    await publish(broker, {"topic": mark, "data": "ready", "retain": True})
+    got: list[str] = []
+
+    async def listen() -> None:
+        async with aclosing(arriving):
+            async for line in arriving:
+                got.append(line)
+
+    async with beside(listen()):
+        await until(lambda: f'{mark} "ready"' in got, 20)
+        for number in range(COUNT):
+            await publish(broker, {"topic": f"{mark}/n", "data": {"n": number, "text": "é<"}})
+        wanted = [f'{mark}/n {{"n":{n},"text":"é<"}}' for n in range(COUNT)]
+        await until(lambda: len([1 for line in got if line.startswith(f"{mark}/n")]) == COUNT, 20)
+    heard = [line for line in got if line.startswith(f"{mark}/n")]
+    assert [line.replace(" ", "") for line in heard] == [line.replace(" ", "") for line in wanted]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("qos", ["0", "1", "2"])
+def test_what_mosquitto_publishes_reaches_a_browser(version: str, qos: str, broker: Server) -> None:
+    async def check() -> None:
+        topic = f"devices/{version}/{qos}"
+        reader = Reader(broker.port, "sse", [topic])
+        async with beside(reader.read_once()):
+            await attached(reader)
+            name = "mqttv311" if version == "311" else "mqttv5"
+            command = ("mosquitto_pub", "-V", name, "-p", str(broker.port), "-t", topic, "-q", qos)
+            for payload in ('{"t": 1.50}', "not json"):
+                process = await asyncio.create_subprocess_exec(*command, "-m", payload)
+                assert await process.wait() == 0
+            await until(lambda: len(reader.publications) == 2, 10)
+        first, second = reader.publications
+        assert first["data"] == {"t": 1.5}
+        assert second["data"] == {"base64": "bm90IGpzb24="}
+        assert ("offset" in first) == (qos != "0")
+
+    run(check())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("mosquitto_clients.sh", "127.0.0.1", "{port}"),
+        ("paho_client.py", "127.0.0.1", "{port}"),
+        ("mqttjs_client.mjs", "mqtt://127.0.0.1:{port}"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_an_example_runs_as_it_stands(
+    command: tuple[str, ...], server_factory: ServerFactory, tmp_path: Path
+) -> None:
+    server = server_factory(dev=True, mqtt=True)
+    name, *arguments = (word.format(port=server.port) for word in command)
+    program = {"sh": "bash", "py": sys.executable, "mjs": "node"}[name.rpartition(".")[2]]
+    path = tmp_path / name
+    path.write_text((EXAMPLES / name).read_text())
+    (tmp_path / "node_modules").symlink_to(ROOT / "tests" / "node" / "node_modules")
+    done = subprocess.run(
+        [program, path, *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    topic, payload = done.stdout.splitlines()[-1].split(" ", 1)
+    assert topic == "rooms/kitchen/light"
+    assert json.loads(payload) == {"on": True}
