@@ -37,6 +37,11 @@ def _user(properties: Properties | None) -> dict[str, str]:
     return dict(getattr(properties, "UserProperty", ()))
 
 
+def _gap(said: str) -> GapNote:
+    reason, _, topic = said.partition(" ")
+    return GapNote(topic, reason)
+
+
 def _error_of(code: ReasonCode) -> Refused | Interrupted:
     said = f"MQTT 0x{code.value:02X}: {code.getName()}"
     if code.value not in REFUSED:
@@ -109,9 +114,11 @@ def _listen(client: Client, filters: tuple[str, ...], cursor: str | None, put: P
         if failed := [code for code in codes if code.is_failure]:
             put(_error_of(failed[0]))
             return
-        said = _user(properties)
-        gaps = tuple(GapNote(text, said["gap"]) for text in filters if "gap" in said)
-        put(Frame(type="sync", cursor=said.get("cursor"), complete=not gaps, gaps=gaps))
+        said = getattr(properties, "UserProperty", ())
+        gaps = tuple(_gap(value) for name, value in said if name == "gap")
+        # With gaps or without: a resume is told its cursor by what comes.
+        here = None if cursor is not None else _user(properties).get("cursor")
+        put(Frame(type="sync", cursor=here, complete=not gaps, gaps=gaps))
 
     def disconnected(
         _client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any

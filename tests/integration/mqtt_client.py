@@ -71,13 +71,13 @@ def _publication(packet: Publish) -> dict[str, Any]:
     return frame | {"data": _json(packet.payload)}
 
 
-def _sync(packet: Suback) -> dict[str, Any]:
-    said = dict(packet.properties.user)
+def _sync(packet: Suback, cursor: str | None) -> dict[str, Any]:
+    said = packet.properties.user
     for reason in packet.reasons:
         if reason >= 0x80:
             raise MqttRefused(reason)
-    frame: dict[str, Any] = {"type": "sync", "complete": "gap" not in said}
-    return frame | ({"cursor": said["cursor"]} if "cursor" in said else {})
+    frame: dict[str, Any] = {"type": "sync", "complete": all(name != "gap" for name, _ in said)}
+    return frame | ({"cursor": dict(said)["cursor"]} if cursor is None else {})
 
 
 async def mqtt_frames(
@@ -96,7 +96,7 @@ async def mqtt_frames(
                 if packet.qos:
                     writer.write(encode_ack(5, Ack(PUBACK, packet.packet_id)))
             elif isinstance(packet, Suback):
-                yield _sync(packet)
+                yield _sync(packet, cursor)
             elif isinstance(packet, Connack):
                 if packet.reason:
                     raise MqttRefused(packet.reason)

@@ -39,10 +39,13 @@ function publication(topic, payload, { properties: { userProperties: said = {} }
   return { type: "publication", ...place, topic, id, event, time, data: JSON.parse(DECODER.decode(payload)) };
 }
 
-/** What a SUBACK says about continuity. */
-function sync({ properties: { userProperties: said = {} } = {} }) {
-  const gaps = said.gap === undefined ? [] : [{ topic: FILTER, reason: said.gap }];
-  return { type: "sync", cursor: said.cursor, complete: !gaps.length, gaps };
+/** What a SUBACK says about continuity: `gap` is a reason and a topic, and may come repeatedly. */
+function sync({ properties: { userProperties: said = {} } = {} }, cursor) {
+  const gaps = [said.gap ?? []].flat().map((text) => {
+    const [reason, topic] = text.split(" ", 2);
+    return { topic, reason };
+  });
+  return { type: "sync", cursor: cursor ?? said.cursor, complete: !gaps.length, gaps };
 }
 
 function connect({ connect: dial }, cursor, sink) {
@@ -57,7 +60,7 @@ function connect({ connect: dial }, cursor, sink) {
   client.on("connect", () => {
     client.subscribe(FILTER, subscription(cursor), (error) => {
       if (error) sink.end(String(error));
-      else sink.frame(sync(acknowledged));
+      else sink.frame(sync(acknowledged, cursor));
     });
   });
   client.on("message", (topic, payload, packet) => sink.frame(publication(topic, payload, packet)));

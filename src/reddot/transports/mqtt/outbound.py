@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from reddot.codecs.cursor import encode_cursor
+from reddot.codecs.frames import encode_time
 from reddot.codecs.mqtt_encode import (
     PublishTemplate,
     encode_publish,
@@ -26,7 +27,7 @@ from reddot.core.hub import Encoder
 from reddot.core.session import Session, State
 from reddot.core.topics import matches
 from reddot.counters import Counters
-from reddot.model import Cursor, Publication
+from reddot.model import EVENT_DEFAULT, Cursor, Publication
 from reddot.ports import Clock
 from reddot.transports.mqtt.state import Client, Filter, Flight
 
@@ -171,7 +172,8 @@ class Outbound:
         epoch: of the log, for cursors.
 
     Attributes:
-        wants_ids: deliveries carry `id`, `offset` and `cursor` as user properties.
+        wants_ids: deliveries carry what other transports have in a frame, `id`, `offset`, `cursor`,
+            `event` and `time`, as user properties.
         missed_upto: QoS 0 publications up to this position were missed while it was away.
     """
 
@@ -337,6 +339,9 @@ class Outbound:
             pairs.append(("offset", str(publication.offset)))
             cursor = Cursor(self._epoch, publication.position)
             pairs.append(("cursor", encode_cursor(cursor)))
+        if publication.event != EVENT_DEFAULT:
+            pairs.append(("event", publication.event))
+        pairs.append(("time", encode_time(publication.time_ms).decode()))
         return encode_properties(Properties(user=tuple(pairs)))
 
     def _aliased(

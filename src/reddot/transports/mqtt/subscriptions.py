@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from reddot.codecs.cursor import decode_cursor
+from reddot.codecs.cursor import decode_cursor, encode_cursor
 from reddot.codecs.mqtt_encode import encode_suback, encode_unsuback
 from reddot.codecs.mqtt_packets import (
     NO_PROPERTIES,
@@ -18,6 +18,7 @@ from reddot.codecs.mqtt_packets import (
     Unsubscribe,
     split_shared,
 )
+from reddot.core.session import State
 from reddot.errors import ReddotError
 from reddot.model import Cursor
 from reddot.transports.mqtt.link import Link, Phase, wants_ids
@@ -61,7 +62,7 @@ def subscribe(link: Link, packet: Subscribe) -> None:
     subscribing = link.broker.subscribing
     if asked.filters:
         subscribing.add_filters(link.session, tuple(asked.filters), None, _nothing, retained=())
-    link.save(lambda: _answer(link, packet, asked))
+    link.save(lambda: _answer(link, packet, asked, _place(link)))
 
 
 def _accept(link: Link, each: Subscription, identifier: int, asked: _Asked) -> None:
@@ -119,6 +120,16 @@ def _answer(
         link.write(frame)
     for shared, made in asked.shares:
         broker.shares.join(link, shared, made, None)
+
+
+def _place(link: Link) -> Properties:
+    """Where a subscription begins, for a client that asked to be told places."""
+    if link.outbound is None or not link.outbound.wants_ids:
+        return NO_PROPERTIES
+    session, hub = link.session, link.broker.subscribing.hub
+    live = session.state is State.LIVE
+    here = hub.cursor if live else Cursor(hub.epoch, session.position)
+    return Properties(user=(("cursor", encode_cursor(here)),))
 
 
 async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> None:
