@@ -77,8 +77,7 @@ def _client(url: str, token: str | None) -> tuple[Client, str, int]:
     client.ws_set_options(path=address.path.rstrip("/") + PATH)
     client.connect_timeout = CONNECT_TIMEOUT_S
     if token is not None:
-        client.username_pw_set("", token)
-        client.username = None  # 5.0 allows a password alone.
+        client.username_pw_set("", token)  # The token says who it is.
     if address.scheme == "https":
         client.tls_set()
     return client, address.host, address.port or (443 if address.scheme == "https" else 80)
