@@ -14,6 +14,7 @@ NAMES: Final = [
     "Long polling",
     "iframe stream",
     "Server-sent events",
+    "MQTT",
     "WebSocket",
 ]
 # Longer than a server stays cut by the test before, and a frame that said nothing is given.

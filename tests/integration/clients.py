@@ -34,8 +34,8 @@ Frame = dict[str, Any]
 Frames = AsyncGenerator[Frame, None]
 
 TRANSPORTS: Final = ("poll", "longpoll", "iframe", "sse", "ws")
-ALL_TRANSPORTS: Final = (*TRANSPORTS, "mqtt")
-"""MQTT has no short form of a user's inbox, so what is about that leaves it out."""
+ALL_TRANSPORTS: Final = (*TRANSPORTS, "mqtt", "mqtt0")
+"""MQTT is there at quality of service 1 and 0. It knows no query parameters."""
 STREAMS: Final = ("iframe", "sse", "ws")
 POLL_INTERVAL_S: Final = 0.02
 LINE_BYTES_MAX: Final = 1 << 17
@@ -193,8 +193,9 @@ def frames(
 
     Who stops iterating stops reading; a small `receive_buffer_bytes` lets the server feel it soon.
     """
-    if transport == "mqtt":
-        return _mqtt(port, topics, cursor, token, receive_buffer_bytes)
+    if transport in ("mqtt", "mqtt0"):
+        qos = 0 if transport == "mqtt0" else 1
+        return _mqtt(port, topics, cursor, token, receive_buffer_bytes, qos)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     if transport == "poll":
         return _polls(port, "/v1/poll", topics, cursor, headers, inbox)
@@ -306,11 +307,12 @@ async def _mqtt(
     cursor: str | None,
     token: str | None,
     receive_buffer_bytes: int | None,
+    qos: int,
 ) -> Frames:
     """On the HTTP port, by its first byte."""
     connection = await _connection(port, receive_buffer_bytes)
     reader, writer = await asyncio.open_connection(sock=connection, limit=LINE_BYTES_MAX)
-    async for frame in mqtt_frames(reader, writer, topics, cursor, token):
+    async for frame in mqtt_frames(reader, writer, topics, cursor, token, qos):
         yield frame
 
 

@@ -57,9 +57,9 @@ def _connect(token: str | None) -> bytes:
     )
 
 
-def _subscribe(topics: Sequence[str], cursor: str | None) -> bytes:
+def _subscribe(topics: Sequence[str], cursor: str | None, qos: int) -> bytes:
     said = () if cursor is None else (("cursor", cursor),)
-    wanted = tuple(Subscription(topic, 1) for topic in topics)
+    wanted = tuple(Subscription(topic, qos) for topic in topics)
     return encode_subscribe(5, Subscribe(1, wanted, Properties(user=said)))
 
 
@@ -86,9 +86,10 @@ async def mqtt_frames(
     topics: Sequence[str],
     cursor: str | None,
     token: str | None,
+    qos: int,
 ) -> Frames:
     """The frames of one connection. A delivery is acknowledged when the next one is asked for."""
-    writer.write(_connect(token) + _subscribe(topics, cursor))
+    writer.write(_connect(token) + _subscribe(topics, cursor, qos))
     try:
         async for packet in _packets(reader):
             if isinstance(packet, Publish):

@@ -236,8 +236,9 @@ class Outbound:
         if match.qos < 0:
             return b""
         qos = min(publication.qos, match.qos)
-        if not qos and 0 < publication.position <= self.missed_upto:
-            return b""
+        missed = 0 < publication.position <= self.missed_upto
+        if missed and not qos and not self._session.backfills:
+            return b""  # Nobody has asked for it: that would be a SUBSCRIBE with a cursor.
         retain = match.retain_as_published and publication.retain
         return self.deliver(publication, qos, retain=retain, identifiers=match.identifiers)
 
