@@ -35,6 +35,7 @@ from reddot.ports import Clock, Inbox
 
 LOAD_PEOPLE: Final = 200
 LOAD_TOPICS: Final = 1_000
+PREPARE_TRIES: Final = 20
 _NO_NOTES: Final = Notes(base=0, top=0, rev=0, live=0, categories={})
 _NOBODY: Final = Person(0, {})
 
@@ -135,9 +136,11 @@ class Boxes:
         """Bring a user into memory, and let die what is due.
 
         Raises:
-            ReddotError: the store does not answer.
+            ReddotError: the store does not answer; `overloaded` if memory is too small for it.
         """
-        while not self.is_ready(user):
+        for _ in range(PREPARE_TRIES):
+            if self.is_ready(user):
+                return
             box = self._people.get(user)
             if box is None:
                 await self._load([user], [])
@@ -147,6 +150,16 @@ class Boxes:
                 await self._load([], missing)
             else:
                 await self.settle()
+                self._forget_due(box)
+        raise ReddotError("overloaded", "the inbox does not stay in memory")
+
+    def _forget_due(self, box: _Box) -> None:
+        """What is due after settling is not what the store says: load it anew."""
+        now_ms = self._clock.wall_ms()
+        for topic in box.marks:
+            mask = self._masks.get(topic)
+            if mask is not None and 0 < mask.due_ms <= now_ms:
+                self._forget_mask(topic)
 
     async def reached(self, position: int) -> None:
         """Return when everything up to `position` has been observed."""
