@@ -105,8 +105,8 @@ class DotMachine(RuleBasedStateMachine):
         """Everybody and every topic begins with one."""
         self.run(self._start())
         for topic in (*TOPICS, "everyone"):
-            first = self.send((topic,), CATEGORIES[0], None, None)
-        return first
+            self._send_one((topic,), CATEGORIES[0], None, None)
+        return f"n{self.number}"
 
     async def _start(self) -> None:
         self.lives += 1
@@ -128,6 +128,11 @@ class DotMachine(RuleBasedStateMachine):
         key=st.sampled_from((None, None, "k")),
     )
     def send(
+        self, topics: tuple[str, ...], category: str, ttl_s: int | None, key: str | None
+    ) -> str:
+        return self._send_one(topics, category, ttl_s, key)
+
+    def _send_one(
         self, topics: tuple[str, ...], category: str, ttl_s: int | None, key: str | None
     ) -> str:
         self.number += 1
