@@ -179,6 +179,7 @@ class Reddot:
             start=head,
             store=self.store,
             dispatch=self.hub.dispatch,
+            lost=lambda upto: self.subscribing.lost(upto),
             spawn=self.spawn,
             counters=self.counters,
         )

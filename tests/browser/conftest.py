@@ -79,13 +79,14 @@ def _wait_until_listening(address: SplitResult) -> None:
             return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Not for the session: its event loop runs on in this thread, where other tests run theirs."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="module", params=ENGINES)
 def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
     path = PATHS[request.param]
     if not path.exists():

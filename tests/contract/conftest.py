@@ -23,6 +23,8 @@ EPOCH = 0x1234_5678
 DAY_MS = 86_400_000
 PLENTY = Retention(count=1_000_000, age_ms=365 * DAY_MS)
 
+NOW_MS = 1_767_225_600_000
+
 RetentionOf = Callable[[str], Retention]
 
 
@@ -118,3 +120,13 @@ def start(store: Store, *drafts: Draft) -> asyncio.Future[Sequence[Appended] | R
     store.append(drafts, answer.set_result)
     assert not answer.done(), "done was called inside append"
     return answer
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(NOW_MS)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, clock: FakeClock) -> Settings:
+    return Settings(tmp_path, clock)

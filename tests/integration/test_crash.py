@@ -77,7 +77,9 @@ async def crash_test(server: Server, rng: random.Random) -> None:
     assert len(acknowledged) == published, "two ids were acknowledged for one place"
     assert len(set(acknowledged.values())) == published, "an id was acknowledged for two places"
     for reader in readers:
-        assert not reader.others, f"{reader.transport} was told {reader.others[:3]}"
+        # An iframe stream that has carried a megabyte is asked to come back.
+        told = [frame for frame in reader.others if frame["type"] != "reconnect"]
+        assert not told, f"{reader.transport} was told {told[:3]}"
         assert reader.connections > KILLS
         # Exactly the acknowledged ones: what a retry repeated was not stored twice.
         check_complete(reader.publications, acknowledged)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from reddot.model import Cursor, Gap
+from reddot.model import Cursor, Gap, Publication
 from tests.sim.truth import Log, Violation, expired, selects
 
 
@@ -65,6 +65,7 @@ class Client:
     handed: list[Handed] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
     excused: set[int] = field(default_factory=set)
+    reloads: dict[str, int] = field(default_factory=dict)
     ephemeral: int = 0
     silent: bool = False
 
@@ -95,6 +96,7 @@ class Client:
         self.log = log
         self.seen.clear()
         self.excused.clear()
+        self.reloads.clear()
         self.handed.clear()
         self.filters = dict.fromkeys(self.filters, position)
 
@@ -135,14 +137,27 @@ class Client:
         for publication in self.log.after(after, upto):
             if publication.position in self.seen or not selects(text, publication.topic):
                 continue
-            if not (publication.position in self.excused or expired(publication, now_ms)):
+            if not (self._is_excused(publication, now_ms) or expired(publication, now_ms)):
                 raise Violation(
                     f"cursor {upto} speaks for position {publication.position} on {text!r}, "
                     "which was never delivered"
                 )
 
-    def tell(self, gap: Gap, lower: int, now_ms: int) -> None:
-        """A gap was told by a reader who stood at position `lower`."""
+    def _is_excused(self, publication: Publication, now_ms: int) -> bool:
+        """Whether it was gone when a gap was told, or has gone since and was reloaded then."""
+        if publication.position in self.excused:
+            return True
+        reloaded = any(
+            publication.position <= upto and selects(text, publication.topic)
+            for text, upto in self.reloads.items()
+        )
+        return reloaded and publication in self.log.gone(now_ms)
+
+    def tell(self, gap: Gap, lower: int, now_ms: int, upto: int = 0) -> None:
+        """A gap was told by a reader who stood at position `lower`, when `upto` was the head.
+
+        The client reloads what it shows, and so has everything that was in the log by then.
+        """
         if gap.reason != "trimmed":
             raise Violation(f"{gap} although the log is the same")
         gone = self.log.gone(now_ms)
@@ -150,6 +165,7 @@ class Client:
         if not any(position > lower for position in found):
             raise Violation(f"{gap} although nothing after {lower} has been trimmed")
         self.excused.update(found)
+        self.reloads[gap.topic] = max(upto, self.reloads.get(gap.topic, 0))
 
     def judge(self, now_ms: int) -> None:
         """All is quiet: everything that was ever owed has arrived."""

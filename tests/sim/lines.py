@@ -196,18 +196,18 @@ class Stream:
         if self._synced:
             raise Violation("a second sync")
         self._synced = True
-        told = tuple(gaps)
+        told, upto = tuple(gaps), self._log.head
         if self._foreign and [gap.topic for gap in told] != sorted(self._filters):
             raise Violation(f"another log, told on {told} of {self._filters}")
-        self._send(lambda: self._receive_sync(cursor, told))
+        self._send(lambda: self._receive_sync(cursor, told, upto))
 
-    def _receive_sync(self, cursor: Cursor, gaps: Sequence[Gap]) -> None:
+    def _receive_sync(self, cursor: Cursor, gaps: Sequence[Gap], upto: int) -> None:
         client = self.client
         if self._foreign:
             client.restart(self._log, cursor.position)
         else:
             for gap in gaps:
-                client.tell(gap, self._start, self._now_ms())
+                client.tell(gap, self._start, self._now_ms(), upto)
         client.claim(cursor, self._now_ms())
 
     def gap(self, gap: Gap) -> None:
@@ -218,8 +218,8 @@ class Stream:
                 raise Violation(f"{gap} for a cursor of this log")
             return
         starts = [add.start for add in self._adds if add.cursor and not add.foreign]
-        lower = min([self._start, *starts])
-        self._send(lambda: self.client.tell(gap, lower, self._now_ms()))
+        lower, upto = min([self._start, *starts]), self._log.head
+        self._send(lambda: self.client.tell(gap, lower, self._now_ms(), upto))
 
     def heartbeat(self, cursor: Cursor) -> None:
         if cursor.position < self._floor:

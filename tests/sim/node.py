@@ -244,6 +244,7 @@ class Node:
             start=head,
             store=store,
             dispatch=self.hub.dispatch,
+            lost=lambda upto: self.subscribing.lost(upto),
             spawn=process.spawn,
             counters=self.counters,
             held_max=sizes.held_max,
@@ -270,29 +271,31 @@ class Node:
             counters=self.counters,
             limits=PublishLimits(),
         )
+        self._add_polls(store, clock, sizes.poll_publications_max)
+        bus.listen(self.feed.hint)
+
+    def _add_polls(self, store: SlowStore, clock: FakeClock, publications_max: int) -> None:
         polling = Polling(
             hub=self.hub,
             recent=self.recent,
             store=store,
             clock=clock,
-            publications_max=sizes.poll_publications_max,
+            publications_max=publications_max,
         )
         self.short_poll = ShortPoll(
             subscribing=self.subscribing,
             counters=self.counters,
             polling=polling,
-            spawn=process.spawn,
+            spawn=self.process.spawn,
         )
         self.long_poll = LongPoll(
             subscribing=self.subscribing,
             counters=self.counters,
             polling=polling,
-            spawn=process.spawn,
+            spawn=self.process.spawn,
             wait_s_max=60.0,
             now=clock.monotonic,
         )
-
-        bus.listen(self.feed.hint)
 
     def tick(self) -> None:
         self.subscribing.tick()

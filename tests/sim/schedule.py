@@ -82,7 +82,7 @@ class Process:
 
     def die(self) -> None:
         self.alive = False
-        for work in self._tasks:
+        for work in list(self._tasks):
             work.close()
         self._tasks.clear()
 

@@ -17,6 +17,7 @@ from reddot.core.polling import Polling
 from reddot.core.recent import Recent
 from reddot.core.session import Session, State
 from reddot.core.subscribing import Subscribing
+from reddot.errors import ReddotError
 from reddot.model import Cursor, Gap, Page, Publication
 from tests.sim.truth import Violation
 from tests.sim.world import run
@@ -55,9 +56,12 @@ def nothing_between_page_and_live(patch: pytest.MonkeyPatch) -> None:
     """After the store was read a session joins at once: what came meanwhile is skipped."""
 
     async def read(self: Subscribing, session: Session) -> None:
-        told: set[str] = set()
-        while session.is_catching_up() and await self._read_page(session, told):
-            pass
+        told: dict[str, int] = {}
+        try:
+            while session.is_catching_up() and await self._read_page(session, told, 1000):
+                pass
+        except ReddotError as error:
+            self.close(session, error)
         session.reading = False
         if session.is_catching_up() and session.synced and not session.backfills:
             self._go_live(session)
@@ -156,7 +160,7 @@ def floor_not_moved(patch: pytest.MonkeyPatch) -> None:
 def gaps_not_told(patch: pytest.MonkeyPatch) -> None:
     """What has been trimmed is passed over in silence."""
 
-    def tell(self: Subscribing, session: Session, page: Page, told: set[str]) -> None:
+    def tell(self: Subscribing, session: Session, page: Page, told: dict[str, int]) -> None:
         if not session.synced:
             self._sync(session, ())
 
@@ -166,9 +170,11 @@ def gaps_not_told(patch: pytest.MonkeyPatch) -> None:
 def added_while_reading(patch: pytest.MonkeyPatch) -> None:
     """A page is taken although the filters have changed while it was read."""
 
-    async def read_page(self: Subscribing, session: Session, told: set[str]) -> bool:
+    async def read_page(
+        self: Subscribing, session: Session, told: dict[str, int], limit: int
+    ) -> bool:
         if session.backfills and session.synced:
-            return await original(self, session, told)
+            return await original(self, session, told, limit)
         upto = self.hub.position
         page = await self._store.read(
             session.filters, after=session.position, upto=upto, limit=1000

@@ -13,7 +13,6 @@ from typing import Final
 
 import pytest
 
-from tests.sim.truth import Violation
 from tests.sim.world import run
 
 ONE: Final = os.environ.get("REDDOT_SIM_SEED")
@@ -54,15 +53,3 @@ def test_a_seed_is_repeated_exactly() -> None:
     run(7, second.append)
     assert first == second
     assert len(first) > 50
-
-
-@pytest.mark.xfail(
-    strict=True,
-    raises=Violation,
-    reason="A node that hears late reads the log for what it missed. What retention has taken by "
-    "then is a hole in its memory, and its live clients are not told of it. It cannot happen on a "
-    "node alone, whose bus loses nothing.",
-)
-def test_a_node_that_hears_too_late_tells_the_gap() -> None:
-    for seed in range(200):
-        run(seed, unheard=True)

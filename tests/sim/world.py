@@ -29,7 +29,6 @@ STEPS: Final = 60
 CLIENTS: Final = 4
 WAIT_S: Final = 20.0
 AGE_MS: Final = 366 * 86_400_000
-KEEP_ALL: Final = Retention(count=1 << 30, age_ms=AGE_MS)
 
 
 @contextmanager
@@ -48,16 +47,9 @@ def small_pages(chance: random.Random) -> Iterator[None]:
 class World:
     """Args:
     trace: gets a line per event; only when a seed is run again to be read.
-    unheard: retention may take what a node has not heard of yet.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        trace: Callable[[str], object] | None = None,
-        *,
-        unheard: bool = False,
-    ) -> None:
+    def __init__(self, seed: int, trace: Callable[[str], object] | None = None) -> None:
         self.chance = chance = random.Random(seed)
         self.trace = trace
         self.clock = FakeClock()
@@ -65,8 +57,7 @@ class World:
         self.schedule = Schedule(chance)
         self.outside = Process(self.schedule)
         self.quiet = False
-        self.alone = chance.random() < 0.4 and not unheard
-        self.unheard = unheard
+        self.alone = chance.random() < 0.4
         self.faults = self._draw_faults()
         self.wire_max = chance.choice((0, 2, 50))
         self.keeps = {topic: self._draw_retention() for topic in TOPICS}
@@ -96,8 +87,6 @@ class World:
         return Faults(hint_lost=lost, hint_doubled=doubled, read_fails=fails, append_fails=refuses)
 
     def _draw_retention(self) -> Retention:
-        if not (self.alone or self.unheard):
-            return KEEP_ALL
         return Retention(
             count=self.chance.choice((1, 3, 1000)), age_ms=self.chance.choice((20_000, AGE_MS))
         )
@@ -494,9 +483,9 @@ class World:
                 raise Violation(f"{node.name} keeps {node.leaks()}")
 
 
-def run(seed: int, trace: Callable[[str], object] | None = None, *, unheard: bool = False) -> None:
+def run(seed: int, trace: Callable[[str], object] | None = None) -> None:
     """One run of the world. Raises `Violation` if a promise was broken."""
-    world = World(seed, trace, unheard=unheard)
+    world = World(seed, trace)
     try:
         with small_pages(world.chance):
             world.happen()

@@ -22,6 +22,8 @@ class Feed:
     Args:
         start: everything up to this position is taken as dispatched.
         dispatch: gets every durable publication once, in order, and ephemeral ones as they come.
+        lost: told when retention has taken what was never dispatched; everything up to the given
+            position can only be read from the store.
         spawn: runs a coroutine in the background.
         held_max: how many hints beyond a hole are kept; more are dropped, the store has them.
     """
@@ -32,6 +34,7 @@ class Feed:
         start: int,
         store: Store,
         dispatch: Callable[[Publication], None],
+        lost: Callable[[int], None],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         counters: Counters,
         held_max: int = 1024,
@@ -39,6 +42,7 @@ class Feed:
         self.top = start
         self._store = store
         self._dispatch = dispatch
+        self._lost = lost
         self._spawn = spawn
         self._counters = counters
         self._held: dict[int, Publication] = {}
@@ -73,18 +77,24 @@ class Feed:
         while (following := self._held.pop(self.top + 1, None)) is not None:
             self._accept(following)
 
+    def _fill(self, publications: Sequence[Publication]) -> None:
+        for publication in publications:
+            if publication.position > self.top:
+                self._counters.feed_holes += 1
+                self._accept(publication)
+
     async def _repair(self) -> None:
-        """Read what is missing. Positions that were trimmed or have expired stay holes."""
+        """Read what is missing. Positions that have expired stay holes."""
         try:
             while self._store.head > self.top:
                 after = self.top
                 page = await self._store.read(
                     None, after=after, upto=self._store.head, limit=REPAIR_PAGE
                 )
-                for publication in page.publications:
-                    if publication.position > self.top:
-                        self._counters.feed_holes += 1
-                        self._accept(publication)
+                if page.gaps:
+                    self._lost(max(self.top, page.upto))
+                else:
+                    self._fill(page.publications)
                 self.top = max(self.top, page.upto)
                 for position in [p for p in self._held if p <= self.top]:
                     del self._held[position]

@@ -161,6 +161,12 @@ class Hub:
             self._schedule(self.flush)
         self._pending.append(publication)
 
+    def skip(self, position: int) -> None:
+        """Go on behind a hole, with nobody live: memory does not know what was up to here."""
+        assert not self._groups, "whoever is live would miss it"
+        self._recent.clear(floor=position)
+        self.position = position
+
     def flush(self) -> None:
         """Write everything dispatched so far to everybody who listens."""
         pending, self._pending = self._pending, []

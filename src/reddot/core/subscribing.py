@@ -27,6 +27,9 @@ from reddot.ports import Clock, Entropy, Store
 
 CHUNK_BYTES: Final = 65_536
 READ_PAGE: Final = 500
+READ_PAGE_FIRST: Final = 50
+"""Pages grow up to `READ_PAGE` as long as the client takes them. One that reads slowly comes back
+for a socket's buffer at a time, and must not cost a big page each time."""
 
 
 class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -402,10 +405,11 @@ class Subscribing:
 
     async def _read(self, session: Session) -> None:
         """Read pages until memory can serve the rest. One of these per session at most."""
-        told: set[str] = set()
+        told: dict[str, int] = {}
         try:
-            while session.is_catching_up() and await self._read_page(session, told):
-                pass
+            limit = min(READ_PAGE_FIRST, READ_PAGE)
+            while session.is_catching_up() and await self._read_page(session, told, limit):
+                limit = min(2 * limit, READ_PAGE)
         except ReddotError as error:
             self.close(session, error)
         except BaseException:
@@ -415,18 +419,20 @@ class Subscribing:
             session.reading = False
         self._advance(session)
 
-    async def _read_page(self, session: Session, told: set[str]) -> bool:
+    async def _read_page(self, session: Session, told: dict[str, int], limit: int) -> bool:
         """Read and write one page; whether there is more to read."""
         backfill = session.backfills[0] if session.synced and session.backfills else None
         if backfill is not None and backfill.retained:
-            return await self._read_retained(session, backfill)
+            return await self._read_retained(session, backfill, limit)
         place = backfill or session
         filters, after = place.filters, place.position
         upto = backfill.upto if backfill else self.hub.position
-        page = await self._store.read(filters, after=after, upto=upto, limit=READ_PAGE)
+        page = await self._store.read(filters, after=after, upto=upto, limit=limit)
         if not session.is_catching_up() or place.filters is not filters:
             return False  # Other filters were set meanwhile: the page has too much or too little.
         self._tell_gaps(session, page, told)
+        if session.state is State.CLOSED:
+            return False
         for chunk in _chunks(page.publications):
             self._write(session, chunk)
             place.position = chunk[-1].position
@@ -435,9 +441,11 @@ class Subscribing:
         place.position = page.upto
         return page.upto < upto and page.upto < self._recent.floor
 
-    def _tell_gaps(self, session: Session, page: Page, told: set[str]) -> None:
-        gaps = [gap for gap in page.gaps if gap.topic not in told]
-        told.update(gap.topic for gap in gaps)
+    def _tell_gaps(self, session: Session, page: Page, told: dict[str, int]) -> None:
+        """Once per filter, unless the page goes on behind what was in the log at that time: a
+        client that is told reloads, and so has all of that."""
+        gaps = [gap for gap in page.gaps if told.get(gap.topic, -1) < page.upto]
+        told.update((gap.topic, self._store.head) for gap in gaps)
         if not session.synced:
             self._sync(session, gaps)
             return
@@ -445,11 +453,11 @@ class Subscribing:
         for gap in gaps:
             session.sink.gap(gap)
 
-    async def _read_retained(self, session: Session, backfill: Backfill) -> bool:
+    async def _read_retained(self, session: Session, backfill: Backfill, limit: int) -> bool:
         """Write a page of retained publications; later ones come by the log."""
         filters = backfill.filters
         found = await self._store.retained(
-            filters, after=backfill.position, upto=backfill.upto, limit=READ_PAGE
+            filters, after=backfill.position, upto=backfill.upto, limit=limit
         )
         if not session.is_catching_up() or backfill.filters is not filters:
             return False
@@ -481,6 +489,19 @@ class Subscribing:
         counters.bytes_out += len(data)
         session.bytes_own += len(data)
         session.write(data)
+
+    def lost(self, upto: int) -> None:
+        """Retention has taken something up to a position before this node has heard of it.
+
+        Everybody reads the log from where they are, and so is told the gaps of their own filters.
+        """
+        self.hub.flush()
+        live = [s for s in self.sessions.values() if s.state is State.LIVE]
+        for session in live:
+            self._unjoin(session)
+        self.hub.skip(upto)
+        for session in live:
+            self._advance(session)
 
     # What the connection says
 

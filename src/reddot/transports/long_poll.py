@@ -69,7 +69,15 @@ class _Waiting:
         raise AssertionError("a waiting poll is live from the start")
 
     def gap(self, gap: Gap) -> None:
-        raise AssertionError("a waiting poll does not catch up")
+        """End with the cursor it came with: the next poll reads the log, and tells the gaps."""
+        if self._session.state is not State.CLOSED:  # One gap is enough.
+            self._subscribing.forget(self._session)
+            self._unchanged()
+
+    def _unchanged(self, fields: bytes = b"") -> None:
+        """Answer a session that was forgotten: only then it knows its place in the log."""
+        here = Cursor(self._subscribing.hub.epoch, self._session.position)
+        self._exchange.finish(304, self._fields + fields + poll.encode_unchanged(here))
 
     def heartbeat(self, cursor: Cursor) -> None:
         """The deadline is its age; there is nothing to say before."""
@@ -77,8 +85,7 @@ class _Waiting:
     def reconnect(self, retry_ms: int, reason: ReconnectReason) -> None:
         if reason != "reauth":
             after = b"retry-after: %d\r\n" % (retry_ms // 1000 + 1) if reason == "drain" else b""
-            rest = poll.encode_unchanged(self._subscribing.hub.cursor)
-            self._exchange.finish(304, self._fields + after + rest)
+            self._unchanged(after)
 
     def close(self, error: ReddotError | None, *, abort: bool = False) -> None:
         if abort:

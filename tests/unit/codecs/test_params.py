@@ -71,7 +71,19 @@ def test_a_filter_in_a_query(query: bytes, topic: str) -> None:
     assert parse(query).filters == (topic,)
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="+")), max_size=9))
+def _has_lone_space(text: str) -> bool:
+    """A form writes a level of one space as `+`, which is the wildcard; `%20` says the space."""
+    return " " in text.split("/")
+
+
+@given(
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="+")).filter(
+            lambda text: not _has_lone_space(text)
+        ),
+        max_size=9,
+    )
+)
 def test_any_filter_comes_through_a_form(filters: list[str]) -> None:
     query = urlencode([("topic", text) for text in filters]).encode()
     assert parse(query).filters == tuple(dict.fromkeys(filters))

@@ -147,6 +147,7 @@ class Rig:
             start=0,
             store=self.store,
             dispatch=self.hub.dispatch,
+            lost=lambda upto: self.subscribing.lost(upto),
             spawn=self.work.append,
             counters=self.counters,
         )

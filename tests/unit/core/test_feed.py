@@ -20,10 +20,12 @@ class Line:
     def __init__(self, *, held_max: int = 1024, keep: int = 1000) -> None:
         self.rig = Rig(keep=keep)
         self.out: list[int] = []
+        self.lost: list[int] = []
         self.feed = Feed(
             start=0,
             store=self.rig.store,
             dispatch=lambda publication: self.out.append(publication.position),
+            lost=self.lost.append,
             spawn=self.rig.work.append,
             counters=self.rig.counters,
             held_max=held_max,
@@ -157,6 +159,17 @@ def test_a_tail_that_has_expired_is_not_asked_for_again() -> None:
     assert not line.rig.work
 
 
+def test_what_was_trimmed_unheard_is_said_once() -> None:
+    line = Line(keep=2)
+    rows = line.append(4)
+    line.hint(rows[3])
+    line.rig.settle()
+    assert (line.out, line.lost, line.feed.top) == ([], [4], 4)
+    assert line.hint(*line.append(1)) == [5]
+    line.feed.check()
+    assert not line.rig.work
+
+
 def test_a_store_that_does_not_answer_is_asked_again_later() -> None:
     line = Line()
     line.append(2)
@@ -187,6 +200,7 @@ def test_it_begins_where_it_is_told() -> None:
         start=5,
         store=store,
         dispatch=lambda p: out.append(p.position),
+        lost=out.append,
         spawn=rig.work.append,
         counters=rig.counters,
     )

@@ -12,6 +12,8 @@ const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 4_000;
 const BACKOFF_MIN_MS = 50;
 const SILENCE_HEARTBEATS = 2.5;
+// Every stream says `sync` at once, and a frame that could not load says nothing at all.
+const FIRST_FRAME_MS = 5_000;
 
 /**
  * @typedef {object} Sink where a transport reports to
@@ -93,8 +95,8 @@ export class Link {
 
   #frame(frame, fresh) {
     this.heardAt = performance.now();
-    this.#watch();
     this.#frames += 1;
+    this.#watch();
     if (this.#frames > 1) this.#attempts = 0;
     if (frame.cursor) this.#cursor = frame.cursor;
     if (this.state !== "live") this.#become("live");
@@ -130,7 +132,8 @@ export class Link {
     clearTimeout(this.#watchdog);
     const { heartbeatMs } = this.#transport;
     if (heartbeatMs === undefined) return;
-    this.#watchdog = setTimeout(() => this.#ended("silent"), SILENCE_HEARTBEATS * heartbeatMs);
+    const patienceMs = this.#frames ? SILENCE_HEARTBEATS * heartbeatMs : FIRST_FRAME_MS;
+    this.#watchdog = setTimeout(() => this.#ended("silent"), patienceMs);
   }
 
   #become(state) {
