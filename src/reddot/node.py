@@ -301,6 +301,37 @@ class Reddot:
             spawn=self.spawn,
             boxes=self.boxes,
         )
+        publish = Publish(
+            publishing=self.publishing,
+            counters=self.counters,
+            epoch=self.store.epoch,
+            data_depth_max=settings.data_depth_max,
+        )
+        notify = Notify(
+            inboxes=self.inboxes,
+            counters=self.counters,
+            epoch=self.store.epoch,
+            data_bytes_max=settings.data_bytes_max,
+            data_depth_max=settings.data_depth_max,
+        )
+        badge = ShowBadge(boxes=self.boxes, epoch=self.store.epoch)
+        tickets = IssueTicket(tickets=self.tickets, lifetime_s=settings.ticket_lifetime_s)
+        self.routes: dict[str, Mapping[str, Handler]] = {
+            **self._transport_routes(admission),
+            "/v1/publish": admission.post(publish.open),
+            "/v1/tickets": admission.post(tickets.open),
+            "/v1/notifications": admission.post(notify.open, alone=False),
+            "/v1/badge": admission.get(badge.open),
+        }
+        if settings.dev:
+            dev_token = IssueDevToken(issue=self._dev_token)
+            self.routes["/v1/dev/token"] = admission.post(dev_token.open)
+            for path in ("/v1/poll", "/v1/longpoll", "/v1/sse", "/v1/iframe", "/v1/ws"):
+                self.routes[path] = self._cuttable(self.routes[path])
+
+    def _transport_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
+        """The ways to reach a client."""
+        settings = self.settings
         polling = Polling(
             hub=self.hub,
             recent=self.recent,
@@ -346,37 +377,13 @@ class Reddot:
             auth_timeout_s=settings.ws_auth_timeout_s,
             inboxes=self.inboxes,
         )
-        publish = Publish(
-            publishing=self.publishing,
-            counters=self.counters,
-            epoch=self.store.epoch,
-            data_depth_max=settings.data_depth_max,
-        )
-        notify = Notify(
-            inboxes=self.inboxes,
-            counters=self.counters,
-            epoch=self.store.epoch,
-            data_bytes_max=settings.data_bytes_max,
-            data_depth_max=settings.data_depth_max,
-        )
-        badge = ShowBadge(boxes=self.boxes, epoch=self.store.epoch)
-        tickets = IssueTicket(tickets=self.tickets, lifetime_s=settings.ticket_lifetime_s)
-        self.routes: dict[str, Mapping[str, Handler]] = {
-            "/v1/publish": admission.post(publish.open),
+        return {
             "/v1/poll": admission.get(short_poll.open),
             "/v1/longpoll": admission.get(long_poll.open),
             "/v1/sse": admission.get(sse.open),
             "/v1/iframe": admission.get(iframe.open, refuse=iframe.refuse),
             "/v1/ws": admission.get(websocket.open),
-            "/v1/tickets": admission.post(tickets.open),
-            "/v1/notifications": admission.post(notify.open, alone=False),
-            "/v1/badge": admission.get(badge.open),
         }
-        if settings.dev:
-            dev_token = IssueDevToken(issue=self._dev_token)
-            self.routes["/v1/dev/token"] = admission.post(dev_token.open)
-            for path in ("/v1/poll", "/v1/longpoll", "/v1/sse", "/v1/iframe", "/v1/ws"):
-                self.routes[path] = self._cuttable(self.routes[path])
 
     def _dev_token(self, request: DevTokenRequest) -> str:
         secret = self.settings.jwt_secret

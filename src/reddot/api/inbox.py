@@ -178,7 +178,12 @@ class InboxRoutes:
 
     async def disconnect(self, caller: Caller) -> Any:
         caller.require_admin()
-        return {"sessions": self._subscribing.disconnect(_user(caller))}
+        user = _user(caller)
+        sessions = self._subscribing.sessions.values()
+        theirs = [one for one in sessions if one.actor.user == user]
+        for session in theirs:
+            self._subscribing.move(session, "reauth")
+        return {"sessions": len(theirs)}
 
     # ---- one person ----
 

@@ -89,6 +89,7 @@ class Boxes:
         self._wanted: tuple[dict[str, None], dict[str, None]] = {}, {}
         self._loaded: asyncio.Future[None] | None = None
         self._loading = False
+        self._deaf = False
         self._missed: list[Publication] = []
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -211,7 +212,8 @@ class Boxes:
         """Take what was loaded, and what has happened since."""
         missed = [one for one in self._missed if one.position > warm.position]
         self._missed.clear()
-        if any(one.inbox is None for one in missed):
+        deaf, self._deaf = self._deaf, False
+        if deaf or any(one.inbox is None for one in missed):
             return  # It does not say what it has changed, so whoever waits asks again.
         people = {user: _Box(user, warm.people.get(user, _NOBODY)) for user in users}
         masks = {topic: Mask(warm.notes.get(topic, _NO_NOTES)) for topic in topics}
@@ -242,15 +244,22 @@ class Boxes:
 
     # ---- following the log ----
 
+    def lost(self) -> None:
+        """Something was in the log that nobody here has heard of: forget everything."""
+        self._people.clear()
+        self._masks.clear()
+        self._masks_bytes = 0
+        self._deaf = self._loading
+        if self._waiters:
+            self._wake()
+
     def observe(self, publications: Sequence[Publication]) -> None:
         """Take what the hub is about to write; `position` is that of the last of them."""
         for publication in publications:
             if publication.inbox is not None:
                 _apply(publication, self._people, self._masks)
             elif publication.topic == INBOX_TOPIC:
-                self._people.clear()
-                self._masks.clear()
-                self._masks_bytes = 0
+                self.lost()
             elif publication.event == EVENT_NOTIFICATION and publication.position:
                 self._forget_mask(publication.topic)
             else:

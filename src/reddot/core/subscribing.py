@@ -7,12 +7,13 @@ in pages first (`_read`), until memory reaches back far enough. Nothing is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from reddot.core.access import Policy, inbox_filters
+from reddot.core.chunks import chunks
 from reddot.core.dots import Dots
 from reddot.core.hub import Encoder, Hub
 from reddot.core.recent import Recent
@@ -25,7 +26,6 @@ from reddot.inbox import Badge
 from reddot.model import Actor, Cursor, Gap, Page, Publication
 from reddot.ports import Clock, Entropy, Store
 
-CHUNK_BYTES: Final = 65_536
 READ_PAGE: Final = 500
 READ_PAGE_FIRST: Final = 50
 """Pages grow up to `READ_PAGE` as long as the client takes them. One that reads slowly comes back
@@ -43,18 +43,6 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     stall_timeout_s: float = 30.0
     session_age_s: float = 1800.0
     retry_ms_max: int = 10_000
-
-
-def _chunks(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
-    """Runs that are written at once: bounded, so that a full buffer is noticed in time."""
-    start = size = 0
-    for index, publication in enumerate(publications):
-        size += len(publication.data) + 256
-        if size >= CHUNK_BYTES:
-            yield publications[start : index + 1]
-            start, size = index + 1, 0
-    if start < len(publications):
-        yield publications[start:]
 
 
 class Subscribing:
@@ -358,9 +346,9 @@ class Subscribing:
             return
         if run:
             self._counters.catchup_memory += 1
-        for chunk in _chunks(run):
+        for chunk in chunks(run):
+            session.position = chunk[-1].position  # Before: a poll is answered inside, with it.
             self._write(session, chunk)
-            session.position = chunk[-1].position
             if not session.is_catching_up():
                 return
         self._go_live(session)
@@ -376,7 +364,7 @@ class Subscribing:
             if found is None:
                 self._start_reading(session)
                 return False
-            for chunk in _chunks([p for p in found if p.position <= backfill.upto]):
+            for chunk in chunks([p for p in found if p.position <= backfill.upto]):
                 self._write(session, chunk)
                 backfill.position = chunk[-1].position
                 if not session.is_catching_up():
@@ -433,9 +421,9 @@ class Subscribing:
         self._tell_gaps(session, page, told)
         if session.state is State.CLOSED:
             return False
-        for chunk in _chunks(page.publications):
-            self._write(session, chunk)
+        for chunk in chunks(page.publications):
             place.position = chunk[-1].position
+            self._write(session, chunk)
             if not session.is_catching_up():
                 return False
         place.position = page.upto
@@ -465,7 +453,7 @@ class Subscribing:
             backfill.position = backfill.upto
             return False
         cursor = Cursor(self.hub.epoch, backfill.upto)
-        for chunk in _chunks(found):
+        for chunk in chunks(found):
             self._write(session, chunk, cursor)
             backfill.position = chunk[-1].position
             if not session.is_catching_up():
@@ -500,6 +488,8 @@ class Subscribing:
         for session in live:
             self._unjoin(session)
         self.hub.skip(upto)
+        if self._dots is not None:
+            self._dots.lost()
         for session in live:
             self._advance(session)
 
@@ -572,13 +562,6 @@ class Subscribing:
         """Ask everybody to come back, spread over `retry_ms_max`."""
         for session in list(self.sessions.values()):
             self.move(session, "drain", int(self.limits.retry_ms_max * self._entropy.fraction()))
-
-    def disconnect(self, user: str) -> int:
-        """End all sessions of a user; how many there were."""
-        theirs = [one for one in self.sessions.values() if one.actor.user == user]
-        for session in theirs:
-            self.move(session, "reauth")
-        return len(theirs)
 
     # The timer
 
