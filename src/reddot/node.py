@@ -33,7 +33,7 @@ from reddot.core.dots import Dots
 from reddot.core.feed import Feed
 from reddot.core.gate import Gate, Origins
 from reddot.core.hub import Hub
-from reddot.core.inbox import Inboxes, InboxLimits
+from reddot.core.inbox import Inboxes, InboxLimits, Receipt
 from reddot.core.polling import Polling
 from reddot.core.publishing import Publishing, PublishLimits
 from reddot.core.recent import Recent
@@ -189,7 +189,7 @@ class Reddot:
         self.spawn(self._tick())
         self.spawn(self._trim())
         self.spawn(self._keep_inboxes())
-        reddot.running.append(self.publish)
+        reddot.running.append(self)
         _log.info("started", version=reddot.__version__, store=_describe(self.store), head=head)
 
     async def _warm(self, head: int) -> None:
@@ -307,7 +307,7 @@ class Reddot:
             epoch=self.store.epoch,
             data_depth_max=settings.data_depth_max,
         )
-        notify = Notify(
+        self._notify = notify = Notify(
             inboxes=self.inboxes,
             counters=self.counters,
             epoch=self.store.epoch,
@@ -473,6 +473,29 @@ class Reddot:
         self.publishing.publish((draft,), done)
         return await answer
 
+    async def notify(self, fields: Mapping[str, object]) -> str:
+        """Notify from this program, with an administrator's rights; the id, when it is durable.
+
+        Args:
+            fields: those of `POST /v1/notifications`.
+
+        Raises:
+            ReddotError: as over HTTP.
+        """
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def done(result: Receipt | ReddotError) -> None:
+            if answer.cancelled():
+                return
+            if isinstance(result, ReddotError):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result.id)
+
+        wanted = self._notify.wanted(msgspec.json.encode(fields), None)
+        self.inboxes.send(SERVER, wanted, done)
+        return await answer
+
     # Life
 
     def door(self) -> Door:
@@ -541,8 +564,8 @@ class Reddot:
 
     async def stop(self) -> None:
         """Close what `start` opened. Safe after a start that failed half-way."""
-        if self.publish in reddot.running:
-            reddot.running.remove(self.publish)
+        if self in reddot.running:
+            reddot.running.remove(self)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
