@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import (
+    broadcast,
     burst,
     connect,
     durable,
@@ -41,6 +42,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "append": store_append.run,
     "poll": poll.run,
     "notify": notify.run,
+    "broadcast": broadcast.run,
     "memory": memory.run,
     "resume": resume.run,
     "connect": connect.run,
