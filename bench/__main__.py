@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import (
+    broadcast,
     burst,
     connect,
     durable,
@@ -21,6 +22,7 @@ from bench import (
     machine,
     memory,
     mqtt_codec,
+    notify,
     poll,
     report,
     resume,
@@ -40,6 +42,8 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "durable": durable.run,
     "append": store_append.run,
     "poll": poll.run,
+    "notify": notify.run,
+    "broadcast": broadcast.run,
     "memory": memory.run,
     "resume": resume.run,
     "connect": connect.run,

@@ -1,22 +1,23 @@
 """Reddot: one publish, six transports, an exactly right red dot.
 
 `await reddot.publish(topic, data)` publishes from an application that runs inside the server
-(`reddot serve --app module:app`).
+(`reddot serve --app module:app`), and `await reddot.notify(users=["42"], title="Hello")` notifies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
 from reddot.model import Appended
 
-__all__ = ["__version__", "publish"]
+__all__ = ["__version__", "notify", "publish"]
 
 __version__ = "0.1.0"
 
-running: list[Callable[..., Awaitable[Appended]]] = []
-"""How to publish through each node of this process; nodes come and go by themselves."""
+
+running: list[Any] = []
+"""The nodes of this process (`reddot.node.Reddot`); they come and go by themselves."""
 
 
 async def publish(
@@ -42,7 +43,35 @@ async def publish(
         RuntimeError: no node has been started in this process.
         reddot.errors.ReddotError: as over HTTP.
     """
+    options: dict[str, Any] = {"event": event, "id": id, "ephemeral": ephemeral}
+    appended: Appended = await _node().publish(topic, data, ttl_s=ttl_s, retain=retain, **options)
+    return appended
+
+
+async def notify(
+    *,
+    title: str,
+    users: Sequence[str] = (),
+    topic: str | None = None,
+    everyone: bool = False,
+    **more: Any,
+) -> str:
+    """Notify through the node of this process; returns the id when it is durable.
+
+    Args:
+        users, topic, everyone: to whom; exactly one of them.
+        more: the other fields of `POST /v1/notifications`, such as `body`, `url`, `category`.
+
+    Raises:
+        RuntimeError: no node has been started in this process.
+        reddot.errors.ReddotError: as over HTTP.
+    """
+    to = {"users": users} if users else {"everyone": True} if everyone else {"topic": topic}
+    id: str = await _node().notify({"to": to, "title": title} | more)
+    return id
+
+
+def _node() -> Any:
     if not running:
         raise RuntimeError("no Reddot node is running in this process")
-    options: dict[str, Any] = {"event": event, "id": id, "ephemeral": ephemeral}
-    return await running[-1](topic, data, ttl_s=ttl_s, retain=retain, **options)
+    return running[-1]

@@ -23,7 +23,7 @@ from reddot.net.edge import Door, Edge
 from reddot.net.server import FrontServer, open_listener
 from reddot.net.tcp import listen, tls_context
 from reddot.node import Reddot
-from reddot.node import open_store as open_store
+from reddot.opening import open_store as open_store
 from reddot.settings import Settings
 from reddot.system import configure_logs
 

@@ -1,4 +1,4 @@
-"""The command `reddot`: serve, demo, publish, subscribe, token, apikey, config, migrate.
+"""The command `reddot`: serve, demo, publish, subscribe, token, apikey, config, migrate, verify…
 
 Top layer: reads arguments and the environment, calls one thing, prints, and turns what went wrong
 into one line on stderr and an exit code (see `Exit`). The flags of `serve` and `config` are made
@@ -14,29 +14,36 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
 from reddot import cli_client
+from reddot.api import exporting
 from reddot.cli_client import Exit, Mistake, say
+from reddot.core import verifying
 from reddot.core.access import is_user_name
 from reddot.core.gate import make_api_key
+from reddot.core.inbox import erase
 from reddot.core.tokens import issue_token
 from reddot.core.topics import check_filter
 from reddot.errors import ReddotError, SettingsError, StoreError
+from reddot.ports import Store
 from reddot.settings import SETTINGS, TOML_DEFAULT, Setting, Settings, gather, load, masked, read
-from reddot.system import SystemClock, configure_logs
+from reddot.system import SystemClock, SystemEntropy, configure_logs
 from reddot.tail_frames import Interrupted, Refused
 
 DEMO_FOLDER: Final = "reddot-demo"
 DEMO_PORTS: Final = range(8000, 8100)
+T = TypeVar("T")
 
 
 app = typer.Typer(
@@ -240,6 +247,86 @@ async def _migrate(settings: Settings) -> None:
         )
     finally:
         await store.aclose()
+
+
+# ---- inboxes ----
+
+
+@app.command()
+def verify(
+    *,
+    user: Annotated[str | None, typer.Option(help="Only this user's badge.")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make right what is wrong.")] = False,
+    config: _Config = None,
+) -> None:
+    """Count every badge again, notification by notification, and report what differs.
+
+    The server must not be running: the store belongs to one process. Exits with 1 if something is
+    wrong and was not repaired.
+    """
+    verdict = _on_store(config, partial(verifying.verify, user=user, repair=repair))
+    for fault in verdict.faults:
+        say(f"{'repaired' if repair else 'wrong'}: {fault}")
+    for name, derived, counted in verdict.drifted:
+        say(f"wrong: the badge of {name!r} says {derived}, a count says {counted}")
+    typer.echo(f"{verdict.users} users, {len(verdict.drifted)} badges differ")
+    if verdict.drifted or (verdict.faults and not repair):
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command(name="export-user")
+def export_user(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Whose data.")],
+    *,
+    config: _Config = None,
+) -> None:
+    """Print all that is kept of a user, as JSON. The server must not be running."""
+    _check_user(user)
+
+    async def work(store: Store) -> dict[str, Any]:
+        return await exporting.export_user(store, user)
+
+    found = _on_store(config, work)
+    typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+
+
+@app.command(name="erase-user")
+def erase_user(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Whose data.")],
+    *,
+    config: _Config = None,
+) -> None:
+    """Delete all that is kept of a user. The server must not be running."""
+    _check_user(user)
+
+    async def work(store: Store) -> None:
+        await erase(store, user, SystemClock(), SystemEntropy())
+
+    _on_store(config, work)
+    typer.echo(f"erased: {user}")
+
+
+def _check_user(user: str) -> None:
+    if not is_user_name(user):
+        raise Mistake(f"{user!r} cannot be a user's name")
+
+
+def _on_store(config: Path | None, work: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    """Run something on the store of the settings, alone."""
+    settings = read({}, os.environ, _toml_path(config))
+    configure_logs(settings.log_format, "warning")
+
+    async def run() -> T:
+        from reddot.app import open_store
+
+        store = open_store(settings)
+        try:
+            await store.open()
+            return await work(store)
+        finally:
+            await store.aclose()
+
+    return asyncio.run(run())
 
 
 # ---- credentials ----

@@ -7,9 +7,7 @@ answered, listener closed, store closed.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Coroutine, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -33,27 +31,24 @@ from reddot.core.dots import Dots
 from reddot.core.feed import Feed
 from reddot.core.gate import Gate, Origins
 from reddot.core.hub import Hub
-from reddot.core.inbox import Inboxes, InboxLimits
+from reddot.core.inbox import Inboxes, InboxLimits, Receipt
 from reddot.core.polling import Polling
 from reddot.core.publishing import Publishing, PublishLimits
 from reddot.core.recent import Recent
-from reddot.core.rules import TopicRule, TopicRules
 from reddot.core.subscribing import SessionLimits, Subscribing
 from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier, issue_token
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.inbox import Keep
 from reddot.model import Actor, Appended
 from reddot.net.edge import Door, EdgeLimits
 from reddot.net.exchange import Exchange, Handler
 from reddot.net.framing import Head, HeadLimits
 from reddot.net.jwks import JwksKeys
 from reddot.net.websocket import WebSocketLimits
+from reddot.opening import open_store, topic_rules
 from reddot.ports import Clock, Entropy, Store
 from reddot.settings import Settings
-from reddot.stores.memory import MemoryStore
-from reddot.stores.sqlite import SqliteStore
 from reddot.system import SystemClock, SystemEntropy
 from reddot.transports.iframe import Iframe
 from reddot.transports.long_poll import LongPoll
@@ -72,50 +67,6 @@ TRIM_ROWS: Final = 500
 WARM_PAGE: Final = 5000
 SERVER: Final = Actor(admin=True)
 """Who publishes in-process: the program itself."""
-
-
-def topic_rules(settings: Settings) -> TopicRules:
-    return TopicRules(
-        [
-            TopicRule(**rule.model_dump(exclude={"history_age"}), history_age_s=rule.history_age)
-            for rule in settings.topics
-        ]
-    )
-
-
-def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
-    """The store that the settings name, not opened yet."""
-    clock = clock or SystemClock()
-    rules = topic_rules(settings)
-    url = settings.store_url
-    idempotency_ms = settings.idempotency_s * 1000
-    keep = Keep(
-        count=settings.inbox_notifications_max,
-        age_ms=settings.inbox_age_s * 1000,
-        follows_max=settings.follows_max,
-        categories_max=settings.categories_max,
-    )
-    if url.startswith("memory:"):
-        return MemoryStore(
-            clock=clock,
-            retention=rules.retention,
-            epoch=_new_epoch(),
-            idempotency_ms=idempotency_ms,
-            keep=keep,
-        )
-    return SqliteStore(
-        Path(url.removeprefix("sqlite:///")),
-        clock=clock,
-        retention=rules.retention,
-        new_epoch=_new_epoch,
-        queue_drafts_max=settings.append_queue_drafts_max,
-        idempotency_ms=idempotency_ms,
-        keep=keep,
-    )
-
-
-def _new_epoch() -> int:
-    return secrets.randbits(32)
 
 
 class Reddot:
@@ -192,7 +143,7 @@ class Reddot:
         self.spawn(self._tick())
         self.spawn(self._trim())
         self.spawn(self._keep_inboxes())
-        reddot.running.append(self.publish)
+        reddot.running.append(self)
         _log.info("started", version=reddot.__version__, store=_describe(self.store), head=head)
 
     async def _warm(self, head: int) -> None:
@@ -394,7 +345,7 @@ class Reddot:
             epoch=epoch,
             data_depth_max=settings.data_depth_max,
         )
-        notify = Notify(
+        self._notify = notify = Notify(
             inboxes=self.inboxes,
             counters=self.counters,
             epoch=epoch,
@@ -502,6 +453,29 @@ class Reddot:
         self.publishing.publish((draft,), done)
         return await answer
 
+    async def notify(self, fields: Mapping[str, object]) -> str:
+        """Notify from this program, with an administrator's rights; the id, when it is durable.
+
+        Args:
+            fields: those of `POST /v1/notifications`.
+
+        Raises:
+            ReddotError: as over HTTP.
+        """
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def done(result: Receipt | ReddotError) -> None:
+            if answer.cancelled():
+                return
+            if isinstance(result, ReddotError):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result.id)
+
+        wanted = self._notify.wanted(msgspec.json.encode(fields), None)
+        self.inboxes.send(SERVER, wanted, done)
+        return await answer
+
     # Life
 
     def door(self) -> Door:
@@ -572,8 +546,8 @@ class Reddot:
 
     async def stop(self) -> None:
         """Close what `start` opened. Safe after a start that failed half-way."""
-        if self.publish in reddot.running:
-            reddot.running.remove(self.publish)
+        if self in reddot.running:
+            reddot.running.remove(self)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -177,6 +177,10 @@ class Inbox(Protocol):
         """A user's inbox counted the slow way, topic by topic."""
         ...
 
+    async def verify(self, *, repair: bool) -> Sequence[str]:
+        """What is wrong in the tables, in words; with `repair`, what was until now."""
+        ...
+
     async def users(self, *, after: str, limit: int) -> Sequence[str]:
         """Users with notifications, marks or follows of their own, in order, above `after`."""
         ...

@@ -86,4 +86,6 @@ def test_transport_table_is_the_code() -> None:
     from reddot.api.openapi import PATHS
 
     routes = set(re.findall(r"`GET (/v1/\w+)", README))
-    assert routes == {path for path in PATHS if "get" in PATHS[path]}
+    assert routes - {"/v1/badge"} == {
+        path for path in PATHS if "subscribe" in PATHS[path].get("get", {}).get("tags", ())
+    }

@@ -26,8 +26,8 @@ SEEDS_MAX: Final = 200
 
 
 def write_all(self: Subscribing, session: Session, page: Page) -> None:
-    if frames := self._encode(session, page.publications, None):
-        self._write(session, frames, Cursor(self.hub.epoch, page.upto))
+    if frames := self._payer.encode(session, page.publications, None):
+        self._payer.write(session, frames, Cursor(self.hub.epoch, page.upto))
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]

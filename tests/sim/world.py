@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from reddot.buses.local import LocalBus
-from reddot.core import feed, subscribing
+from reddot.core import feed, paying, subscribing
 from reddot.errors import ReddotError
 from reddot.model import Actor, Appended, Cursor, Draft, Retention
 from reddot.testing import FakeClock, SeededEntropy
@@ -34,14 +34,14 @@ AGE_MS: Final = 366 * 86_400_000
 @contextmanager
 def small_pages(chance: random.Random) -> Iterator[None]:
     """Pages and chunks so small that a handful of publications needs several."""
-    before = subscribing.READ_PAGE, subscribing.CHUNK_BYTES, feed.REPAIR_PAGE
+    before = subscribing.READ_PAGE, paying.CHUNK_BYTES, feed.REPAIR_PAGE
     subscribing.READ_PAGE = chance.choice((1, 2, 500))  # type: ignore[misc]
-    subscribing.CHUNK_BYTES = chance.choice((1, 600, 65_536))  # type: ignore[misc]
+    paying.CHUNK_BYTES = chance.choice((1, 600, 65_536))  # type: ignore[misc]
     feed.REPAIR_PAGE = chance.choice((1, 3, 500))  # type: ignore[misc]
     try:
         yield
     finally:
-        subscribing.READ_PAGE, subscribing.CHUNK_BYTES, feed.REPAIR_PAGE = before  # type: ignore[misc]
+        subscribing.READ_PAGE, paying.CHUNK_BYTES, feed.REPAIR_PAGE = before  # type: ignore[misc]
 
 
 class World:

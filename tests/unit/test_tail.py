@@ -452,7 +452,9 @@ def test_a_stream_that_ends_was_interrupted(transport: Transport, content: bytes
     assert isinstance(end, Interrupted)
 
 
-@pytest.mark.parametrize("transport", [one for one in Transport if one is not Transport.WEBSOCKET])
+@pytest.mark.parametrize(
+    "transport", [one for one in Transport if one not in (Transport.WEBSOCKET, Transport.MQTT)]
+)
 def test_refusals_of_each_transport(transport: Transport) -> None:
     body = problem(403, retry=False)
     found, end = frames_of(transport, lambda _: httpx.Response(403, content=body))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+from reddot.api.exporting import export_user
 from reddot.api.reception import Caller, Reception
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import data_json
@@ -178,7 +179,12 @@ class InboxRoutes:
 
     async def disconnect(self, caller: Caller) -> Any:
         caller.require_admin()
-        return {"sessions": self._subscribing.disconnect(_user(caller))}
+        user = _user(caller)
+        sessions = self._subscribing.sessions.values()
+        theirs = [one for one in sessions if one.actor.user == user]
+        for session in theirs:
+            self._subscribing.move(session, "reauth")
+        return {"sessions": len(theirs)}
 
     # ---- one person ----
 
@@ -208,29 +214,3 @@ def _user(caller: Caller) -> str:
     if not is_user_name(user):
         raise ReddotError("field_invalid", "no user's name")
     return user
-
-
-async def export_user(store: Store, user: str) -> dict[str, Any]:
-    """All that is kept of one person, as JSON values.
-
-    Deleted notifications are not there, since nobody can see them; archived ones are.
-    """
-    inbox = store.inbox
-    warm = await inbox.warm([user], [])
-    person = warm.people.get(user)
-    items: list[Any] = []
-    for view in ("all", "archived"):
-        before: int | None = None
-        while True:
-            page = await inbox.page(user, view=view, category=None, before=before, limit=PAGE_MAX)
-            items += [codec.item_fields(item) for item in page.items]
-            before = page.before
-            if before is None:
-                break
-    marks = {} if person is None else person.marks
-    return {
-        "user": user,
-        "follows": sorted(topic for topic, one in marks.items() if one.followed),
-        "preferences": None if person is None else codec.preferences_fields(person.preferences),
-        "inbox": items,
-    }

@@ -83,6 +83,53 @@ _POLLED: Final[Json] = {
         "complete": {"type": "boolean"},
         "gaps": {"type": "array", "items": {"type": "object"}},
         "publications": {"type": "array", "items": {"type": "object"}},
+        "badge": {"type": "object", "description": "Of a signed-in user."},
+    },
+}
+_BADGE: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "as_of": {"type": "integer", "description": "The badge with the greatest one wins."},
+        "unread": {"type": "integer"},
+        "unseen": {"type": "integer"},
+        "by_category": {"type": "object", "additionalProperties": {"type": "integer"}},
+    },
+}
+_TEXTS: Final[Json] = {"type": "array", "items": {"type": "string"}}
+_NOTIFICATION: Final[Json] = {
+    "type": "object",
+    "required": ["to", "title"],
+    "additionalProperties": False,
+    "properties": {
+        "to": {
+            "oneOf": [
+                {"type": "object", "properties": {"users": _TEXTS}},
+                {"type": "object", "properties": {"topic": {"type": "string"}}},
+                {"type": "object", "properties": {"everyone": {"const": True}}},
+            ]
+        },
+        "title": {"type": "string", "maxLength": 500},
+        "body": {"type": "string", "maxLength": 10_000},
+        "url": {"type": "string"},
+        "icon": {"type": "string"},
+        "category": {"type": "string", "default": "general"},
+        "priority": {"type": "string", "enum": ["low", "normal", "high", "urgent"]},
+        "actions": {"type": "array", "maxItems": 5, "items": {"type": "object"}},
+        "data": _ANY,
+        "ttl": {"type": "number", "description": "Seconds until it expires."},
+        "publish_at": {"type": "string", "format": "date-time"},
+        "collapse_key": {"type": "string", "description": "Replaces the live one with the same."},
+        "id": {"type": "string", "description": "Idempotency key, 24 h."},
+    },
+}
+_RECEIPT: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "recipients": {"type": ["integer", "null"]},
+        "cursor": {"type": "string"},
+        "scheduled": {"type": "boolean"},
+        "duplicate": {"type": "boolean"},
     },
 }
 _PROBLEM: Final[Json] = {
@@ -173,6 +220,29 @@ PATHS: Final[Mapping[str, Json]] = {
             "responses": _responses({"101": {"description": "JSON text frames both ways."}}),
         }
     },
+    "/v1/notifications": _post(
+        "Notify users, the followers of a topic, or everyone",
+        "notify",
+        {"application/json": {"schema": _NOTIFICATION}},
+        {
+            "201": {"description": "Durable and live."} | _content("application/json", _RECEIPT),
+            "200": {"description": "It was sent before."} | _content("application/json", _RECEIPT),
+            "202": {"description": "Waits for its time."} | _content("application/json", _RECEIPT),
+        },
+    ),
+    "/v1/badge": {
+        "get": {
+            "summary": "One's own red dot",
+            "tags": ["inbox"],
+            "parameters": [_IF_NONE_MATCH],
+            "responses": _responses(
+                {
+                    "200": {"description": "The badge."} | _content("application/json", _BADGE),
+                    "304": {"description": "It is the one of the ETag."},
+                }
+            ),
+        }
+    },
     "/v1/tickets": _post(
         "A one-time ticket for EventSource and iframes",
         "access",
@@ -202,7 +272,9 @@ def describe_hot_routes(service: FastAPI) -> None:
             schema = get_openapi(
                 title=service.title, version=service.version, routes=service.routes
             )
-            schema["paths"] = {**PATHS, **schema["paths"]}
+            cold = schema["paths"]
+            hot = {path: {**cold.pop(path, {}), **one} for path, one in PATHS.items()}
+            schema["paths"] = {**hot, **cold}
             schema["components"] = schema.get("components", {}) | {
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}
             }

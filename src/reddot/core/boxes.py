@@ -35,6 +35,7 @@ from reddot.ports import Clock, Inbox
 
 LOAD_PEOPLE: Final = 200
 LOAD_TOPICS: Final = 1_000
+PREPARE_TRIES: Final = 20
 _NO_NOTES: Final = Notes(base=0, top=0, rev=0, live=0, categories={})
 _NOBODY: Final = Person(0, {})
 
@@ -88,6 +89,7 @@ class Boxes:
         self._wanted: tuple[dict[str, None], dict[str, None]] = {}, {}
         self._loaded: asyncio.Future[None] | None = None
         self._loading = False
+        self._deaf = False
         self._missed: list[Publication] = []
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -135,9 +137,11 @@ class Boxes:
         """Bring a user into memory, and let die what is due.
 
         Raises:
-            ReddotError: the store does not answer.
+            ReddotError: the store does not answer; `overloaded` if memory is too small for it.
         """
-        while not self.is_ready(user):
+        for _ in range(PREPARE_TRIES):
+            if self.is_ready(user):
+                return
             box = self._people.get(user)
             if box is None:
                 await self._load([user], [])
@@ -147,6 +151,16 @@ class Boxes:
                 await self._load([], missing)
             else:
                 await self.settle()
+                self._forget_due(box)
+        raise ReddotError("overloaded", "the inbox does not stay in memory")
+
+    def _forget_due(self, box: _Box) -> None:
+        """What is due after settling is not what the store says: load it anew."""
+        now_ms = self._clock.wall_ms()
+        for topic in box.marks:
+            mask = self._masks.get(topic)
+            if mask is not None and 0 < mask.due_ms <= now_ms:
+                self._forget_mask(topic)
 
     async def reached(self, position: int) -> None:
         """Return when everything up to `position` has been observed."""
@@ -198,7 +212,8 @@ class Boxes:
         """Take what was loaded, and what has happened since."""
         missed = [one for one in self._missed if one.position > warm.position]
         self._missed.clear()
-        if any(one.inbox is None for one in missed):
+        deaf, self._deaf = self._deaf, False
+        if deaf or any(one.inbox is None for one in missed):
             return  # It does not say what it has changed, so whoever waits asks again.
         people = {user: _Box(user, warm.people.get(user, _NOBODY)) for user in users}
         masks = {topic: Mask(warm.notes.get(topic, _NO_NOTES)) for topic in topics}
@@ -229,15 +244,22 @@ class Boxes:
 
     # ---- following the log ----
 
+    def lost(self) -> None:
+        """Something was in the log that nobody here has heard of: forget everything."""
+        self._people.clear()
+        self._masks.clear()
+        self._masks_bytes = 0
+        self._deaf = self._loading
+        if self._waiters:
+            self._wake()
+
     def observe(self, publications: Sequence[Publication]) -> None:
         """Take what the hub is about to write; `position` is that of the last of them."""
         for publication in publications:
             if publication.inbox is not None:
                 _apply(publication, self._people, self._masks)
             elif publication.topic == INBOX_TOPIC:
-                self._people.clear()
-                self._masks.clear()
-                self._masks_bytes = 0
+                self.lost()
             elif publication.event == EVENT_NOTIFICATION and publication.position:
                 self._forget_mask(publication.topic)
             else:

@@ -133,6 +133,12 @@ class Dots:
             elif isinstance(change, Effect):
                 self._take(change, publication.position)
 
+    def lost(self) -> None:
+        """Something was in the log that nobody here has heard of: all badges may have changed."""
+        self.boxes.lost()
+        for user, here in self._here.items():
+            self._mark(user, here)
+
     def _deliver(self, publication: Publication) -> None:
         """Count for whom a notification came live."""
         count = self.connected(publication.topic)

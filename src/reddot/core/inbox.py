@@ -41,7 +41,7 @@ from reddot.inbox import (
     Unfollow,
 )
 from reddot.model import EVERYONE, USERS_ROOT, Actor, Appended, Draft, Publication
-from reddot.ports import Clock, Entropy, Inbox
+from reddot.ports import Clock, Entropy, Inbox, Store
 
 SETTLE_ROWS: Final = 500
 DUE_BATCH: Final = 50
@@ -388,6 +388,28 @@ class Inboxes:
         last = appended.others[-1] if appended.others else appended.publication
         await self.boxes.reached(last.position)
         return appended
+
+
+async def erase(store: Store, user: str, clock: Clock, entropy: Entropy) -> None:
+    """Forget a person in a store that no node has open."""
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    draft = Draft(
+        topic=INBOX_TOPIC,
+        id=entropy.publication_id(),
+        data=b"null",
+        time_ms=clock.wall_ms(),
+        event="erase",
+        inbox=Erase(user=user),
+    )
+
+    def done(result: Sequence[Appended] | ReddotError) -> None:
+        if isinstance(result, ReddotError):
+            answer.set_exception(result)
+        else:
+            answer.set_result(None)
+
+    store.append((draft,), done)
+    await answer
 
 
 def user_of(actor: Actor) -> str:

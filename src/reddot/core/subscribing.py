@@ -7,7 +7,7 @@ in pages first (`_read`), until memory reaches back far enough. Nothing is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from reddot.core.access import Policy, inbox_filters
 from reddot.core.dots import Dots
 from reddot.core.hub import Encoder, Hub
+from reddot.core.paying import Payer, chunks
 from reddot.core.recent import Recent
 from reddot.core.session import Backfill, ReconnectReason, Session, State
 from reddot.core.topics import check_filter
@@ -22,10 +23,9 @@ from reddot.core.upkeep import Upkeep
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.inbox import Badge
-from reddot.model import Actor, Cursor, Gap, Page, Publication
+from reddot.model import Actor, Cursor, Gap, Page
 from reddot.ports import Clock, Entropy, Store
 
-CHUNK_BYTES: Final = 65_536
 READ_PAGE: Final = 500
 READ_PAGE_FIRST: Final = 50
 """Pages grow up to `READ_PAGE` as long as the client takes them. One that reads slowly comes back
@@ -43,18 +43,6 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     stall_timeout_s: float = 30.0
     session_age_s: float = 1800.0
     retry_ms_max: int = 10_000
-
-
-def _chunks(publications: Sequence[Publication]) -> Iterator[Sequence[Publication]]:
-    """Runs that are written at once: bounded, so that a full buffer is noticed in time."""
-    start = size = 0
-    for index, publication in enumerate(publications):
-        size += len(publication.data) + 256
-        if size >= CHUNK_BYTES:
-            yield publications[start : index + 1]
-            start, size = index + 1, 0
-    if start < len(publications):
-        yield publications[start:]
 
 
 class Subscribing:
@@ -92,6 +80,7 @@ class Subscribing:
         self._entropy = entropy
         self._counters = counters
         self._spawn = spawn
+        self._payer = Payer(hub=hub, clock=clock, counters=counters)
         self._per_user: dict[str, int] = {}
         self._upkeep = Upkeep(clock=clock, due=self._due)
         self.tick = self._upkeep.tick
@@ -363,8 +352,8 @@ class Subscribing:
             return
         if run:
             self._counters.catchup_memory += 1
-        for chunk in _chunks(run):
-            if not self._pay(session, session, chunk):
+        for chunk in chunks(run):
+            if not self._payer.pay(session, session, chunk):
                 return
         self._go_live(session)
 
@@ -379,8 +368,8 @@ class Subscribing:
             if found is None:
                 self._start_reading(session)
                 return False
-            for chunk in _chunks([p for p in found if p.position <= backfill.upto]):
-                if not self._pay(session, backfill, chunk):
+            for chunk in chunks([p for p in found if p.position <= backfill.upto]):
+                if not self._payer.pay(session, backfill, chunk):
                     return False
         assert session.backfills
         session.backfills.pop(0)
@@ -437,8 +426,8 @@ class Subscribing:
         self._tell_gaps(session, page, told)
         if session.state is State.CLOSED:
             return False
-        for chunk in _chunks(page.publications):
-            if not self._pay(session, place, chunk):
+        for chunk in chunks(page.publications):
+            if not self._payer.pay(session, place, chunk):
                 return False
         place.position = page.upto
         return page.upto < upto and page.upto < self._recent.floor
@@ -467,49 +456,7 @@ class Subscribing:
             backfill.position = backfill.upto
             return False
         cursor = Cursor(self.hub.epoch, backfill.upto)
-        return all(self._pay(session, backfill, chunk, cursor) for chunk in _chunks(found))
-
-    def _pay(
-        self,
-        session: Session,
-        place: Session | Backfill,
-        chunk: Sequence[Publication],
-        cursor: Cursor | None = None,
-    ) -> bool:
-        """Write a chunk and move the place behind it; whether to go on."""
-        frames = self._encode(session, chunk, cursor)
-        if session.state is not State.HELD:  # A session that was held knows its place.
-            # Before the write: a waiting poll ends in it, and says how far it has come.
-            place.position = chunk[-1].position
-        if frames:
-            here = cursor or Cursor(self.hub.epoch, chunk[-1].position)
-            self._write(session, frames, here)
-        return session.is_catching_up()
-
-    def _encode(
-        self, session: Session, publications: Sequence[Publication], cursor: Cursor | None
-    ) -> list[bytes]:
-        """The frames of a chunk, up to where the session was held, if it was."""
-        encoder, epoch, now = session.encoder, self.hub.epoch, self._clock.wall_ms()
-        encode = encoder.encode if cursor is None else encoder.retained or encoder.encode
-        frames: list[bytes] = []
-        for publication in publications:
-            if publication.expires_ms is None or publication.expires_ms > now:
-                frame = encode(publication, cursor or Cursor(epoch, publication.position))
-                if session.state is State.HELD:
-                    break
-                if frame:
-                    frames.append(frame)
-        return frames
-
-    def _write(self, session: Session, frames: Sequence[bytes], cursor: Cursor) -> None:
-        encoder = session.encoder
-        data = encoder.join(frames, cursor)
-        counters = self._counters.transports[encoder.transport]
-        counters.deliveries += len(frames)
-        counters.bytes_out += len(data)
-        session.bytes_own += len(data)
-        session.write(data)
+        return all(self._payer.pay(session, backfill, chunk, cursor) for chunk in chunks(found))
 
     def lost(self, upto: int) -> None:
         """Retention has taken something up to a position before this node has heard of it.
@@ -521,6 +468,8 @@ class Subscribing:
         for session in live:
             self._unjoin(session)
         self.hub.skip(upto)
+        if self._dots is not None:
+            self._dots.lost()
         for session in live:
             self._advance(session)
 
@@ -613,13 +562,6 @@ class Subscribing:
         """Ask everybody to come back, spread over `retry_ms_max`."""
         for session in list(self.sessions.values()):
             self.move(session, "drain", int(self.limits.retry_ms_max * self._entropy.fraction()))
-
-    def disconnect(self, user: str) -> int:
-        """End all sessions of a user; how many there were."""
-        theirs = [one for one in self.sessions.values() if one.actor.user == user]
-        for session in theirs:
-            self.move(session, "reauth")
-        return len(theirs)
 
     # The timer
 

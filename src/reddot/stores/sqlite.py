@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -311,6 +311,16 @@ class SqliteStore:
     async def audit(self, user: str) -> Sequence[Audit]:
         return await self._read(lambda snapshot: snapshot.inbox().audit(user))
 
+    async def verify(self, *, repair: bool) -> Sequence[str]:
+        if self._writer is None or self._closing is not None:
+            raise ReddotError("store_unavailable", "the store is closed")
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._writer.verify(repair, partial(_resolve, answer))
+        result = await answer
+        if isinstance(result, ReddotError):
+            raise result
+        return list(result)
+
     async def users(self, *, after: str, limit: int) -> Sequence[str]:
         return await self._read(lambda snapshot: snapshot.inbox().users(after, limit))
 
@@ -344,6 +354,6 @@ class SqliteStore:
             self._connections.append(connection)
 
 
-def _resolve(answer: asyncio.Future[int | ReddotError], result: int | ReddotError) -> None:
+def _resolve(answer: asyncio.Future[Any], result: Any) -> None:
     if not answer.done():  # Whoever asked may have been cancelled.
         answer.set_result(result)

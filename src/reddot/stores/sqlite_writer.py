@@ -29,6 +29,7 @@ from reddot.inbox import Keep, Note
 from reddot.model import EVENT_DEFAULT, Appended, ClientRow, Draft, Publication, Retention
 from reddot.ports import AppendDone, Clock
 from reddot.stores.sqlite_inbox import InboxWriter
+from reddot.stores.sqlite_inbox_verify import verify
 from reddot.stores.sqlite_mqtt import encode_extra, write_clients
 from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
@@ -209,6 +210,10 @@ class Writer:
         """Delete up to `rows_max` rows between two groups; `done` is called in the loop."""
         self._queue.put(partial(self._trim, rows_max, done))
 
+    def verify(self, repair: bool, done: Callable[[Sequence[str] | ReddotError], None]) -> None:
+        """Look for what is wrong with inboxes between two groups; `done` is called in the loop."""
+        self._queue.put(partial(self._verify, repair, done))
+
     def stop(self) -> None:
         """Finish what is in the queue, checkpoint and close. Blocks; call it in a thread."""
         self._queue.put(None)
@@ -272,6 +277,17 @@ class Writer:
         except ReddotError as error:
             result = error
         self._tell(partial(self._answered, (), self.head, self.retained_count))
+        self._tell(partial(done, result))
+
+    def _verify(self, repair: bool, done: Callable[[Sequence[str] | ReddotError], None]) -> None:
+        result: Sequence[str] | ReddotError
+        try:
+            with self._transaction():
+                result = verify(self._cursor, repair=repair)
+            if repair:
+                self._topics.forget()
+        except ReddotError as error:
+            result = error
         self._tell(partial(done, result))
 
     @contextmanager

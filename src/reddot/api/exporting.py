@@ -1,0 +1,38 @@
+"""All that is kept of one person, as they may ask for it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from reddot.codecs import inbox as codec
+from reddot.inbox import View
+from reddot.ports import Store
+
+PAGE: Final = 100
+VIEWS: Final[tuple[View, ...]] = ("all", "archived")
+
+
+async def export_user(store: Store, user: str) -> dict[str, Any]:
+    """All that is kept of one person, as JSON values.
+
+    Deleted notifications are not there, since nobody can see them; archived ones are.
+    """
+    inbox = store.inbox
+    warm = await inbox.warm([user], [])
+    person = warm.people.get(user)
+    items: list[Any] = []
+    for view in VIEWS:
+        before: int | None = None
+        while True:
+            page = await inbox.page(user, view=view, category=None, before=before, limit=PAGE)
+            items += [codec.item_fields(item) for item in page.items]
+            before = page.before
+            if before is None:
+                break
+    marks = {} if person is None else person.marks
+    return {
+        "user": user,
+        "follows": sorted(topic for topic, one in marks.items() if one.followed),
+        "preferences": None if person is None else codec.preferences_fields(person.preferences),
+        "inbox": items,
+    }

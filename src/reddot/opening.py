@@ -1,0 +1,58 @@
+"""Which store a server has, and what the operator says about topics: settings made into parts."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from reddot.core.rules import TopicRule, TopicRules
+from reddot.inbox import Keep
+from reddot.ports import Clock, Store
+from reddot.settings import Settings
+from reddot.stores.memory import MemoryStore
+from reddot.stores.sqlite import SqliteStore
+from reddot.system import SystemClock
+
+
+def topic_rules(settings: Settings) -> TopicRules:
+    return TopicRules(
+        [
+            TopicRule(**rule.model_dump(exclude={"history_age"}), history_age_s=rule.history_age)
+            for rule in settings.topics
+        ]
+    )
+
+
+def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
+    """The store that the settings name, not opened yet."""
+    clock = clock or SystemClock()
+    rules = topic_rules(settings)
+    url = settings.store_url
+    idempotency_ms = settings.idempotency_s * 1000
+    keep = Keep(
+        count=settings.inbox_notifications_max,
+        age_ms=settings.inbox_age_s * 1000,
+        follows_max=settings.follows_max,
+        categories_max=settings.categories_max,
+    )
+    if url.startswith("memory:"):
+        return MemoryStore(
+            clock=clock,
+            retention=rules.retention,
+            epoch=_new_epoch(),
+            idempotency_ms=idempotency_ms,
+            keep=keep,
+        )
+    return SqliteStore(
+        Path(url.removeprefix("sqlite:///")),
+        clock=clock,
+        retention=rules.retention,
+        new_epoch=_new_epoch,
+        queue_drafts_max=settings.append_queue_drafts_max,
+        idempotency_ms=idempotency_ms,
+        keep=keep,
+    )
+
+
+def _new_epoch() -> int:
+    return secrets.randbits(32)

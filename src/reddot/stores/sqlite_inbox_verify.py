@@ -1,0 +1,80 @@
+"""What must be true of the inbox tables whatever has happened, and how to make it true again.
+
+Layer: stores; in the writer's thread, inside a transaction. Counts are not among it: there are
+none to be wrong. What is kept twice is which notifications are dead, once per notification and
+once per row of an inbox, and marks have an order of their own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that must be true.
+
+    Attributes:
+        fault: what is said of rows that break it, after their number.
+        count: how many there are.
+        repair: makes them right.
+    """
+
+    fault: str
+    count: str
+    repair: str
+
+
+RULES: Final = (
+    Rule(
+        "rows of inboxes have no notification",
+        "SELECT count(*) FROM note WHERE num NOT IN (SELECT num FROM notification)",
+        "DELETE FROM note WHERE num NOT IN (SELECT num FROM notification)",
+    ),
+    Rule(
+        "rows of inboxes are live, and their notification is not",
+        "SELECT count(*) FROM note WHERE dead = 0"
+        " AND num IN (SELECT num FROM notification WHERE state <> 0)",
+        "UPDATE note SET dead = (SELECT state FROM notification AS n WHERE n.num = note.num)"
+        " WHERE dead = 0 AND num IN (SELECT num FROM notification WHERE state <> 0)",
+    ),
+    Rule(
+        "rows of inboxes expire at another time than their notification",
+        "SELECT count(*) FROM note JOIN notification USING (num)"
+        " WHERE note.expires_ms IS NOT notification.expires_ms",
+        "UPDATE note SET expires_ms ="
+        " (SELECT expires_ms FROM notification AS n WHERE n.num = note.num)"
+        " WHERE num IN (SELECT num FROM notification)",
+    ),
+    Rule(
+        "rows of inboxes lie below the base of their topic",
+        "SELECT count(*) FROM note JOIN inbox_topic USING (topic_id) WHERE seq <= base",
+        "UPDATE inbox_topic SET base = (SELECT min(seq) - 1 FROM note"
+        " WHERE note.topic_id = inbox_topic.topic_id) WHERE topic_id IN"
+        " (SELECT topic_id FROM note JOIN inbox_topic USING (topic_id) WHERE seq <= base)",
+    ),
+    Rule(
+        "marks have read less than nothing",
+        "SELECT count(*) FROM marks WHERE read_upto < join_seq",
+        "UPDATE marks SET read_upto = join_seq, read = NULL WHERE read_upto < join_seq",
+    ),
+    Rule(
+        "marks are of nobody",
+        "SELECT count(*) FROM marks WHERE person_id NOT IN (SELECT id FROM person)",
+        "DELETE FROM marks WHERE person_id NOT IN (SELECT id FROM person)",
+    ),
+)
+
+
+def verify(cursor: sqlite3.Cursor, *, repair: bool) -> list[str]:
+    """Say what is wrong, one line per rule; with `repair` it is right afterwards."""
+    faults = []
+    for rule in RULES:
+        count = cursor.execute(rule.count).fetchone()[0]
+        if count:
+            faults.append(f"{count} {rule.fault}")
+            if repair:
+                cursor.execute(rule.repair)
+    return faults

@@ -1,0 +1,132 @@
+"""The red dot by brute force: one record per notification and person, every one asked each time.
+
+It shares no code with the server and knows neither masks nor watermarks, but for "seen", which is
+defined as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+Counts = tuple[int, int, dict[str, int]]
+
+
+@dataclass
+class Sent:
+    """One notification on one topic."""
+
+    id: str
+    topic: str
+    number: int
+    position: int
+    category: str
+    expires_ms: int | None
+    collapse_key: str | None
+    dead: bool = False
+
+
+@dataclass
+class Held:
+    """It in one inbox."""
+
+    sent: Sent
+    read: bool = False
+    archived: bool = False
+    deleted: bool = False
+
+
+@dataclass
+class Inbox:
+    follows: dict[str, int] = field(default_factory=dict)
+    held: dict[tuple[str, int], Held] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    muted_categories: frozenset[str] = frozenset()
+    muted_topics: frozenset[str] = frozenset()
+
+
+class Truth:
+    """Everything that was sent, and every inbox."""
+
+    def __init__(self, users: Collection[str]) -> None:
+        self.now_ms = 0
+        self.inboxes = {user: Inbox() for user in users}
+        self.sent: list[Sent] = []
+
+    def send(
+        self,
+        id: str,
+        topics: Collection[str],
+        position: int,
+        category: str,
+        expires_ms: int | None,
+        collapse_key: str | None,
+    ) -> None:
+        for index, topic in enumerate(topics):
+            same = [one for one in self.sent if one.topic == topic]
+            if collapse_key is not None:
+                for one in same:
+                    one.dead |= one.collapse_key == collapse_key
+            sent = Sent(
+                id, topic, len(same) + 1, position + index, category, expires_ms, collapse_key
+            )
+            self.sent.append(sent)
+            for user, inbox in self.inboxes.items():
+                if topic in ("everyone", f"users/{user}") or topic in inbox.follows:
+                    inbox.held[topic, sent.number] = Held(sent)
+
+    def mark(self, user: str, state: str, ids: Collection[str]) -> None:
+        for held in self.inboxes[user].held.values():
+            if held.sent.id in ids:
+                self._set(user, held, state)
+
+    def mark_upto(self, user: str, state: str, upto: int, category: str | None) -> None:
+        for held in self.inboxes[user].held.values():
+            if held.sent.position <= upto and category in (None, held.sent.category):
+                self._set(user, held, state)
+
+    def _set(self, user: str, held: Held, state: str) -> None:
+        if state == "seen":
+            seen = self.inboxes[user].seen
+            seen[held.sent.topic] = max(seen.get(held.sent.topic, 0), held.sent.number)
+        elif state in ("read", "unread"):
+            held.read = state == "read"
+        elif state in ("archived", "unarchived"):
+            held.archived = state == "archived"
+        else:
+            held.deleted = True
+
+    def retract(self, id: str) -> None:
+        for sent in self.sent:
+            sent.dead |= sent.id == id
+
+    def follow(self, user: str, topic: str, backfill: int) -> None:
+        inbox = self.inboxes[user]
+        if topic in inbox.follows:
+            return
+        there = [one for one in self.sent if one.topic == topic]
+        inbox.follows[topic] = backfill
+        for sent in there[len(there) - min(backfill, len(there)) :]:
+            inbox.held[topic, sent.number] = Held(sent)
+        inbox.seen[topic] = max(0, len(there) - backfill)
+
+    def unfollow(self, user: str, topic: str) -> None:
+        inbox = self.inboxes[user]
+        if inbox.follows.pop(topic, None) is not None:
+            inbox.held = {key: one for key, one in inbox.held.items() if key[0] != topic}
+            inbox.seen.pop(topic, None)
+
+    def counts(self, user: str) -> Counts:
+        inbox = self.inboxes[user]
+        unread = unseen = 0
+        by_category: dict[str, int] = {}
+        for held in inbox.held.values():
+            sent = held.sent
+            expired = sent.expires_ms is not None and sent.expires_ms <= self.now_ms
+            muted = sent.category in inbox.muted_categories or sent.topic in inbox.muted_topics
+            if sent.dead or expired or muted or held.read or held.archived or held.deleted:
+                continue
+            unread += 1
+            unseen += sent.number > inbox.seen.get(sent.topic, 0)
+            by_category[sent.category] = by_category.get(sent.category, 0) + 1
+        return unread, unseen, by_category

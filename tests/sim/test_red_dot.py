@@ -1,0 +1,97 @@
+"""The promise of the red dot, kept by random lives of a whole node; and a machine that can fail.
+
+In the usual run the machine takes a few seconds. `REDDOT_DOT_RUNS=200 REDDOT_DOT_STEPS=100` is the
+whole proof. Six rules are broken on purpose, one at a time, and the machine has to notice each:
+"mark all" means now, what is retracted stays counted, a new follower owes the past, unread again is
+lost, memory does not hear of marks, and the last badge is not pushed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from reddot.core import badge, boxes, dots
+from reddot.core.badge import Mask
+from reddot.inbox import Marks
+from tests.sim.dot_machine import DotMachine
+
+RUNS = int(os.environ.get("REDDOT_DOT_RUNS", "12"))
+STEPS = int(os.environ.get("REDDOT_DOT_STEPS", "40"))
+
+
+def live(runs: int, steps: int) -> None:
+    profile = settings(
+        max_examples=runs,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(seed(5)(DotMachine), settings=profile)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_badge_is_the_truth() -> None:
+    live(RUNS, STEPS)
+
+
+def _upto_now(marks: Marks, state: Any, upto: int) -> Marks:
+    return _mark_upto(marks, state, upto + 1)
+
+
+def _all_of_the_past(marks: Marks | None, *, top: int, backfill: int) -> Marks:
+    return _joined(marks, top=top, backfill=top)
+
+
+def _no_unread(marks: Marks, state: Any, chosen: int) -> Marks:
+    return marks if state == "unread" else _mark_bits(marks, state, chosen)
+
+
+def _undead(self: Mask, seqs: Any, position: int) -> None:
+    live, categories = self.live, dict(self.categories)
+    _kill(self, seqs, position)
+    self.live, self.categories = live, categories
+
+
+def _deaf(people: Any, user: str, effect: Any, position: int) -> None:
+    """Memory does not move."""
+
+
+def _first_only(self: Any, user: str, here: Any) -> None:
+    if here.as_of < 0:
+        _mark(self, user, here)
+
+
+_mark_upto, _joined, _mark_bits = badge.mark_upto, badge.joined, badge.mark_bits
+_mark, _kill = dots.Dots._mark, Mask.kill
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("where", "name", "broken"),
+    [
+        (badge, "mark_upto", _upto_now),
+        (badge, "joined", _all_of_the_past),
+        (badge, "mark_bits", _no_unread),
+        (Mask, "kill", _undead),
+        (boxes, "_alter", _deaf),
+        (dots.Dots, "_mark", _first_only),
+    ],
+    ids=["mark-all-is-now", "past-is-owed", "unread-lost", "undead", "deaf-memory", "last-unsent"],
+)
+def test_the_machine_notices_a_broken_rule(
+    where: Any, name: str, broken: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, name, broken)
+    with pytest.raises(AssertionError):
+        live(60, 60)
