@@ -20,6 +20,7 @@ from bench import (
     fanout,
     machine,
     memory,
+    mqtt_codec,
     poll,
     report,
     resume,
@@ -43,6 +44,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "resume": resume.run,
     "connect": connect.run,
     "startup": startup.run,
+    "mqtt_codec": mqtt_codec.run,
 }
 
 

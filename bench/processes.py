@@ -12,7 +12,8 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,17 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
     if core >= (os.cpu_count() or 1) or shutil.which("taskset") is None:
         return list(command)
     return ["taskset", "-c", str(core), *command]
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """This thread, and threads that are started meanwhile stay on the core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def free_port() -> int:

@@ -5,35 +5,21 @@ The SQLite store alone, without HTTP, in this process but on the servers' core.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import uvloop
 
 from bench.append import IN_FLIGHT, measure
 from bench.laboratory import Laboratory, Line
-from bench.processes import SERVER_CORE
+from bench.processes import SERVER_CORE, on_core
 from reddot.system import configure_logs
-
-
-@contextmanager
-def _on_core(core: int) -> Iterator[None]:
-    """Threads that are started meanwhile stay on the core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def run(lab: Laboratory) -> list[Line]:
     configure_logs("console", "warning")
     lines = []
     for in_flight in IN_FLIGHT[:2] if lab.quick else IN_FLIGHT:
-        with _on_core(SERVER_CORE):
+        with on_core(SERVER_CORE):
             row = uvloop.run(measure(lab.folder(), in_flight, busy=False, keyed=False))
         lab.runs.append({"row": "append", "case": str(in_flight), "turn": 0, "result": asdict(row)})
         waits = f"p50 {row.p50_ms:.1f} ms, p99 {row.p99_ms:.1f} ms"

@@ -112,7 +112,17 @@ class Decoder:
             so that the refusal can be written in a form that the client may understand.
     """
 
-    __slots__ = ("_at", "_buffer", "_first", "_limits", "_need", "_side", "_topics", "level")
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_limits",
+        "_most",
+        "_need",
+        "_readers",
+        "_side",
+        "_topics",
+        "level",
+    )
 
     def __init__(
         self,
@@ -125,11 +135,18 @@ class Decoder:
         self.level = level
         self._limits = limits
         self._side = side
-        self._first = side is Side.SERVER and not level
         self._buffer: bytes | bytearray = b""
         self._at = 0
         self._need = 2
         self._topics = {} if topics is None else topics
+        if side is Side.SERVER and not level:
+            self._readers, self._most = _READERS_FIRST, limits.connect_bytes_max
+        else:
+            self._expect_all()
+
+    def _expect_all(self) -> None:
+        self._readers = _READERS[self._side, self.level == LEVEL_5]
+        self._most = self._limits.packet_bytes_max
 
     @property
     def unread_bytes(self) -> int:
@@ -156,36 +173,36 @@ class Decoder:
         if left < self._need and (left == 0 or self._need > 5):
             return None  # Nothing can be said about it that has not been said.
         first = buffer[at]
-        reader = self._reader(first)
-        length, start = self._length(buffer, at)
-        if start == 0:
-            return None
-        self._check_length(length, start - at)
+        reader = self._readers[first]
+        if reader is None:
+            raise self._unexpected(first)
+        if left > 1 and buffer[at + 1] < 0x80:
+            length, start = buffer[at + 1], at + 2
+        else:
+            length, start = self._length(buffer, at)
+            if start == 0:
+                return None
         end = start + length
+        if end - at > self._most:
+            raise MqttError(PACKET_TOO_LARGE, f"{end - at} bytes, {self._most} allowed")
         if end > len(buffer):
             self._need = end - at
             return None
         if not isinstance(buffer, bytes):
             buffer = self._buffer = bytes(buffer)
         self._at, self._need = end, 2
-        packet = reader(self, buffer, first, start, end)
-        self._first = False
-        return packet
+        return reader(self, buffer, first, start, end)
 
     # The fixed header (2.1)
 
-    def _reader(self, first: int) -> _Reader:
+    def _unexpected(self, first: int) -> MqttError:
         kind = first >> 4
-        if self._first and first != CONNECT << 4:
-            raise MqttError(PROTOCOL_ERROR, "the first packet is not CONNECT")
-        reader = _READERS[self._side].get(kind)
-        if reader is None or (kind == AUTH and self.level != LEVEL_5):
-            raise MqttError(
-                PROTOCOL_ERROR if kind else MALFORMED, f"a packet of type {kind} is not expected"
-            )
-        if kind != PUBLISH and first & 0x0F != (2 if kind in _FLAGS_TWO else 0):
-            raise MqttError(MALFORMED, "reserved flags of a fixed header are set")
-        return reader
+        if self._readers is _READERS_FIRST:
+            return MqttError(PROTOCOL_ERROR, "the first packet is not CONNECT")
+        if any(reader is not None for reader in self._readers[kind << 4 : (kind + 1) << 4]):
+            return MqttError(MALFORMED, "reserved flags of a fixed header are set")
+        reason = PROTOCOL_ERROR if kind else MALFORMED
+        return MqttError(reason, f"a packet of type {kind} is not expected")
 
     def _length(self, buffer: bytes | bytearray, at: int) -> tuple[int, int]:
         """The remaining length (2.1.4) and where it ends; 0 if it has not all come."""
@@ -202,14 +219,6 @@ class Decoder:
             raise MqttError(MALFORMED, "a length has no end")
         return 0, 0
 
-    def _check_length(self, length: int, header: int) -> None:
-        limits = self._limits
-        most = limits.connect_bytes_max if self._first else limits.packet_bytes_max
-        if length + header > most:
-            raise MqttError(
-                PACKET_TOO_LARGE, f"a packet of {length + header} bytes, {most} allowed"
-            )
-
     # Pieces that several packets have
 
     def _properties(
@@ -220,10 +229,12 @@ class Decoder:
         return read_properties(data, at, end, packet, self._limits.properties)
 
     def _packet_id(self, data: bytes, at: int, end: int) -> tuple[int, int]:
-        packet_id, at = read_number(data, at, end, 2)
+        if at + 2 > end:
+            raise MqttError(MALFORMED, "the packet ends inside its identifier")
+        packet_id = data[at] << 8 | data[at + 1]
         if not packet_id:
             raise MqttError(MALFORMED, "a packet identifier is 0")
-        return packet_id, at
+        return packet_id, at + 2
 
     def _reason(
         self, data: bytes, at: int, end: int, packet: int, allowed: frozenset[int]
@@ -259,7 +270,11 @@ class Decoder:
         qos = first >> 1 & 3
         if qos == 3 or (first & 0x08 and not qos):
             raise MqttError(MALFORMED, "QoS 3, or DUP with QoS 0")
-        raw, at = read_binary(data, at, end)
+        start = at + 2
+        at = start + (data[at] << 8 | data[at + 1]) if start <= end else end + 1
+        if at > end:
+            raise MqttError(MALFORMED, "a topic name is longer than its packet")
+        raw = data[start:at]
         topic = self._topics.get(raw)
         if topic is None:
             topic = self._topic(raw)
@@ -398,7 +413,7 @@ class Decoder:
     # The first packet
 
     def _connect(self, data: bytes, first: int, at: int, end: int) -> Connect:
-        if not self._first:
+        if self.level:
             raise MqttError(PROTOCOL_ERROR, "a second CONNECT")
         name, at = read_binary(data, at, end)
         version, at = read_number(data, at, end, 1)
@@ -422,6 +437,7 @@ class Decoder:
         if flags & 0x40:
             password, at = read_binary(data, at, end)
         _check_end(at, end)
+        self._expect_all()
         return Connect(
             level=self.level,
             client_id=client_id,
@@ -479,6 +495,7 @@ def _check_response_topic(properties: Properties) -> None:
 
 
 _Reader = Callable[[Decoder, bytes, int, int, int], Packet]
+_Readers = tuple[_Reader | None, ...]
 
 _BOTH: Final[dict[int, _Reader]] = {
     PUBLISH: Decoder._publish,
@@ -487,22 +504,36 @@ _BOTH: Final[dict[int, _Reader]] = {
     PUBREL: Decoder._ack,
     PUBCOMP: Decoder._ack,
     DISCONNECT: Decoder._disconnect,
-    AUTH: Decoder._auth,
 }
-_READERS: Final[dict[Side, dict[int, _Reader]]] = {
-    Side.SERVER: _BOTH
-    | {
+_BY_SENDER: Final[dict[Side, dict[int, _Reader]]] = {
+    Side.SERVER: {
         CONNECT: Decoder._connect,
         SUBSCRIBE: Decoder._subscribe,
         UNSUBSCRIBE: Decoder._unsubscribe,
         PINGREQ: Decoder._ping,
     },
-    Side.CLIENT: _BOTH
-    | {
+    Side.CLIENT: {
         CONNACK: Decoder._connack,
         SUBACK: Decoder._suback,
         UNSUBACK: Decoder._unsuback,
         PINGRESP: Decoder._ping,
     },
 }
-"""Which packets may come, and what reads them."""
+
+
+def _by_first_byte(readers: dict[int, _Reader]) -> _Readers:
+    """What reads a packet that begins with each byte; None where the flags are not as fixed."""
+    found: list[_Reader | None] = [None] * 256
+    for kind, reader in readers.items():
+        for flags in range(16) if kind == PUBLISH else (2 if kind in _FLAGS_TWO else 0,):
+            found[kind << 4 | flags] = reader
+    return tuple(found)
+
+
+_READERS_FIRST: Final = _by_first_byte({CONNECT: Decoder._connect})
+_READERS: Final[dict[tuple[Side, bool], _Readers]] = {
+    (side, five): _by_first_byte(_BOTH | readers | ({AUTH: Decoder._auth} if five else {}))
+    for side, readers in _BY_SENDER.items()
+    for five in (False, True)
+}
+"""Which packets may come to a side, at level 5 or below, and what reads them."""
