@@ -63,16 +63,18 @@ class WebSocket:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._core = Core(CLIENT, state=OPEN, max_size=None)
+        self._closing = False
         offer = f"Sec-WebSocket-Protocol: {subprotocols}"
         self._socket.sendall(handshake(path, offer, host=f"127.0.0.1:{port}"))
-        head, rest = b"", b""
+        head, rest, more = b"", b"", b""
         while not rest:
             data = self._socket.recv(READ_BYTES)
             assert data, f"the upgrade was not answered: {head!r}"
             head, rest, more = (head + data).partition(b"\r\n\r\n")
         self.head = head.decode()
         assert self.head.startswith("HTTP/1.1 101 "), self.head
-        self._core.receive_data(more) if more else None
+        if more:
+            self._core.receive_data(more)
 
     def send(self, data: bytes) -> None:
         size = 1 if len(data) <= SHORT_BYTES else LONG_PIECE_BYTES
@@ -92,11 +94,20 @@ class WebSocket:
             got = b"".join(bytes(f.data) for f in frames if f.opcode is Opcode.BINARY)
             if got:
                 return got
-            self._answer()
-            data = self._socket.recv(READ_BYTES)
+            self._closing = self._closing or any(f.opcode is Opcode.CLOSE for f in frames)
+            data = self._read()
             if not data:
                 return b""
             self._core.receive_data(data)
+
+    def _read(self) -> bytes:
+        try:
+            self._answer()
+            return self._socket.recv(READ_BYTES)
+        except ConnectionError:
+            if self._closing:
+                return b""  # It did not wait for the answer to its closing frame.
+            raise
 
     def _answer(self) -> None:
         """Pongs, and the closing handshake."""
