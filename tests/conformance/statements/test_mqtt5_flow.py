@@ -21,10 +21,10 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
-from tests.conformance.conversation import Conversation
-from tests.conformance.guests import Guests
-from tests.conformance.statements import states
-from tests.conformance.wires import Wire
+from tests.conformance.statements.conversation import Conversation
+from tests.conformance.statements.guests import Guests
+from tests.conformance.statements.numbers import states
+from tests.conformance.statements.wires import Wire
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"

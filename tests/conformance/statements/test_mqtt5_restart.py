@@ -18,9 +18,9 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-from tests.conformance.guests import Guests
-from tests.conformance.statements import states
-from tests.conformance.wires import Wire
+from tests.conformance.statements.guests import Guests
+from tests.conformance.statements.numbers import states
+from tests.conformance.statements.wires import Wire
 from tests.integration.server import Servers
 
 HOUR_S = 3600

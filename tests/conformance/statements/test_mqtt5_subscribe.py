@@ -16,9 +16,9 @@ from reddot.codecs.mqtt_packets import (
     Unsuback,
     Unsubscribe,
 )
-from tests.conformance.conversation import Conversation
-from tests.conformance.guests import Guests
-from tests.conformance.statements import states
+from tests.conformance.statements.conversation import Conversation
+from tests.conformance.statements.guests import Guests
+from tests.conformance.statements.numbers import states
 
 NO_SUBSCRIPTION = 0x11
 FILTER_INVALID = 0x8F

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.guests import Guests
-from tests.conformance.wires import Wire
+from tests.conformance.statements.guests import Guests
+from tests.conformance.statements.wires import Wire
 from tests.integration.server import Server, Servers
 
 

@@ -21,10 +21,10 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-from tests.conformance.conversation import Conversation
-from tests.conformance.guests import Guests
+from tests.conformance.statements.conversation import Conversation
+from tests.conformance.statements.guests import Guests
 from tests.conformance.malformed import connect
-from tests.conformance.wires import WebSocket, Wire
+from tests.conformance.statements.wires import WebSocket, Wire
 from tests.integration.server import API_KEY, SECRET, Server, Servers
 from tests.integration.tokens import user_token
 from tests.unit.codecs.mqtt_values import encode

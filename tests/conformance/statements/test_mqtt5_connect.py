@@ -20,10 +20,10 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-from tests.conformance.conversation import Conversation
-from tests.conformance.guests import Guests
-from tests.conformance.statements import states
-from tests.conformance.wires import Tcp
+from tests.conformance.statements.conversation import Conversation
+from tests.conformance.statements.guests import Guests
+from tests.conformance.statements.numbers import states
+from tests.conformance.statements.wires import Tcp
 from tests.integration.server import SECRET, Server, Servers
 from tests.integration.tokens import user_token
 
