@@ -8,6 +8,7 @@ import gc
 import resource
 import socket
 import sys
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final, cast
 
@@ -20,12 +21,16 @@ from reddot.api.service import Asgi
 from reddot.errors import SettingsError, StoreError
 from reddot.net.edge import Door, Edge
 from reddot.net.server import FrontServer, open_listener
+from reddot.net.tcp import listen, tls_context
 from reddot.node import Reddot
 from reddot.node import open_store as open_store
 from reddot.settings import Settings
 from reddot.system import configure_logs
 
 _log = structlog.get_logger("reddot")
+
+MqttListener = tuple[socket.socket, bool]
+"""A listening socket, and whether it is for TLS."""
 
 DESCRIPTORS_RESERVED: Final = 256
 """Kept for the store, the listener and connections that are no sessions."""
@@ -38,25 +43,75 @@ def serve(settings: Settings) -> int:
     """
     configure_logs(settings.log_format, settings.log_level)
     settings = _fit_descriptors(settings)
+    with ExitStack() as stack:
+        try:
+            listener = stack.enter_context(_open(settings, settings.port))
+            mqtt = _open_mqtt(settings, stack)
+        except SettingsError as error:
+            _log.error("cannot_listen", reason=str(error))
+            return 1
+        runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+        try:
+            runner.run(_serve(settings, listener, mqtt))
+        except (SettingsError, StoreError) as error:
+            _log.error("cannot_start", reason=str(error))
+            return 1
+    return 0
+
+
+def _open(settings: Settings, port: int) -> socket.socket:
+    """A listening socket. Raises `SettingsError` if it cannot be."""
     try:
-        listener = open_listener(
+        return open_listener(
             settings.host,
-            settings.port,
+            port,
             backlog=settings.backlog,
             send_buffer_bytes=settings.send_buffer_bytes,
             tcp_user_timeout_s=settings.tcp_user_timeout_s,
         )
     except OSError as error:
         reason = "in use" if error.errno == errno.EADDRINUSE else str(error)
-        _log.error("cannot_listen", host=settings.host, port=settings.port, reason=reason)
-        return 1
-    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(_serve(settings, listener))
-        except (SettingsError, StoreError) as error:
-            _log.error("cannot_start", reason=str(error))
-            return 1
-    return 0
+        raise SettingsError(f"{settings.host}:{port}: {reason}") from None
+
+
+def _open_mqtt(settings: Settings, stack: ExitStack) -> list[MqttListener]:
+    """The listeners of MQTT. In development a port that is in use is only said: somebody tries
+    Reddot beside another broker, and MQTT is on the HTTP port as well."""
+    ports = [(settings.mqtt_port, False)]
+    if settings.tls_certfile:
+        ports.append((settings.mqtts_port, True))
+    found: list[MqttListener] = []
+    for port, encrypted in ports:
+        if port:
+            try:
+                found.append((stack.enter_context(_open(settings, port)), encrypted))
+            except SettingsError as error:
+                if not settings.dev:
+                    raise
+                _log.warning("mqtt_port_skipped", reason=str(error))
+    return found
+
+
+async def _serve_mqtt(
+    settings: Settings, node: Reddot, listeners: list[MqttListener]
+) -> list[asyncio.Server]:
+    servers = []
+    for listener, encrypted in listeners:
+        tls = None
+        if encrypted:
+            assert settings.tls_certfile and settings.tls_keyfile
+            tls = tls_context(settings.tls_certfile, settings.tls_keyfile)
+        server = await listen(
+            listener,
+            node.mqtt.take,
+            write_buffer_bytes_max=settings.write_buffer_bytes_max,
+            backlog=settings.backlog,
+            tls=tls,
+        )
+        servers.append(server)
+        host, port = listener.getsockname()[:2]
+        _log.info("listening", url=f"{'mqtts' if tls else 'mqtt'}://{host}:{port}")
+    return servers
 
 
 def _load_application(settings: Settings) -> Asgi | None:
@@ -70,7 +125,7 @@ def _load_application(settings: Settings) -> Asgi | None:
         raise SettingsError(f"app: cannot import {settings.app!r}: {error}") from error
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, mqtt: list[MqttListener]) -> None:
     node = Reddot(settings)
     application = _load_application(settings)
     try:
@@ -96,7 +151,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         gc.collect()
         gc.freeze()
         ticker = asyncio.create_task(_tick(door))
-        server = FrontServer(config, drain=node.drain)
+        servers = await _serve_mqtt(settings, node, mqtt)
+
+        async def drain() -> None:
+            for each in servers:
+                each.close()
+            await node.drain()
+
+        server = FrontServer(config, drain=drain)
         host, port = listener.getsockname()[:2]
         scheme = "https" if settings.tls_certfile else "http"
         _log.info("listening", url=f"{scheme}://{host}:{port}")

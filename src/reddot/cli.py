@@ -210,7 +210,7 @@ def _toml_line(name: str, value: object) -> str:
 
 def _toml_value(value: object) -> str:
     if isinstance(value, dict):
-        pairs = (f"{key} = {_toml_value(one)}" for key, one in value.items())
+        pairs = (f"{key} = {_toml_value(one)}" for key, one in value.items() if one is not None)
         return "{ " + ", ".join(pairs) + " }"
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(_toml_value, value)) + "]"

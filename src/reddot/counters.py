@@ -48,6 +48,12 @@ class Counters:
         "ephemeral_dropped",
         "feed_holes",
         "gaps",
+        "mqtt_backlogs_lost",
+        "mqtt_shared_dropped",
+        "mqtt_takeovers",
+        "mqtt_too_large",
+        "mqtt_wills",
+        "mqtt_windows_full",
         "published_durable",
         "published_ephemeral",
         "rejected",
@@ -63,6 +69,12 @@ class Counters:
         self.feed_holes = 0
         self.catchup_memory = 0
         self.catchup_store = 0
+        self.mqtt_windows_full = 0
+        self.mqtt_too_large = 0
+        self.mqtt_takeovers = 0
+        self.mqtt_wills = 0
+        self.mqtt_backlogs_lost = 0
+        self.mqtt_shared_dropped = 0
         self.rejected: dict[str, int] = {}
         self.transports = {name: TransportCounters() for name in TRANSPORTS}
 

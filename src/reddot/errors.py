@@ -49,6 +49,7 @@ _ROWS: Final = (
     ErrorRow("json_invalid", 400, 4400, 0x99, _C, False, "The JSON is malformed."),
     ErrorRow("field_invalid", 400, 4400, 0x83, _C, False, "A field has a wrong value."),
     ErrorRow("command_invalid", 400, 4400, 0x82, _C, False, "The command is not known."),
+    ErrorRow("mqtt_invalid", 400, 4400, 0x82, _C, False, "The MQTT packet is malformed."),
     ErrorRow("topic_invalid", 400, 4400, 0x90, _C, False, "The topic name is not valid."),
     ErrorRow("topic_missing", 400, 4400, 0x90, _C, False, "No topic was given."),
     ErrorRow("filter_invalid", 400, 4400, 0x8F, _C, False, "The topic filter is not valid."),

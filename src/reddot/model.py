@@ -13,6 +13,9 @@ import msgspec
 USERS_ROOT: Final = "users"
 EVERYONE: Final = "everyone"
 EVENT_DEFAULT: Final = "message"
+QOS_DEFAULT: Final = 2
+"""What is stored may be delivered as surely as a subscriber asks for."""
+ATTACHED_MS: Final = -1
 
 
 class Cursor(msgspec.Struct, frozen=True, gc=False):
@@ -39,6 +42,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         expires_ms: not delivered from then on; None: never expires.
         retain: the latest one is handed to new subscribers; `data` null or empty clears it.
         ephemeral: skips the store; has no offset and moves no cursor.
+        qos: the highest MQTT quality of service at which it may be delivered.
+        properties: MQTT 5 properties that go with it unaltered, in their wire form.
+        source: the client it came from, where the wire names one; for MQTT's No Local.
     """
 
     topic: str
@@ -51,6 +57,9 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     retain: bool = False
     ephemeral: bool = False
     binary: bool = False
+    qos: int = QOS_DEFAULT
+    properties: bytes = b""
+    source: str = ""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -72,6 +81,25 @@ class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     expires_ms: int | None = None
     retain: bool = False
     binary: bool = False
+    qos: int = QOS_DEFAULT
+    properties: bytes = b""
+    source: str = ""
+
+
+class ClientRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a client that may come back leaves behind between its connections.
+
+    Attributes:
+        owner: whose client it is; names of clients are unique per owner.
+        client: its name.
+        state: what its transport made of it; None: forget it.
+        wake_ms: when somebody has to look at it, at the latest; `ATTACHED_MS` while it is attached.
+    """
+
+    owner: str
+    client: str
+    state: bytes | None
+    wake_ms: int
 
 
 class Appended(msgspec.Struct, frozen=True, gc=False):

@@ -50,6 +50,7 @@ from reddot.stores.sqlite import SqliteStore
 from reddot.system import SystemClock, SystemEntropy
 from reddot.transports.iframe import Iframe
 from reddot.transports.long_poll import LongPoll
+from reddot.transports.mqtt import Mqtt, MqttLimits
 from reddot.transports.short_poll import ShortPoll
 from reddot.transports.sse import Sse
 from reddot.transports.websocket import WebSocket
@@ -169,7 +170,10 @@ class Reddot:
         )
         self.bus.listen(self.feed.hint)
         self._build_core()
+        self.mqtt = self._build_mqtt()
+        await self.mqtt.start()
         self._build_routes()
+        self._build_mqtt_route()
         self.spawn(self._tick())
         self.spawn(self._trim())
         reddot.running.append(self.publish)
@@ -225,6 +229,28 @@ class Reddot:
             tickets=self.tickets,
             origins=Origins(settings.allowed_origins),
             dev=settings.dev,
+        )
+
+    def _build_mqtt_route(self) -> None:
+        admission = Admission(
+            gate=self.gate, clock=self.clock, counters=self.counters, spawn=self.spawn
+        )
+        route = admission.get(self.mqtt.open)
+        self.routes["/mqtt"] = self._cuttable(route) if self.settings.dev else route
+
+    def _build_mqtt(self) -> Mqtt:
+        return Mqtt(
+            subscribing=self.subscribing,
+            publishing=self.publishing,
+            gate=self.gate,
+            store=self.store,
+            clock=self.clock,
+            entropy=self.entropy,
+            counters=self.counters,
+            spawn=self.spawn,
+            limits=_pick(MqttLimits, self.settings),
+            data_depth_max=self.settings.data_depth_max,
+            dev=self.settings.dev,
         )
 
     def _verifier(self) -> TokenVerifier | None:
@@ -416,6 +442,7 @@ class Reddot:
             limits=_pick(EdgeLimits, self.settings),
             now=self.clock.monotonic,
             wall=lambda: self.clock.wall_ms() / 1000,
+            mqtt=self.mqtt.take,
         )
 
     def asgi(self, application: Asgi | None = None) -> Asgi:
@@ -437,6 +464,7 @@ class Reddot:
         while True:
             await asyncio.sleep(TICK_S)
             self.subscribing.tick()
+            self.mqtt.tick()
             self.feed.check()
 
     async def _trim(self) -> None:

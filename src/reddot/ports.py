@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from reddot.errors import ReddotError
-from reddot.model import Appended, Draft, Page, Publication
+from reddot.model import Appended, ClientRow, Draft, Page, Publication
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
 
@@ -64,7 +64,14 @@ class Store(Protocol):
         """Open or create. Raises `StoreError` with one clear line if it cannot."""
         ...
 
-    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    @property
+    def clients(self) -> ClientRows:
+        """What clients left behind, which is in the same transactions as the log."""
+        ...
+
+    def append(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
         """Store all drafts or none, durably, in this order; then call `done` once, in the loop.
 
         `done` gets one `Appended` per draft, or a `ReddotError`: `id_conflict` (an id was stored
@@ -72,6 +79,8 @@ class Store(Protocol):
         A keyed draft whose id is stored with the same content is answered as a duplicate.
         Calls to `done` come in the order of the appends, and publications of earlier appends have
         lower positions. `done` is never called before `append` has returned.
+        `clients` replace what was stored of the same clients, if and only if the drafts are stored
+        or are duplicates. They may come without drafts.
         """
         ...
 
@@ -114,6 +123,18 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Finish what was appended, then close. Safe to call twice."""
+        ...
+
+
+class ClientRows(Protocol):
+    """Rows of clients that are away or attached. They are changed by `Store.append` alone."""
+
+    async def load(self, owner: str, client: str) -> ClientRow | None:
+        """The last row that was stored and has not been forgotten."""
+        ...
+
+    async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
+        """At most `limit` rows with `first_ms` <= `wake_ms` <= `last_ms`, the earliest first."""
         ...
 
 

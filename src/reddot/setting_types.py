@@ -142,7 +142,8 @@ class TopicRuleSetting(BaseModel):
 
     Attributes:
         filter: which topics.
-        durable: the default for publications that do not say whether they are ephemeral.
+        durable: the default for publications that do not say whether they are ephemeral. Without
+            it they are durable, except what MQTT brings at quality of service 0.
         history_count: how many publications of a topic are kept.
         history_age: how long one is kept, seconds.
         conflate: a slow reader may be given only the latest publication of a topic.
@@ -153,7 +154,7 @@ class TopicRuleSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     filter: str = Field(min_length=1)
-    durable: bool = True
+    durable: bool | None = None
     history_count: int = Field(default=1000, ge=0, le=1_000_000_000)
     history_age: Annotated[int, BeforeValidator(_age_seconds)] = Field(
         default=7 * DAY_S, ge=1, le=3650 * DAY_S

@@ -74,6 +74,7 @@ _net = partial(_number, "Network")
 _http = partial(_number, "HTTP limits")
 _size = partial(_number, "Publication limits")
 _ws = partial(_number, "WebSocket limits")
+_mqtt = partial(_number, "MQTT")
 _session = partial(_number, "Sessions")
 _stream = partial(_number, "Streams and polls")
 _keep = partial(_number, "Memory and store")
@@ -168,6 +169,44 @@ class Settings(BaseSettings):
         50, 1, 100_000, "Of one session, bursts of twice as many; beyond: 4429."
     )
     ws_auth_timeout_s: float = _ws(10, 0.1, 300, "For the `auth` command; then close 4401.")
+
+    mqtt_port: int = _mqtt(
+        1883, 0, 65_535, "Port for MQTT; 0: none. The HTTP port speaks MQTT as well."
+    )
+    mqtts_port: int = _mqtt(
+        8883, 0, 65_535, "Port for MQTT over TLS, if there is a certificate; 0: none."
+    )
+    mqtt_connect_timeout_s: float = _mqtt(10, 0.1, 300, "For CONNECT to arrive; then closed.")
+    mqtt_pending_max: int = _mqtt(
+        1000, 1, 1_000_000, "Connections that have not sent CONNECT; beyond: closed."
+    )
+    mqtt_connect_bytes_max: int = _mqtt(
+        16_384, 256, _MIB, "CONNECT, its will included; beyond: reason 0x95."
+    )
+    mqtt_packet_bytes_max: int = _mqtt(
+        131_072, _KIB, 16 * _MIB, "Any other packet of a client; beyond: reason 0x95."
+    )
+    mqtt_properties_bytes_max: int = _mqtt(
+        8192, 256, 65_536, "Properties of one packet; beyond: reason 0x95."
+    )
+    mqtt_user_properties_max: int = _mqtt(
+        32, 0, 1000, "User properties of one packet; beyond: reason 0x95."
+    )
+    mqtt_client_id_bytes_max: int = _mqtt(256, 23, 4096, "A client id; beyond: reason 0x85.")
+    mqtt_receive_max: int = _mqtt(
+        20, 1, 65_535, "Publications of a client that wait for an answer; beyond: reason 0x93."
+    )
+    mqtt_inflight_max: int = _mqtt(
+        20, 1, 65_535, "Publications that a client has not acknowledged; the others wait."
+    )
+    mqtt_topic_alias_max: int = _mqtt(16, 0, 65_535, "Topic aliases, each way; beyond: 0x94.")
+    mqtt_keep_alive_s_max: int = _mqtt(
+        300, 1, 65_535, "Keep-alive that a 5.0 client is told to use if it wants a longer one."
+    )
+    mqtt_session_expiry_s_max: int = _mqtt(
+        7 * DAY_S, 0, 365 * DAY_S, "How long the session of a client that is away is kept."
+    )
+    mqtt_will_delay_s_max: int = _mqtt(300, 0, DAY_S, "Longest delay of a will; a longer is cut.")
 
     sessions_max: int = _session(20_000, 1, 10_000_000, "Attached clients; beyond: 503.")
     sessions_per_user_max: int = _session(100, 1, 1_000_000, "Of one user; beyond: 429.")

@@ -60,6 +60,7 @@ class Server:
             "store_url": f"sqlite:///{folder}/reddot.db",
             "log_format": "json",
             "port": self.port,
+            "mqtt_port": 0,
         } | settings
         self._process: subprocess.Popen[bytes] | None = None
 

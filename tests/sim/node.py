@@ -20,8 +20,8 @@ from reddot.core.rules import TopicRules
 from reddot.core.subscribing import SessionLimits, Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.model import Appended, Draft, Page, Publication, Retention
-from reddot.ports import AppendDone, Bus
+from reddot.model import Appended, ClientRow, Draft, Page, Publication, Retention
+from reddot.ports import AppendDone, Bus, ClientRows
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
 from reddot.transports.long_poll import LongPoll
@@ -101,10 +101,17 @@ class SlowStore:
     def retained_count(self) -> int:
         return self._disk.log.retained_count
 
+    @property
+    def clients(self) -> ClientRows:
+        return self._disk.log.clients
+
     async def open(self) -> None:
         """Nothing to open."""
 
-    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    def append(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
+        assert not clients, "no client of the simulation leaves anything behind"
         self._appends.append((drafts, done))
         self._schedule.add(self._process, self._commit)
 

@@ -397,7 +397,7 @@ def test_topic_rules_from_toml(tmp_path: Path) -> None:
         publish="deny",
     )
     assert second == TopicRuleSetting(filter="#", history_age=90)
-    assert (second.durable, second.subscribe, second.publish) == (True, "grant", "grant")
+    assert (second.durable, second.subscribe, second.publish) == (None, "grant", "grant")
 
 
 def test_topic_rules_from_a_variable_and_a_flag() -> None:

@@ -36,6 +36,12 @@ COUNTERS: Mapping[str, str] = {
     "feed_holes": "Publications read from the store because the bus lost them.",
     "catchup_memory": "Resumes served from memory.",
     "catchup_store": "Resumes that had to read the store.",
+    "mqtt_windows_full": "Times an MQTT client had too much unacknowledged and was held.",
+    "mqtt_too_large": "Publications skipped because an MQTT client takes no such large packets.",
+    "mqtt_takeovers": "MQTT connections ended because their client connected again.",
+    "mqtt_wills": "Wills of MQTT clients published.",
+    "mqtt_backlogs_lost": "MQTT sessions of which retention has taken publications.",
+    "mqtt_shared_dropped": "QoS 0 publications that no member of a shared subscription could take.",
 }
 
 

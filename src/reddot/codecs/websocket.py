@@ -1,4 +1,4 @@
-"""Outbound WebSocket text frames (RFC 6455 section 5.2), encoded once for all sessions.
+"""Outbound WebSocket frames (RFC 6455 section 5.2), encoded once for all sessions.
 
 Server frames are not masked, so the same bytes serve every client. Inbound frames go through the
 `websockets` package's Sans-I/O core, in `net/websocket.py`. Commands are decoded here.
@@ -18,14 +18,26 @@ from reddot.model import Cursor, Publication
 Ref = str | int | None
 
 
+_TEXT: Final = b"\x81"
+_BINARY: Final = b"\x82"
+
+
 def encode_text(payload: bytes) -> bytes:
     """One unfragmented text frame."""
-    size = len(payload)
+    return _head(_TEXT, len(payload)) + payload
+
+
+def encode_binary(payload: bytes) -> bytes:
+    """One unfragmented binary frame."""
+    return _head(_BINARY, len(payload)) + payload
+
+
+def _head(kind: bytes, size: int) -> bytes:
     if size < 126:
-        return bytes((0x81, size)) + payload
+        return kind + bytes((size,))
     if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+        return kind + b"\x7e" + size.to_bytes(2, "big")
+    return kind + b"\x7f" + size.to_bytes(8, "big")
 
 
 def encode_json(publication: Publication, cursor: Cursor | None) -> bytes:

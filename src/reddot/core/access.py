@@ -18,6 +18,7 @@ from reddot.errors import ReddotError
 from reddot.model import EVERYONE, USERS_ROOT, Actor
 
 USER_BYTES_MAX: Final = 256
+_RESERVED: Final = frozenset(("$SYS", "$share", "$queue", "$inbox", "$CONTROL"))
 
 
 def is_user_name(name: str) -> bool:
@@ -35,6 +36,11 @@ def is_user_name(name: str) -> bool:
 def inbox_filters(actor: Actor) -> tuple[str, ...]:
     """The topics that reach a user unasked: their own and `everyone`. Nothing for the others."""
     return () if actor.user is None else (f"{USERS_ROOT}/{actor.user}", EVERYONE)
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a topic is the server's own, where nobody else publishes, administrators included."""
+    return text.split("/", 1)[0] in _RESERVED
 
 
 def is_anonymous(actor: Actor) -> bool:

@@ -38,12 +38,17 @@ class Encoder:
         encode: publication to frame; cursor None for an ephemeral one.
         join: frames that are ready together, with the cursor behind them, to one write.
         joins_one: whether a single frame needs `join` as well.
+        retained: how a retained publication is encoded for a new subscriber; None: as any other.
+
+    An encoder that belongs to one session may answer with an empty frame, which is not written by
+    its session, and may refuse a durable publication by `Subscribing.hold`.
     """
 
     transport: str
     encode: Encode
     join: Join = join_bytes
     joins_one: bool = False
+    retained: Encode | None = None
 
 
 class Member(Protocol):
@@ -143,6 +148,10 @@ class Hub:
         for text in filters:
             self._parked.remove(text, member)
 
+    def hears(self, topic: str) -> bool:
+        """Whether anybody live listens to a topic."""
+        return any(True for _ in self._index.match(topic))
+
     def dispatch(self, publication: Publication) -> None:
         """Take the next publication; it goes out with all others of this loop turn."""
         if not self._pending:
@@ -220,6 +229,8 @@ class Hub:
         return Cursor(self.epoch, position) if position else None
 
     def _write(self, group: Group, writes: Writes, data: bytes, publications: int) -> None:
+        if not data:
+            return
         for write in writes:
             write(data)
         group.bytes_out += len(data)

@@ -16,7 +16,15 @@ from reddot.core.rules import TopicRules
 from reddot.core.topics import check_topic
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.model import EVENT_DEFAULT, Actor, Appended, Draft, Publication
+from reddot.model import (
+    EVENT_DEFAULT,
+    QOS_DEFAULT,
+    Actor,
+    Appended,
+    ClientRow,
+    Draft,
+    Publication,
+)
 from reddot.ports import AppendDone, Bus, Clock, Entropy, Store
 
 EVENTS_RESERVED: Final = frozenset(
@@ -52,6 +60,10 @@ def _ephemeral(draft: Draft) -> Publication:
         time_ms=draft.time_ms,
         event=draft.event,
         binary=draft.binary,
+        expires_ms=draft.expires_ms,
+        qos=0,
+        properties=draft.properties,
+        source=draft.source,
     )
 
 
@@ -92,6 +104,9 @@ class Publishing:
         ttl_s: float | None = None,
         retain: bool = False,
         binary: bool = False,
+        qos: int = QOS_DEFAULT,
+        properties: bytes = b"",
+        source: str = "",
     ) -> Draft:
         """Check one publication. `data` has been checked to be JSON, unless `binary`.
 
@@ -113,7 +128,7 @@ class Publishing:
         elif _check_name(event, "event") in EVENTS_RESERVED:
             raise ReddotError("field_invalid", f"the event name '{event}' is reserved")
         if ephemeral is None:
-            ephemeral = not (retain or self._rules.of(topic).durable)
+            ephemeral = not (retain or self._rules.of(topic).durable is not False)
         if ephemeral and retain:
             raise ReddotError("field_invalid", "an ephemeral publication cannot be retained")
         now = self._clock.wall_ms()
@@ -128,15 +143,26 @@ class Publishing:
             retain=retain,
             ephemeral=ephemeral,
             binary=binary,
+            qos=0 if ephemeral else qos,
+            properties=properties,
+            source=source,
         )
 
-    def publish(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    def is_ephemeral(self, topic: str, qos: int, retain: bool) -> bool:
+        """What a publication is that came over MQTT: the topic's rule decides, then its QoS."""
+        durable = self._rules.of(topic).durable
+        return not retain and (qos == 0 if durable is None else not durable)
+
+    def publish(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
         """Publish all drafts or none. `done` is called when every durable one is durable.
 
-        For drafts that are all ephemeral it is called before this returns.
+        For drafts that are all ephemeral it is called before this returns, unless there are
+        `clients`, which are stored in the same transaction.
         """
         durable = [draft for draft in drafts if not draft.ephemeral]
-        if not durable:
+        if not durable and not clients:
             self._finish(drafts, (), done)
             return
         self.busy += 1
@@ -148,7 +174,7 @@ class Publishing:
             else:
                 self._finish(drafts, results, done)
 
-        self._store.append(durable, stored)
+        self._store.append(durable, stored, clients)
 
     def _finish(
         self, drafts: Sequence[Draft], stored: Sequence[Appended], done: AppendDone

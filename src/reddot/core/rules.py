@@ -32,7 +32,8 @@ class TopicRule(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         filter: which topics.
-        durable: whether a publication that does not say is stored.
+        durable: whether a publication that does not say is stored; None: as its wire has it,
+            which is yes, except for MQTT at quality of service 0.
         history_count: how many publications of one topic are kept.
         history_age_s: how long one is kept, seconds.
         conflate: a slow reader may be given only the latest publication of a topic.
@@ -42,7 +43,7 @@ class TopicRule(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     filter: str
-    durable: bool = True
+    durable: bool | None = None
     history_count: int = HISTORY_COUNT_DEFAULT
     history_age_s: int = HISTORY_AGE_S_DEFAULT
     conflate: bool = False

@@ -18,11 +18,13 @@ ReconnectReason = Literal["drain", "age", "reauth"]
 
 
 class State(Enum):
-    """CATCHING_UP reads the log, LIVE is in the hub, PAUSED waits for its buffer to drain."""
+    """CATCHING_UP reads the log, LIVE is in the hub, PAUSED waits for its buffer to drain, HELD
+    waits for its client's acknowledgements and is in the hub for what is ephemeral only."""
 
     CATCHING_UP = "catching_up"
     LIVE = "live"
     PAUSED = "paused"
+    HELD = "held"
     CLOSED = "closed"
 
 
@@ -33,6 +35,11 @@ TRANSITIONS: Final = frozenset(
         (State.LIVE, State.PAUSED),
         (State.LIVE, State.CATCHING_UP),
         (State.PAUSED, State.CATCHING_UP),
+        (State.CATCHING_UP, State.HELD),
+        (State.LIVE, State.HELD),
+        (State.HELD, State.CATCHING_UP),
+        (State.HELD, State.PAUSED),
+        (State.HELD, State.CLOSED),
         (State.CATCHING_UP, State.CLOSED),
         (State.LIVE, State.CLOSED),
         (State.PAUSED, State.CLOSED),

@@ -189,10 +189,14 @@ class Subscribing:
         filters: tuple[str, ...],
         cursor: Cursor | None,
         done: Callable[[], None],
+        retained: Sequence[str] | None = None,
     ) -> None:
         """Listen to more. `done` is called when what was missed on the new filters is written.
 
         Until then the client must not count the new filters as covered by a cursor.
+
+        Args:
+            retained: filters that are owed their retained publications; None: the new ones.
         """
         self._unjoin(session)
         new = tuple(sorted(set(filters) - set(session.filters)))
@@ -208,7 +212,8 @@ class Subscribing:
         elif cursor is not None:
             self._owe(session, filters, retained=False, position=cursor.position, done=done)
         else:
-            owed = new if self._store.retained_count else ()
+            wanted = new if retained is None else tuple(retained)
+            owed = wanted if self._store.retained_count else ()
             self._owe(session, owed, retained=True, position=0, done=done)
         self._set_filters(session, tuple(sorted({*session.filters, *filters})))
 
@@ -253,7 +258,7 @@ class Subscribing:
                 self._per_user.pop(actor.user, None)
 
     def _unjoin(self, session: Session) -> None:
-        if session.state is State.LIVE:
+        if session.state is State.LIVE or session.state is State.HELD:
             self._leave(session)
             session.to(State.CATCHING_UP)
 
@@ -289,9 +294,7 @@ class Subscribing:
         if run:
             self._counters.catchup_memory += 1
         for chunk in _chunks(run):
-            self._write(session, chunk)
-            session.position = chunk[-1].position
-            if not session.is_catching_up():
+            if not self._pay(session, session, chunk):
                 return
         self._go_live(session)
 
@@ -307,9 +310,7 @@ class Subscribing:
                 self._start_reading(session)
                 return False
             for chunk in _chunks([p for p in found if p.position <= backfill.upto]):
-                self._write(session, chunk)
-                backfill.position = chunk[-1].position
-                if not session.is_catching_up():
+                if not self._pay(session, backfill, chunk):
                     return False
         assert session.backfills
         session.backfills.pop(0)
@@ -321,6 +322,9 @@ class Subscribing:
         session.position = self.hub.position
         session.backfills = None
         session.to(State.LIVE)
+        self._join(session)
+
+    def _join(self, session: Session) -> None:
         group = self.hub.join(session.filters, session.encoder, session)
         session.group = group
         session.group_bytes = group.bytes_out
@@ -362,9 +366,7 @@ class Subscribing:
         if session.state is State.CLOSED:
             return False
         for chunk in _chunks(page.publications):
-            self._write(session, chunk)
-            place.position = chunk[-1].position
-            if not session.is_catching_up():
+            if not self._pay(session, place, chunk):
                 return False
         place.position = page.upto
         return page.upto < upto and page.upto < self._recent.floor
@@ -393,25 +395,42 @@ class Subscribing:
             backfill.position = backfill.upto
             return False
         cursor = Cursor(self.hub.epoch, backfill.upto)
-        for chunk in _chunks(found):
-            self._write(session, chunk, cursor)
-            backfill.position = chunk[-1].position
-            if not session.is_catching_up():
-                return False
-        return True
+        return all(self._pay(session, backfill, chunk, cursor) for chunk in _chunks(found))
+
+    def _pay(
+        self,
+        session: Session,
+        place: Session | Backfill,
+        chunk: Sequence[Publication],
+        cursor: Cursor | None = None,
+    ) -> bool:
+        """Write a chunk and move the place behind it; whether to go on."""
+        if self._write(session, chunk, cursor):
+            place.position = chunk[-1].position
+        return session.is_catching_up()
 
     def _write(
         self, session: Session, publications: Sequence[Publication], cursor: Cursor | None = None
-    ) -> None:
+    ) -> bool:
+        """Whether all of it was taken; if not, the session was held and knows its place."""
         encoder, epoch, now = session.encoder, self.hub.epoch, self._clock.wall_ms()
-        frames = [
-            encoder.encode(publication, cursor or Cursor(epoch, publication.position))
-            for publication in publications
-            if publication.expires_ms is None or publication.expires_ms > now
-        ]
-        if not frames:
-            return
-        data = encoder.join(frames, cursor or Cursor(epoch, publications[-1].position))
+        encode = encoder.encode if cursor is None else encoder.retained or encoder.encode
+        frames: list[bytes] = []
+        for publication in publications:
+            if publication.expires_ms is None or publication.expires_ms > now:
+                frame = encode(publication, cursor or Cursor(epoch, publication.position))
+                if session.state is State.HELD:
+                    break
+                if frame:
+                    frames.append(frame)
+        all_taken = session.state is not State.HELD
+        if frames:
+            self._write_frames(session, frames, cursor or Cursor(epoch, publications[-1].position))
+        return all_taken
+
+    def _write_frames(self, session: Session, frames: Sequence[bytes], cursor: Cursor) -> None:
+        encoder = session.encoder
+        data = encoder.join(frames, cursor)
         counters = self._counters.transports[encoder.transport]
         counters.deliveries += len(frames)
         counters.bytes_out += len(data)
@@ -424,7 +443,7 @@ class Subscribing:
         Everybody reads the log from where they are, and so is told the gaps of their own filters.
         """
         self.hub.flush()
-        live = [s for s in self.sessions.values() if s.state is State.LIVE]
+        live = [s for s in self.sessions.values() if s.group is not None]
         for session in live:
             self._unjoin(session)
         self.hub.skip(upto)
@@ -435,7 +454,7 @@ class Subscribing:
 
     def pause(self, session: Session) -> None:
         """Its buffer is full: leave the live set with the place in the log."""
-        if session.state is State.LIVE:
+        if session.group is not None:
             self._leave(session)
         elif not session.is_catching_up():
             return
@@ -453,12 +472,32 @@ class Subscribing:
             session.to(State.CATCHING_UP)
             self._advance(session)
 
+    def hold(self, session: Session, position: int) -> None:
+        """Its client acknowledges too slowly: go no further than `position` until `release`.
+
+        For encoders that belong to one session, inside `encode`. From then on they refuse what is
+        durable; the session stays in the hub for what is ephemeral.
+        """
+        live = session.state is State.LIVE
+        place = session.backfills[0] if not live and session.backfills else session
+        place.position = position
+        session.to(State.HELD)
+        if not live:
+            self._join(session)
+
+    def release(self, session: Session) -> None:
+        """The client has acknowledged: catch up from the log."""
+        if session.state is State.HELD:
+            self._unjoin(session)
+            self._advance(session)
+
     def _leave(self, session: Session) -> None:
         group = session.group
         assert group is not None
         session.bytes_own = session.bytes_out
         session.group = None
-        session.position = self.hub.position
+        if session.state is State.LIVE:
+            session.position = self.hub.position
         self.hub.leave(group, session)
 
     # Ending
@@ -467,7 +506,7 @@ class Subscribing:
         """The connection is gone, or is about to be closed by `close`."""
         if session.state is State.CLOSED:
             return
-        if session.state is State.LIVE:
+        if session.group is not None:
             self._leave(session)
         elif session.state is State.PAUSED:
             self.hub.unpark(session.filters, session)
@@ -514,7 +553,7 @@ class Subscribing:
             self._counters.transports[session.transport].stalled += 1
             self.close(session, ReddotError("slow_consumer"), abort=True)
         else:
-            if session.state is State.LIVE:
+            if session.group is not None:
                 session.sink.heartbeat(self.hub.cursor)
             if session.state is not State.CLOSED:
                 self._reschedule(session, now)

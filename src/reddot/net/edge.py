@@ -35,6 +35,8 @@ from reddot.net.framing import (
     check_partial,
     parse_head,
 )
+from reddot.net.tcp import MQTT_FIRST, TakeSocket
+from reddot.net.websocket import offers_mqtt
 
 # RFC 9110's names of these two came into Python's table with 3.13.
 _PHRASES: Final = {413: "Content Too Large", 414: "URI Too Long"}
@@ -61,7 +63,9 @@ class Door:
     """What all edges of a process share.
 
     Args:
-        routes: hot handlers by path and method; a path that is here never enters ASGI.
+        routes: hot handlers by path and method; a path that is here never enters ASGI. An upgrade
+            that offers MQTT has the handlers of `/mqtt`, whatever its path.
+        mqtt: gets the sockets whose first byte is that of MQTT; None: they are malformed HTTP.
         now: monotonic seconds; wall: Unix seconds, for the Date field.
     """
 
@@ -74,7 +78,9 @@ class Door:
         limits: EdgeLimits,
         now: Callable[[], float],
         wall: Callable[[], float],
+        mqtt: TakeSocket | None = None,
     ) -> None:
+        self.mqtt = mqtt
         self.routes = routes
         self.counters = counters
         self.head_limits = head_limits
@@ -131,6 +137,7 @@ _NO_HEAD: Final = Head(
 )
 _NEVER: Final = 1 << 62
 _LINGER_S: Final = 2
+_MQTT_PATH: Final = "/mqtt"
 
 
 class Edge(HttpToolsProtocol):
@@ -193,6 +200,9 @@ class Edge(HttpToolsProtocol):
     def _take(self, data: bytes) -> None:
         """Take as many whole messages as there are, each after the answer to the one before."""
         self._buffer = b""
+        if data[0] == MQTT_FIRST and self.head is _NO_HEAD and self._door.mqtt is not None:
+            self._door.mqtt(self._hand_over(), data)
+            return
         self._taking = True
         try:
             while data and self._phase is _Phase.HEAD:
@@ -219,7 +229,8 @@ class Edge(HttpToolsProtocol):
         head = self.head
         if head.raw != raw:
             self.head = head = self._door.head_of(raw)
-        methods = self._door.routes.get(head.path)
+        mqtt = head.upgrade and not head.length and offers_mqtt(head)
+        methods = self._door.routes.get(_MQTT_PATH if mqtt else head.path)
         if methods is None:
             self._begin_cold(head, data[end:])
             return b""
@@ -372,18 +383,23 @@ class Edge(HttpToolsProtocol):
     def stream(self, status: int, fields: bytes, peer: StreamPeer) -> asyncio.Transport:
         if self._phase is not _Phase.BUSY:
             raise ConnectionResetError("the client has gone")
-        transport, rest = self.transport, self._buffer
-        self._leave()
-        self._gone = None
-        # Nothing of the parser or of uvicorn's flow control is kept alive by the socket.
-        self.parser = self.flow = self.scope = None  # type: ignore[assignment]
-        self.head = _NO_HEAD
-        transport.set_write_buffer_limits(high=self._door.limits.write_buffer_bytes_max)
+        rest = self._buffer
+        transport = self._hand_over()
         transport.write(b"".join((_STATUS[status], self._door.date, fields, b"\r\n")))
         transport.set_protocol(peer)
         peer.attach(transport)
         if rest:
             self.loop.call_soon(peer.data_received, rest)
+        return transport
+
+    def _hand_over(self) -> asyncio.Transport:
+        """The socket, of which nothing here keeps anything alive: no parser, no flow control."""
+        transport = self.transport
+        self._leave()
+        self._gone = None
+        self.parser = self.flow = self.scope = None  # type: ignore[assignment]
+        self.head = _NO_HEAD
+        transport.set_write_buffer_limits(high=self._door.limits.write_buffer_bytes_max)
         return transport
 
     def abort(self) -> None:

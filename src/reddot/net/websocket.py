@@ -21,11 +21,13 @@ from websockets.protocol import Side, State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from reddot.codecs.websocket import encode_binary
 from reddot.errors import ReddotError
 from reddot.net.exchange import StreamPeer
 from reddot.net.framing import Head
 
 SUBPROTOCOL: Final = Subprotocol("reddot.v1")
+SUBPROTOCOLS_MQTT: Final = (Subprotocol("mqtt"), Subprotocol("mqttv3.1"))
 _CLOSE_WAIT_S: Final = 2.0
 
 # Its own logger, silent: the package logs each frame at DEBUG and each bad client as an error.
@@ -66,15 +68,23 @@ def handshake(head: Head) -> bytes:
 
 
 def _select(_core: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Ours if it is offered; a client that offers none, or others, is served without."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+    """MQTT or ours if it is offered; a client that offers none, or others, is served without."""
+    known = (*SUBPROTOCOLS_MQTT, SUBPROTOCOL)
+    return next((name for name in offered if name in known), None)
+
+
+def offers_mqtt(head: Head) -> bool:
+    """Whether an upgrade offers MQTT among its subprotocols, on whatever path."""
+    offered = head.headers.get(b"sec-websocket-protocol", b"")
+    names = {name.strip() for name in offered.decode("latin-1").split(",")}
+    return not names.isdisjoint(SUBPROTOCOLS_MQTT)
 
 
 class WebSocketListener(Protocol):
     """Who is told what happens on the connection."""
 
     def message(self, text: bytes) -> None:
-        """A whole text message."""
+        """A whole text message; or, if the connection is binary, the next bytes."""
         ...
 
     def pause_writing(self) -> None: ...
@@ -91,9 +101,15 @@ def _wire_bytes(frame: Frame) -> int:
 
 
 class WebSocketPeer(StreamPeer):
-    """The protocol of a socket after the handshake. `listener` is set before the first byte."""
+    """The protocol of a socket after the handshake. `listener` is set before the first byte.
+
+    Args:
+        binary: it carries a stream of bytes in binary frames, whose bounds mean nothing (MQTT 5.0
+            section 6); else text messages. The other kind of frame closes it.
+    """
 
     __slots__ = (
+        "_binary",
         "_closing",
         "_controls",
         "_core",
@@ -107,8 +123,9 @@ class WebSocketPeer(StreamPeer):
         "transport",
     )
 
-    def __init__(self, limits: WebSocketLimits) -> None:
+    def __init__(self, limits: WebSocketLimits, *, binary: bool = False) -> None:
         self.listener: WebSocketListener
+        self._binary = binary
         self._limits = limits
         self._core: Core | None = None
         self._message: bytearray | None = None
@@ -121,6 +138,14 @@ class WebSocketPeer(StreamPeer):
 
     def attach(self, transport: asyncio.Transport) -> None:
         self.transport = transport
+
+    def send(self, data: bytes) -> None:
+        """Write bytes of a binary connection."""
+        self.transport.write(encode_binary(data))
+
+    def end(self) -> None:
+        """Say that this was all, and wait a moment for the client."""
+        self.close(CloseCode.NORMAL_CLOSURE)
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close frame, then wait a moment for the client's."""
@@ -178,8 +203,13 @@ class WebSocketPeer(StreamPeer):
             if self._controls > limits.controls_per_s:
                 self._fail(core, CloseCode.POLICY_VIOLATION, "too many control frames")
             return
-        if frame.opcode is Opcode.BINARY:
-            self._fail(core, CloseCode.UNSUPPORTED_DATA, "commands are JSON text")
+        if frame.opcode is (Opcode.TEXT if self._binary else Opcode.BINARY):
+            kind = "MQTT is binary" if self._binary else "commands are JSON text"
+            self._fail(core, CloseCode.UNSUPPORTED_DATA, kind)
+            return
+        if self._binary:
+            self._message = None if frame.fin else bytearray()
+            self.listener.message(bytes(frame.data))
             return
         if frame.opcode is Opcode.TEXT:
             self._message, self._fragments = bytearray(), 0

@@ -19,8 +19,8 @@ from typing import Final
 
 from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
-from reddot.model import Appended, Draft, Gap, Page, Publication, Retention
-from reddot.ports import AppendDone, Clock
+from reddot.model import Appended, ClientRow, Draft, Gap, Page, Publication, Retention
+from reddot.ports import AppendDone, ClientRows, Clock
 
 QUEUE_DRAFTS_MAX: Final = 10_000
 IDEMPOTENCY_MS: Final = 86_400_000
@@ -66,6 +66,26 @@ class _Topic:
         return self.kept[0].time_ms + self.retention.age_ms + 1
 
 
+class MemoryClients:
+    """`ports.ClientRows` in memory."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], ClientRow] = {}
+
+    def store(self, rows: Sequence[ClientRow]) -> None:
+        for row in rows:
+            self._rows.pop((row.owner, row.client), None)
+            if row.state is not None:
+                self._rows[row.owner, row.client] = row
+
+    async def load(self, owner: str, client: str) -> ClientRow | None:
+        return self._rows.get((owner, client))
+
+    async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
+        found = [row for row in self._rows.values() if first_ms <= row.wake_ms <= last_ms]
+        return sorted(found, key=attrgetter("wake_ms"))[:limit]
+
+
 class MemoryStore:
     """`ports.Store` in memory: durable as long as the process.
 
@@ -102,6 +122,7 @@ class MemoryStore:
         # What `trim` has to look at: topics over their count, and (due_ms, name) of the others.
         self._over: dict[str, None] = {}
         self._due: list[tuple[int, str]] = []
+        self._clients = MemoryClients()
 
     @property
     def epoch(self) -> int:
@@ -115,6 +136,10 @@ class MemoryStore:
     def retained_count(self) -> int:
         return len(self._retained)
 
+    @property
+    def clients(self) -> ClientRows:
+        return self._clients
+
     async def open(self) -> None:
         """Nothing to do."""
 
@@ -126,7 +151,9 @@ class MemoryStore:
 
     # ---- writing ----
 
-    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    def append(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
         """As `ports.Store.append`."""
         result: Sequence[Appended] | ReddotError
         counted = 0
@@ -137,6 +164,8 @@ class MemoryStore:
         else:
             counted = len(drafts)
             result = self._conflict(drafts) or [self._append_one(draft) for draft in drafts]
+            if not isinstance(result, ReddotError):
+                self._clients.store(clients)
         self._waiting += counted
         asyncio.get_running_loop().call_soon(self._answer, done, result, counted, self._last)
 
@@ -342,7 +371,7 @@ def _expired(publication: Publication, now_ms: int) -> bool:
 def _content(item: Draft | Publication) -> tuple[object, ...]:
     """What has to be equal for a retry to be one."""
     ttl = None if item.expires_ms is None else item.expires_ms - item.time_ms
-    return (item.topic, item.event, item.data, item.retain, item.binary, ttl)
+    return (item.topic, item.event, item.data, item.retain, item.binary, item.properties, ttl)
 
 
 def _publication(draft: Draft, *, position: int, offset: int) -> Publication:
@@ -357,4 +386,7 @@ def _publication(draft: Draft, *, position: int, offset: int) -> Publication:
         expires_ms=draft.expires_ms,
         retain=draft.retain,
         binary=draft.binary,
+        qos=draft.qos,
+        properties=draft.properties,
+        source=draft.source,
     )

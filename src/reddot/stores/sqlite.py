@@ -23,8 +23,8 @@ from typing import Final, TypeVar
 import structlog
 
 from reddot.errors import ReddotError, StoreError
-from reddot.model import Draft, Page, Publication, Retention
-from reddot.ports import AppendDone, Clock
+from reddot.model import ClientRow, Draft, Page, Publication, Retention
+from reddot.ports import AppendDone, ClientRows, Clock
 from reddot.stores import sqlite_file
 from reddot.stores.sqlite_reader import Snapshot
 from reddot.stores.sqlite_topics import TOPICS_CACHED_MAX
@@ -102,6 +102,10 @@ class SqliteStore:
     @property
     def retained_count(self) -> int:
         return self._retained_count
+
+    @property
+    def clients(self) -> ClientRows:
+        return self
 
     def describe(self) -> str:
         """One line for the start-up log. SQLite's version matters: see `sqlite_file`."""
@@ -189,7 +193,9 @@ class SqliteStore:
 
     # ---- writing ----
 
-    def append(self, drafts: Sequence[Draft], done: AppendDone) -> None:
+    def append(
+        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+    ) -> None:
         """As `ports.Store.append`. Appends that wait together share one sync of the disk."""
         writer = self._writer
         if writer is None or self._closing is not None:
@@ -200,7 +206,7 @@ class SqliteStore:
             writer.append(None, done)
         else:
             self._waiting += len(drafts)
-            writer.append(drafts, done)
+            writer.append(drafts, done, clients)
 
     def _answer(self, answers: Sequence[Answer], head: int, retained_count: int) -> None:
         self._head = head
@@ -259,6 +265,16 @@ class SqliteStore:
         return await self._read(
             lambda snapshot: snapshot.retained(filters, after=after, upto=upto, limit=limit)
         )
+
+    # ---- rows of clients: `ports.ClientRows` ----
+
+    async def load(self, owner: str, client: str) -> ClientRow | None:
+        """As `ports.ClientRows.load`."""
+        return await self._read(lambda snapshot: snapshot.client(owner, client))
+
+    async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
+        """As `ports.ClientRows.woken`."""
+        return await self._read(lambda snapshot: snapshot.woken(first_ms, last_ms, limit))
 
     async def _read(self, ask: Callable[[Snapshot], T]) -> T:
         if self._readers is None or self._closing is not None:

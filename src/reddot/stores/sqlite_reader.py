@@ -17,7 +17,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from reddot.core.topics import is_exact, matches
-from reddot.model import EVENT_DEFAULT, Gap, Page, Publication, Retention
+from reddot.model import EVENT_DEFAULT, ClientRow, Gap, Page, Publication, Retention
+from reddot.stores.sqlite_mqtt import decode_extra, load_client, woken_clients
 from reddot.stores.sqlite_topics import json_text
 
 # How many rows of the log, or names of topics, one step of a search by wildcard may look at.
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 _PUBLICATIONS: Final = """
 SELECT json_group_array(json_array(topic_id, pos, off, time_ms, expires_ms, id, event, flags,
-  CASE WHEN flags & 2 THEN hex(data) ELSE CAST(data AS TEXT) END))
+  mqtt, CASE WHEN flags & 2 THEN hex(data) ELSE CAST(data AS TEXT) END))
 FROM (SELECT * FROM {})
 """
 _TOPICS: Final = """
@@ -79,6 +80,7 @@ class _Row(msgspec.Struct, array_like=True, gc=False):
     id: str
     event: str | None
     flags: int
+    mqtt: str | None
     data: str
 
 
@@ -103,6 +105,7 @@ _NAME_ROWS: Final = msgspec.json.Decoder(list[_Named])
 
 def _publication(topic: str, row: _Row) -> Publication:
     binary = bool(row.flags & 2)
+    extra = decode_extra(row.mqtt)
     return Publication(
         topic=topic,
         id=row.id,
@@ -114,6 +117,9 @@ def _publication(topic: str, row: _Row) -> Publication:
         expires_ms=row.expires_ms,
         retain=bool(row.flags & 1),
         binary=binary,
+        qos=extra.qos,
+        properties=extra.properties,
+        source=extra.source,
     )
 
 
@@ -298,6 +304,14 @@ class Snapshot:
                 break
             after = max(each.pos for each in chunk)
         return names
+
+    def client(self, owner: str, name: str) -> ClientRow | None:
+        """As `ports.ClientRows.load`."""
+        return load_client(self._connection, owner, name)
+
+    def woken(self, first_ms: int, last_ms: int, limit: int) -> list[ClientRow]:
+        """As `ports.ClientRows.woken`."""
+        return woken_clients(self._connection, first_ms, last_ms, limit)
 
     def _value(self, statement: str, *values: Any) -> Any:
         row = self._connection.execute(statement, values).fetchone()

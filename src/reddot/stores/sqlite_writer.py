@@ -25,15 +25,17 @@ import msgspec
 import structlog
 
 from reddot.errors import ReddotError
-from reddot.model import EVENT_DEFAULT, Appended, Draft, Publication, Retention
+from reddot.model import EVENT_DEFAULT, Appended, ClientRow, Draft, Publication, Retention
 from reddot.ports import AppendDone, Clock
+from reddot.stores.sqlite_mqtt import encode_extra, write_clients
 from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 from reddot.stores.sqlite_trim import Trimmer
 
 COMMIT_DRAFTS_MAX: Final = 2_000
 
-# One append: its drafts, or None if it was refused and is only answered in its turn.
-Work = tuple[Sequence[Draft] | None, AppendDone]
+# One append: its drafts, or None if it was refused and is only answered in its turn; whom to tell;
+# rows of clients.
+Work = tuple[Sequence[Draft] | None, AppendDone, Sequence[ClientRow]]
 Job = Callable[[], None]
 # What became of one append, and how many drafts no longer wait.
 Answer = tuple[AppendDone, Sequence[Appended] | ReddotError, int]
@@ -68,10 +70,10 @@ class _Rows:
                 at, left = end, left - size
 
 
-_INTO_LOG: Final = _Rows("INSERT INTO log", 9)
+_INTO_LOG: Final = _Rows("INSERT INTO log", 10)
 _INTO_TOPIC: Final = _Rows("INSERT INTO topic (id, name, due_ms)", 3)
 _INTO_IDEM: Final = _Rows("INSERT OR REPLACE INTO idem", 6)
-_INTO_RETAINED: Final = _Rows("INSERT OR REPLACE INTO retained", 9)
+_INTO_RETAINED: Final = _Rows("INSERT OR REPLACE INTO retained", 10)
 
 
 class _Key(msgspec.Struct, frozen=True, gc=False):
@@ -86,7 +88,17 @@ class _Key(msgspec.Struct, frozen=True, gc=False):
 class _Staged:
     """What one transaction will write. Thrown away when it fails."""
 
-    __slots__ = ("dues", "head", "keys", "keys_new", "log", "now_ms", "retained", "topics")
+    __slots__ = (
+        "clients",
+        "dues",
+        "head",
+        "keys",
+        "keys_new",
+        "log",
+        "now_ms",
+        "retained",
+        "topics",
+    )
 
     def __init__(self, head: int, now_ms: int) -> None:
         self.head = head
@@ -94,6 +106,7 @@ class _Staged:
         self.log: list[Any] = []
         self.topics: list[Any] = []
         self.dues: list[tuple[int, int]] = []
+        self.clients: list[ClientRow] = []
         self.keys: dict[str, _Key] = {}
         self.keys_new: list[Any] = []
         # The last word per topic: a row, or None if it was cleared.
@@ -105,6 +118,8 @@ def _digest(draft: Draft) -> bytes:
     ttl = None if draft.expires_ms is None else draft.expires_ms - draft.time_ms
     event = draft.event
     head = f"{draft.topic}\0{len(event)}\0{event}{draft.retain:d}{draft.binary:d}{ttl}\0"
+    if draft.properties:
+        head += f"{len(draft.properties)}\0{draft.properties.hex()}\0"
     return blake2b(head.encode() + draft.data, digest_size=16).digest()
 
 
@@ -120,6 +135,9 @@ def _publication(draft: Draft, *, position: int, offset: int) -> Publication:
         expires_ms=draft.expires_ms,
         retain=draft.retain,
         binary=draft.binary,
+        qos=draft.qos,
+        properties=draft.properties,
+        source=draft.source,
     )
 
 
@@ -180,9 +198,14 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    def append(self, drafts: Sequence[Draft] | None, done: AppendDone) -> None:
+    def append(
+        self,
+        drafts: Sequence[Draft] | None,
+        done: AppendDone,
+        clients: Sequence[ClientRow] = (),
+    ) -> None:
         """Store drafts; None only answers that the append was refused, in its turn."""
-        self._queue.put((drafts, done))
+        self._queue.put((drafts, done, clients))
 
     def trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
         """Delete up to `rows_max` rows between two groups; `done` is called in the loop."""
@@ -231,7 +254,7 @@ class Writer:
         except ReddotError as error:
             results = [ReddotError(error.code, error.detail) for _ in group]
         answers: list[Answer] = []
-        for (drafts, done), result in zip(group, results, strict=True):
+        for (drafts, done, _), result in zip(group, results, strict=True):
             if drafts is None:
                 answers.append((done, ReddotError("overloaded", "too many appends wait"), 0))
             else:
@@ -304,7 +327,7 @@ class Writer:
 
     def _store(self, group: list[Work]) -> list[Sequence[Appended] | ReddotError]:
         """Number and write all drafts of the group; one result per piece of work."""
-        drafts = [draft for batch, _ in group if batch is not None for draft in batch]
+        drafts = [draft for batch, _, _ in group if batch is not None for draft in batch]
         missing = {draft.topic for draft in drafts}.difference(self._topics.by_name)
         if missing:
             self._topics.load(missing)
@@ -313,12 +336,13 @@ class Writer:
             found = self._cursor.execute(_KEYS, (json_text(keyed), staged.now_ms))
             staged.keys = {name: _Key(*rest) for name, *rest in found}
         results: list[Sequence[Appended] | ReddotError] = []
-        for batch, _ in group:
+        for batch, _, clients in group:
             digests = _digests(batch or (), staged.keys) if keyed else {}
             if isinstance(digests, ReddotError):
                 results.append(digests)
             else:
                 results.append(self._stage(staged, batch or (), digests))
+                staged.clients += clients
         self._write(staged)
         return results
 
@@ -353,6 +377,7 @@ class Writer:
                 None if draft.event == EVENT_DEFAULT else draft.event,
                 draft.retain | draft.binary << 1,
                 draft.data,
+                encode_extra(draft),
             )
             staged.log += row
             if draft.keyed:
@@ -380,6 +405,8 @@ class Writer:
             cursor.executemany("UPDATE topic SET due_ms = ? WHERE id = ?", staged.dues)
         if staged.retained:
             self._write_retained(staged)
+        if staged.clients:
+            write_clients(cursor, staged.clients)
         self.head = staged.head
 
     def _write_retained(self, staged: _Staged) -> None:

@@ -11,9 +11,10 @@ from reddot.model import Actor
 from tests.unit.core.rig import ENCODER, Rig, Tape
 
 ALLOWED = {
-    State.CATCHING_UP: {State.LIVE, State.PAUSED, State.CLOSED},
-    State.LIVE: {State.CATCHING_UP, State.PAUSED, State.CLOSED},
+    State.CATCHING_UP: {State.LIVE, State.PAUSED, State.HELD, State.CLOSED},
+    State.LIVE: {State.CATCHING_UP, State.PAUSED, State.HELD, State.CLOSED},
     State.PAUSED: {State.CATCHING_UP, State.CLOSED},
+    State.HELD: {State.CATCHING_UP, State.PAUSED, State.CLOSED},
     State.CLOSED: set(),
 }
 

@@ -71,7 +71,8 @@ def test_a_new_file_has_the_newest_schema_and_keeps_its_epoch(tmp_path: Path) ->
         with sqlite3.connect(path) as connection:
             versions = connection.execute("SELECT version FROM schema_version").fetchall()
         connection.close()
-        assert versions == [(1,)]
+        assert versions[0] == (1,)
+        assert versions == sorted(set(versions))
 
     asyncio.run(run())
 
@@ -86,7 +87,7 @@ def test_a_newer_schema_is_refused_untouched(tmp_path: Path) -> None:
         connection.close()
 
     asyncio.run(run())
-    assert "schema 9999 is newer than this Reddot knows (1)" in refused(tmp_path / "log.db")
+    assert "schema 9999 is newer than this Reddot knows (" in refused(tmp_path / "log.db")
 
 
 def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -102,10 +103,10 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_migrating_twice_does_nothing(tmp_path: Path) -> None:
     connection = sqlite_file.connect_writer(tmp_path / "log.db")
-    assert sqlite_file.migrate(connection, now_ms=1) == [1]
+    assert sqlite_file.migrate(connection, now_ms=1)[0] == 1
     assert sqlite_file.migrate(connection, now_ms=2) == []
     applied = connection.execute("SELECT * FROM schema_version").fetchall()
-    assert applied == [(1, 1)]
+    assert {applied_ms for _, applied_ms in applied} == {1}
     connection.close()
 
 

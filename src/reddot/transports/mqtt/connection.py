@@ -1,0 +1,205 @@
+"""One MQTT connection: the packets that come, in order, and what acknowledgements do. MQTT 5.0."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from reddot.codecs.mqtt_encode import PINGRESP_BYTES, encode_auth
+from reddot.codecs.mqtt_packets import (
+    PROTOCOL_ERROR,
+    PUBACK,
+    PUBREC,
+    PUBREL,
+    Ack,
+    Auth,
+    Connect,
+    Disconnect,
+    MqttError,
+    Packet,
+    Pingreq,
+    Properties,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+)
+from reddot.core.session import State
+from reddot.errors import ReddotError
+from reddot.transports.mqtt import inbound, opening, subscriptions
+from reddot.transports.mqtt.authentication import METHOD
+from reddot.transports.mqtt.link import SUCCESS, UNSPECIFIED, Link, Phase
+
+_log = structlog.get_logger("reddot.mqtt")
+
+REAUTHENTICATE = 0x19
+ID_NOT_FOUND = 0x92
+
+
+class Connection(Link):
+    """The listener of a peer."""
+
+    __slots__ = ()
+
+    def message(self, data: bytes) -> None:
+        """The next bytes."""
+        self.broker.transport.bytes_in += len(data)
+        if self.phase is Phase.OPENING:
+            self.stash.append(data)
+        elif self.phase is not Phase.CLOSED:
+            self.heard_at = self.broker.clock.monotonic()
+            self.decoder.feed(data)
+            self._run()
+
+    def pause_writing(self) -> None:
+        self.stop_reading("writing")
+        if self.phase is Phase.OPEN:
+            self.session.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.go_on_reading("writing")
+        if self.phase is Phase.OPEN:
+            self.session.resume_writing()
+
+    def lost(self) -> None:
+        """The socket is gone."""
+        self.leave()
+
+    # Packets
+
+    def _run(self) -> None:
+        """Take the packets that have come."""
+        try:
+            while self.phase is Phase.CONNECTING or self.phase is Phase.OPEN:
+                packet = self.decoder.next_packet()
+                if packet is None:
+                    break
+                self.broker.transport.requests += 1
+                self._take(packet)
+        except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
+            self._fail_for(error)
+        if self.phase is Phase.OPEN and self.session.state is State.HELD:
+            self._release()
+
+    def _fail_for(self, error: Exception) -> None:
+        if isinstance(error, MqttError):
+            self.broker.counters.reject("mqtt_invalid")
+            self.fail(error.reason, error.detail)
+        elif isinstance(error, ReddotError):
+            self.broker.counters.reject(error.code)
+            self.fail(error.row.mqtt, error.detail)
+        else:
+            _log.error("mqtt_packet_failed", exc_info=error)
+            self.fail(UNSPECIFIED, "the server made a mistake")
+
+    def _take(self, packet: Packet) -> None:
+        if self.phase is Phase.CONNECTING:
+            assert isinstance(packet, Connect)
+            self._begin(packet)
+        elif isinstance(packet, Publish):
+            inbound.publish(self, packet)
+        elif isinstance(packet, Ack):
+            self._acknowledged(packet)
+        elif isinstance(packet, Pingreq):
+            self.write(PINGRESP_BYTES)
+        elif isinstance(packet, Subscribe):
+            subscriptions.subscribe(self, packet)
+        elif isinstance(packet, Unsubscribe):
+            subscriptions.unsubscribe(self, packet)
+        elif isinstance(packet, Disconnect):
+            self._disconnect(packet)
+        elif isinstance(packet, Auth):
+            self._authenticate(packet)
+        else:
+            raise MqttError(PROTOCOL_ERROR, "this packet is the server's")
+
+    def _begin(self, connect: Connect) -> None:
+        """CONNECT. Nothing behind it is looked at before it is answered."""
+        self.connect = connect
+        self.phase = Phase.OPENING
+        self.stop_reading("opening")
+        self.broker.spawn(self._open())
+
+    async def _open(self) -> None:
+        try:
+            await opening.open_session(self)
+        except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
+            self._fail_for(error)
+        if self.phase is Phase.OPEN:
+            stash, self.stash = self.stash, []
+            self._run()
+            for data in stash:
+                self.message(data)
+        self.go_on_reading("opening")
+
+    def _disconnect(self, packet: Disconnect) -> None:
+        """The client goes (3.14.4)."""
+        client, expiry_s = self.client, packet.properties.session_expiry_s
+        if expiry_s is not None:
+            if expiry_s and not client.expiry_s:
+                raise MqttError(PROTOCOL_ERROR, "a session expiry that was 0 stays 0")
+            client.expiry_s = min(expiry_s, self.broker.limits.mqtt_session_expiry_s_max)
+        if packet.reason == SUCCESS:
+            client.will = None
+        self.leave()
+        self.peer.end()
+
+    # Acknowledgements of what we sent (4.3, 4.4)
+
+    def _acknowledged(self, ack: Ack) -> None:
+        if ack.kind == PUBREL:
+            inbound.release(self, ack)
+            return
+        client, packet_id = self.client, ack.packet_id
+        flight = client.flights.get(packet_id)
+        if flight is not None and (ack.kind == PUBACK) != (flight.qos == 1):
+            raise MqttError(PROTOCOL_ERROR, "an acknowledgement of another quality of service")
+        client.dirty = True
+        if ack.kind == PUBREC:
+            self._received(ack)
+        elif flight is not None and (ack.kind == PUBACK or flight.released):
+            del client.flights[packet_id]
+            self.broker.shares.room(self)
+
+    def _received(self, ack: Ack) -> None:
+        """PUBREC: from now on only PUBREL is sent, also after a crash (4.3.3-6)."""
+        client, packet_id = self.client, ack.packet_id
+        flight = client.flights.get(packet_id)
+        if ack.reason >= UNSPECIFIED:
+            client.flights.pop(packet_id, None)
+            self.broker.shares.room(self)
+        elif flight is None:
+            self.acknowledge(PUBREL, packet_id, ID_NOT_FOUND)
+        else:
+            client.flights[packet_id] = msgspec.structs.replace(flight, released=True)
+            self.save(lambda: self.acknowledge(PUBREL, packet_id))
+
+    def _release(self) -> None:
+        """Go on if there is room, once for all acknowledgements that came together."""
+        if self.outbound is not None and self.outbound.has_room():
+            self.broker.subscribing.release(self.session)
+
+    # Authentication anew (4.12)
+
+    def _authenticate(self, auth: Auth) -> None:
+        properties, method = auth.properties, self.connect.properties.authentication_method
+        if method is None or properties.authentication_method != method:
+            raise MqttError(PROTOCOL_ERROR, "not the authentication method of CONNECT")
+        if auth.reason != REAUTHENTICATE:
+            raise MqttError(PROTOCOL_ERROR, "nothing is to be continued")
+        self.broker.spawn(self._reauthenticate(properties.authentication_data or b""))
+
+    async def _reauthenticate(self, data: bytes) -> None:
+        try:
+            actor = await self.broker.authentication.verify(data.decode("latin-1"))
+            if self.phase is not Phase.OPEN:
+                return
+            if actor.user != self.session.actor.user:
+                raise ReddotError("unauthorized", "the token is of another user")
+            self.broker.subscribing.reauthorize(self.session, actor)
+        except ReddotError as error:
+            self.broker.counters.reject(error.code)
+            self.fail(error.row.mqtt, error.detail)
+        else:
+            self.client.actor = actor
+            answer = Properties(authentication_method=METHOD)
+            self.write(encode_auth(Auth(SUCCESS, answer)))

@@ -1,0 +1,191 @@
+"""What a client publishes: PUBLISH and PUBREL (MQTT 5.0 sections 3.3, 3.6 and 4.3).
+
+An acknowledgement says that the publication is durable. The identifier of a QoS 2 publication is
+stored in the same transaction, so that no crash makes it published twice or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reddot.codecs.mqtt_packets import (
+    ALIAS_INVALID,
+    LEVEL_5,
+    PROTOCOL_ERROR,
+    PUBACK,
+    PUBCOMP,
+    PUBREC,
+    Ack,
+    MqttError,
+    Publish,
+)
+from reddot.core.access import is_reserved
+from reddot.errors import ReddotError
+from reddot.model import Appended, Draft
+from reddot.transports.mqtt.clients import TTL_S_MIN, is_json
+from reddot.transports.mqtt.link import Link, Phase
+from reddot.transports.mqtt.state import TTL_S_MAX
+
+ID_NOT_FOUND: Final = 0x92
+RECEIVE_MAXIMUM_EXCEEDED: Final = 0x93
+QUOTA_EXCEEDED: Final = 0x97
+_REFUSALS: Final = frozenset((0x80, 0x83, 0x87, 0x90, 0x97, 0x99))
+"""The reason codes of errors that PUBACK and PUBREC may carry."""
+
+
+def publish(link: Link, packet: Publish) -> None:
+    """Take a PUBLISH.
+
+    Raises:
+        MqttError: the connection cannot go on.
+    """
+    packet = _with_topic(link, packet)
+    if packet.qos == 2 and packet.packet_id in link.client.inbound:
+        if link.client.inbound[packet.packet_id]:
+            link.acknowledge(PUBREC, packet.packet_id)
+        return
+    if packet.qos:
+        _count(link)
+    try:
+        draft = _draft(link, packet)
+    except ReddotError as error:
+        _refuse(link, packet, error)
+        return
+    if packet.qos == 2:
+        _publish_once(link, packet, draft)
+    else:
+        _publish(link, packet, draft)
+
+
+def _with_topic(link: Link, packet: Publish) -> Publish:
+    """Put the topic in the place of its alias (3.3.2.3.4)."""
+    alias = packet.properties.topic_alias
+    if alias is None:
+        return packet
+    if alias > link.broker.limits.mqtt_topic_alias_max:
+        raise MqttError(ALIAS_INVALID, "the topic alias is above the maximum")
+    aliases = link.aliases
+    if aliases is None:
+        aliases = link.aliases = {}
+    if packet.topic:
+        aliases[alias] = packet.topic
+        return packet
+    if alias not in aliases:
+        raise MqttError(PROTOCOL_ERROR, "the topic alias is not known")
+    return Publish(
+        aliases[alias],
+        packet.payload,
+        packet.qos,
+        packet.retain,
+        packet.dup,
+        packet.packet_id,
+        packet.properties,
+        packet.forward,
+    )
+
+
+def _count(link: Link) -> None:
+    """Flow control: 5.0 has a quota (3.3.4-9), the others are not read from for a while."""
+    waiting = link.unanswered + len(link.client.inbound)
+    most = link.broker.limits.mqtt_receive_max
+    if waiting >= most:
+        if link.level == LEVEL_5:
+            raise MqttError(RECEIVE_MAXIMUM_EXCEEDED, f"{most} publications wait for an answer")
+        if link.unanswered >= most:
+            link.stop_reading("publishing")
+
+
+def _draft(link: Link, packet: Publish) -> Draft:
+    broker, topic, properties = link.broker, packet.topic, packet.properties
+    publishing = broker.publishing
+    if is_reserved(topic):
+        raise ReddotError("forbidden", "the topic belongs to the server")
+    bytes_max = publishing.limits.data_bytes_max
+    expiry_s = properties.message_expiry_s
+    return publishing.draft(
+        link.session.actor,
+        topic=topic,
+        data=packet.payload,
+        id=next((value for name, value in properties.user if name == "id"), None),
+        ephemeral=publishing.is_ephemeral(topic, packet.qos, packet.retain),
+        ttl_s=None if expiry_s is None else min(max(expiry_s, TTL_S_MIN), TTL_S_MAX),
+        retain=packet.retain,
+        binary=not is_json(
+            packet.payload,
+            retain=packet.retain,
+            bytes_max=bytes_max,
+            depth_max=broker.data_depth_max,
+        ),
+        qos=packet.qos,
+        properties=packet.forward,
+        source=link.client.source,
+    )
+
+
+def _publish(link: Link, packet: Publish, draft: Draft) -> None:
+    """QoS 0 and 1."""
+    if packet.qos:
+        link.unanswered += 1
+
+    def done(result: Sequence[Appended] | ReddotError) -> None:
+        if packet.qos:
+            link.unanswered -= 1
+            if link.unanswered < link.broker.limits.mqtt_receive_max:
+                link.go_on_reading("publishing")
+        if link.phase is not Phase.OPEN:
+            return
+        if isinstance(result, ReddotError):
+            _refuse(link, packet, result)
+        elif packet.qos:
+            link.acknowledge(PUBACK, packet.packet_id)
+
+    link.broker.publishing.publish((draft,), done)
+
+
+def _publish_once(link: Link, packet: Publish, draft: Draft) -> None:
+    """QoS 2: the publication and its identifier, or neither."""
+    client, packet_id = link.client, packet.packet_id
+    client.inbound[packet_id] = False
+
+    def done(result: Sequence[Appended] | ReddotError) -> None:
+        if isinstance(result, ReddotError):
+            client.inbound.pop(packet_id, None)
+            client.dirty = True
+            if link.phase is Phase.OPEN:
+                _refuse(link, packet, result)
+            return
+        client.inbound[packet_id] = True
+        if link.phase is Phase.OPEN:
+            link.acknowledge(PUBREC, packet_id)
+
+    lasting = client.expiry_s and not draft.ephemeral
+    rows = (link.broker.clients.row(client),) if lasting else ()
+    link.broker.publishing.publish((draft,), done, rows)
+
+
+def release(link: Link, ack: Ack) -> None:
+    """PUBREL: the identifier is free again (4.3.3), which has to be durable before it is reused."""
+    client, packet_id = link.client, ack.packet_id
+    if client.inbound.pop(packet_id, None) is None:
+        link.acknowledge(PUBCOMP, packet_id, ID_NOT_FOUND if link.level == LEVEL_5 else 0)
+    else:
+        link.save(lambda: link.acknowledge(PUBCOMP, packet_id))
+
+
+def _refuse(link: Link, packet: Publish, error: ReddotError) -> None:
+    """5.0 has an answer. Before it, what cannot be right is acknowledged and dropped, so that it is
+    not sent for ever; what may be right later ends the connection, so that it is sent again."""
+    link.broker.counters.reject(error.code)
+    if error.row.retry and packet.qos:
+        link.fail(error.row.mqtt, error.detail)
+        return
+    if not packet.qos:
+        return
+    reason = 0
+    if link.level == LEVEL_5:
+        reason = error.row.mqtt if error.row.mqtt in _REFUSALS else QUOTA_EXCEEDED
+    kind = PUBACK if packet.qos == 1 else PUBREC
+    if packet.qos == 2 and not reason:
+        link.client.inbound[packet.packet_id] = True  # Its PUBREL will come.
+    link.acknowledge(kind, packet.packet_id, reason, error.detail if reason else "")

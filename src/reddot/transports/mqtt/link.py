@@ -1,0 +1,310 @@
+"""What the parts of a connection share: its state, its writing, its ends. Sections: MQTT 5.0.
+
+`connection` takes packets, `opening` the first one, `inbound` what the client publishes and
+`subscriptions` what it asks for; all of them work on a `Link`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final
+
+from reddot.codecs.mqtt_decode import Decoder
+from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect
+from reddot.codecs.mqtt_packets import (
+    LEVEL_5,
+    NO_PROPERTIES,
+    Ack,
+    Connack,
+    Connect,
+    Disconnect,
+    Properties,
+)
+from reddot.core.session import ReconnectReason, Session, State
+from reddot.errors import ReddotError
+from reddot.model import Actor, Cursor, Gap
+from reddot.net.tcp import BytePeer
+from reddot.transports.mqtt.broker import Broker
+from reddot.transports.mqtt.outbound import Outbound, OutboundLimits
+from reddot.transports.mqtt.shares import Member
+from reddot.transports.mqtt.state import Client
+
+SUCCESS: Final = 0x00
+UNSPECIFIED: Final = 0x80
+SHUTTING_DOWN: Final = 0x8B
+KEEP_ALIVE_TIMEOUT: Final = 0x8D
+TAKEN_OVER: Final = 0x8E
+
+RECEIVE_MAX_DEFAULT: Final = 65_535
+GRACE: Final = 1.5
+"""How many keep-alives a client may be silent (3.1.2-22)."""
+
+
+def wants_ids(properties: Properties) -> bool:
+    """Whether deliveries are to carry their id, offset and cursor."""
+    return ("reddot", "1") in properties.user
+
+
+class Phase(Enum):
+    """CONNECTING waits for CONNECT, OPENING for what it depends on, OPEN is past CONNACK."""
+
+    CONNECTING = 1
+    OPENING = 2
+    OPEN = 3
+    CLOSED = 4
+
+
+class Link(Member):
+    """One client's connection: its peer's listener, its session's sink, its client's attachment.
+
+    Attributes:
+        write: writes encoded packets; on WebSocket it puts them into a frame.
+        client, session, outbound: from CONNACK on; `outbound` only for sessions of QoS 1 and 2 or
+            with options.
+        unanswered: QoS 1 publications of the client that are not acknowledged yet.
+        known: whom the upgrade of its WebSocket has named.
+        stash: what came before CONNECT was answered.
+        heard_at: when the client last sent something, monotonic seconds.
+    """
+
+    __slots__ = (
+        "_reading_stops",
+        "_saving_soon",
+        "aliases",
+        "broker",
+        "client",
+        "connect",
+        "decoder",
+        "forget_pending",
+        "heard_at",
+        "keep_alive_s",
+        "known",
+        "outbound",
+        "peer",
+        "phase",
+        "session",
+        "stash",
+        "unanswered",
+        "websocket",
+        "write",
+    )
+
+    client: Client
+    session: Session
+    connect: Connect
+
+    def __init__(
+        self,
+        broker: Broker,
+        peer: BytePeer,
+        *,
+        websocket: bool,
+        forget_pending: Callable[[Link], None],
+    ) -> None:
+        self.broker = broker
+        self.peer = peer
+        self.websocket = websocket
+        self.write: Callable[[bytes], object] = peer.send if websocket else peer.transport.write
+        self.forget_pending = forget_pending
+        self.decoder = Decoder(limits=broker.decoder_limits)
+        self.phase = Phase.CONNECTING
+        self.outbound: Outbound | None = None
+        self.aliases: dict[int, str] | None = None
+        self.keep_alive_s = 0
+        self.known: Actor | None = None
+        self.unanswered = 0
+        self.stash: list[bytes] = []
+        self._saving_soon = False
+        self._reading_stops: set[str] = set()
+        self.heard_at = broker.clock.monotonic()
+
+    def is_closed(self) -> bool:
+        """To be asked after every wait."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def level(self) -> int:
+        return self.decoder.level
+
+    # Reading and writing
+
+    def stop_reading(self, why: str) -> None:
+        """A client that does not read, or whose publications wait, is not read from either."""
+        if not self._reading_stops:
+            self.peer.transport.pause_reading()
+        self._reading_stops.add(why)
+
+    def go_on_reading(self, why: str) -> None:
+        if why in self._reading_stops:
+            self._reading_stops.remove(why)
+            if not self._reading_stops and not self.peer.transport.is_closing():
+                self.peer.transport.resume_reading()
+
+    def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
+        properties = NO_PROPERTIES
+        if detail and self.connect.properties.request_problem_information != 0:
+            properties = Properties(reason_string=detail)
+        packet = encode_ack(self.level, Ack(kind, packet_id, reason, properties))
+        limit = self.connect.properties.maximum_packet_bytes
+        if limit is not None and len(packet) > limit:
+            packet = encode_ack(self.level, Ack(kind, packet_id, reason))
+        self.write(packet)
+
+    def make_outbound(self) -> Outbound:
+        """The session's own encoder, from the first subscription on that needs one."""
+        outbound = self.outbound
+        if outbound is None:
+            broker, client, properties = self.broker, self.client, self.connect.properties
+            packet_max = broker.limits.mqtt_packet_bytes_max
+            window = properties.receive_maximum or RECEIVE_MAX_DEFAULT
+            aliases = properties.topic_alias_maximum or 0
+            outbound = self.outbound = Outbound(
+                client=client,
+                session=self.session,
+                frames=broker.frames,
+                limits=OutboundLimits(
+                    level=self.level,
+                    window=min(window, broker.limits.mqtt_inflight_max),
+                    packet_bytes_max=properties.maximum_packet_bytes or 2 * packet_max,
+                    aliases_max=min(aliases, broker.limits.mqtt_topic_alias_max),
+                ),
+                counters=broker.counters,
+                epoch=broker.subscribing.hub.epoch,
+                hold=broker.subscribing.hold,
+                keep=self.keep_unsaved if client.expiry_s else None,
+            )
+            outbound.wants_ids = wants_ids(properties)
+        return outbound
+
+    def use_outbound(self) -> None:
+        """Let the session deliver through its own encoder; while it is not in the hub."""
+        outbound = self.make_outbound()
+        self.session.encoder = outbound.encoder
+        self.session.write = self.put
+
+    def put(self, data: bytes) -> None:
+        """Write what the session's own encoder made."""
+        if data:
+            self.write(data)
+
+    # Making durable
+
+    def keep_unsaved(self) -> None:
+        """Publications wait for the session to be stored: when this loop turn has ended, so that
+        it is stored once for all of them, with a place that everybody has been served up to."""
+        if not self._saving_soon:
+            self._saving_soon = True
+            asyncio.get_running_loop().call_soon(self._save_unsaved)
+
+    def _save_unsaved(self) -> None:
+        self._saving_soon = False
+        if self.phase is Phase.OPEN and self.outbound is not None:
+            frames = self.outbound.take_unsaved()
+            self.save(lambda: self.put(frames))
+
+    def save(self, done: Callable[[], object]) -> None:
+        """Store the session, then go on, if the connection is still there. Without a session that
+        outlives its connection there is nothing to store."""
+        if not self.client.expiry_s:
+            done()
+            return
+
+        def stored(error: ReddotError | None) -> None:
+            if self.phase is not Phase.OPEN:
+                return
+            if error is None:
+                done()
+            else:
+                self.broker.counters.reject(error.code)
+                self.fail(error.row.mqtt, "the session cannot be stored")
+
+        self.broker.clients.save(self.client, stored)
+
+    # The session's sink
+
+    def sync(self, cursor: Cursor, gaps: Sequence[Gap], session: str) -> None:
+        """MQTT has no word for it; a gap was counted."""
+        if gaps:
+            self.broker.counters.mqtt_backlogs_lost += 1
+
+    def gap(self, gap: Gap) -> None:
+        self.broker.counters.mqtt_backlogs_lost += 1
+
+    def heartbeat(self, cursor: Cursor) -> None:
+        """The timer asks; the client has to speak, not we."""
+        if not self.keep_alive_s:
+            return
+        left_s = self.heard_at + GRACE * self.keep_alive_s - self.broker.clock.monotonic()
+        if left_s <= 0:
+            self.fail(KEEP_ALIVE_TIMEOUT, "silent for too long")
+        else:
+            self.session.heartbeat_s = left_s
+
+    def reconnect(self, retry_ms: int, reason: ReconnectReason) -> None:
+        """It is said by the DISCONNECT that follows."""
+
+    def close(self, error: ReddotError | None, *, abort: bool = False) -> None:
+        """The core ends the session."""
+        reason = SHUTTING_DOWN if error is None else error.row.mqtt
+        if abort:
+            self.leave()
+            self.peer.transport.abort()
+        else:
+            self.end(reason, "" if error is None else error.detail)
+
+    # The client's attachment
+
+    def position(self) -> int:
+        if self.session.state is State.LIVE:
+            return self.broker.subscribing.hub.position
+        return self.session.position
+
+    def shares(self) -> dict[str, int]:
+        return self.broker.shares.positions(self.client)
+
+    def take_over(self) -> None:
+        self.end(TAKEN_OVER, "the client has connected again", detach=False)
+
+    # Ends
+
+    def fail(self, reason: int, detail: str) -> None:
+        """End the connection for a reason; say it if the protocol has a way to (4.13)."""
+        if self.phase is Phase.OPEN:
+            self.end(reason, detail)
+        elif self.phase is not Phase.CLOSED:
+            if self.decoder.level:
+                properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
+                answer = Connack(reason=reason, properties=properties)
+                self.write(encode_connack(self.level, answer))
+            self.leave()
+            self.peer.end()
+
+    def end(self, reason: int, detail: str = "", *, detach: bool = True) -> None:
+        """DISCONNECT, and close so that it is read."""
+        if self.phase is Phase.CLOSED:
+            return
+        if self.level == LEVEL_5:
+            properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
+            packet = encode_disconnect(self.level, Disconnect(reason, properties))
+            limit = self.connect.properties.maximum_packet_bytes
+            if limit is not None and len(packet) > limit:
+                packet = encode_disconnect(self.level, Disconnect(reason))
+            self.write(packet)
+        self.leave(detach=detach)
+        self.peer.end()
+
+    def leave(self, *, detach: bool = True) -> None:
+        """Forget the session, whoever has ended it."""
+        phase, self.phase = self.phase, Phase.CLOSED
+        self.forget_pending(self)
+        self.stash.clear()
+        if phase is not Phase.OPEN:
+            return
+        client = self.client
+        client.position, client.shares = self.position(), self.shares()
+        self.broker.subscribing.forget(self.session)
+        self.broker.shares.leave(self)
+        if detach and client.attachment is self:
+            self.broker.clients.detach(client)

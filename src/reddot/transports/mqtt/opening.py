@@ -1,0 +1,258 @@
+"""CONNECT: who it is, whose session it goes on with, and CONNACK (MQTT 5.0 sections 3.1 and 3.2).
+
+The order is that of section 3.1.4: authenticate, take over, clean start, answer, go on. Everything
+that has to be waited for comes before the answer, so that from there on nothing can come between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from reddot.codecs.mqtt_encode import encode_ack, encode_connack
+from reddot.codecs.mqtt_packets import (
+    LEVEL_5,
+    PUBREL,
+    Ack,
+    Connack,
+    Connect,
+    MqttError,
+    Properties,
+    split_shared,
+)
+from reddot.core.session import Session
+from reddot.errors import ReddotError
+from reddot.model import Actor, Cursor, Publication
+from reddot.transports.mqtt.authentication import METHOD, owner_of
+from reddot.transports.mqtt.link import GRACE, Link, Phase
+from reddot.transports.mqtt.state import Client, stored_will
+from reddot.transports.mqtt.subscriptions import choose_encoder
+
+ID_INVALID: Final = 0x85
+BAD_METHOD: Final = 0x8C
+SILENCE_S_MAX: Final = 86_400.0
+"""How often a client that promised nothing is looked at."""
+
+
+async def open_session(link: Link) -> None:
+    """Answer CONNECT. Returns with the link open, or closed by somebody else meanwhile.
+
+    Raises:
+        MqttError, ReddotError: it is refused.
+    """
+    broker, connect = link.broker, link.connect
+    _check(link, connect)
+    actor = await broker.authentication.actor(connect, link.known)
+    name = connect.client_id or broker.entropy.secret()
+    key = owner_of(actor), name
+    async with broker.clients.alone(key):
+        if link.is_closed():
+            return
+        client, present = await _client(link, key, actor)
+        sent = await _sent(link, client) if present else {}
+        if link.is_closed():
+            _give_back(link, client)
+            return
+        _begin(link, client, actor)
+        link.write(encode_connack(link.level, _answer(link, client, present)))
+        _send_again(link, client, sent)
+        _go_on(link, client, present)
+
+
+def _check(link: Link, connect: Connect) -> None:
+    limits, method = link.broker.limits, connect.properties.authentication_method
+    if method is not None and method != METHOD:
+        raise MqttError(BAD_METHOD, f"the authentication method is {METHOD}")
+    if len(connect.client_id.encode()) > limits.mqtt_client_id_bytes_max:
+        raise MqttError(ID_INVALID, f"{limits.mqtt_client_id_bytes_max} bytes of client id")
+    if not connect.client_id and connect.level != LEVEL_5 and not connect.clean_start:
+        raise MqttError(ID_INVALID, "a session that lasts needs a client id")
+
+
+# ---- the session ----
+
+
+async def _client(link: Link, key: tuple[str, str], actor: Actor) -> tuple[Client, bool]:
+    """The client, and whether it goes on with a session."""
+    broker, connect = link.broker, link.connect
+    epoch = broker.subscribing.hub.epoch
+    if connect.will is not None:
+        # May it, today? A will that could never be published is refused at once.
+        will = stored_will(connect.will, broker.limits.mqtt_will_delay_s_max)
+        broker.clients.will_draft(actor, will, "")
+    old = broker.clients.attached.get(key)
+    if old is not None:
+        assert old.attachment is not None
+        broker.counters.mqtt_takeovers += 1
+        old.attachment.take_over()
+        del broker.clients.attached[key]
+        old.attachment = None
+    else:
+        old = await broker.clients.load(key)
+    if old is not None:
+        _end_will(link, old)
+        goes_on = old.expiry_s and not connect.clean_start and old.epoch == epoch
+        if goes_on and await _has_backlog(link, old):
+            return old, True
+        broker.clients.end(old)
+    return Client(*key, actor, epoch), False
+
+
+def _end_will(link: Link, old: Client) -> None:
+    """The will of the connection before: a session that goes on in time takes it back (3.1.3-9)."""
+    will, old.will = old.will, None
+    if will is None:
+        return
+    attached = not old.detached_ms
+    if (attached and not will.delay_s) or not old.expiry_s or link.connect.clean_start:
+        link.broker.clients.publish_will(old, will)
+
+
+async def _has_backlog(link: Link, old: Client) -> bool:
+    """Whether anything of what it missed is left; with nothing, going on would be a lie."""
+    broker = link.broker
+    filters = [each for each in old.filters if split_shared(each) is None]
+    head = broker.store.head
+    if old.position > head:
+        return False
+    if not filters or old.position == head:
+        return True
+    page = await broker.store.read(filters, after=old.position, upto=head, limit=1)
+    if page.gaps and not page.publications and page.upto >= head:
+        broker.counters.mqtt_backlogs_lost += 1
+        return False
+    return True
+
+
+async def _sent(link: Link, client: Client) -> Mapping[int, Publication]:
+    """The publications that are in flight, by position. Those that are gone are no more in it."""
+    found: dict[int, Publication] = {}
+    for packet_id, flight in list(client.flights.items()):
+        if flight.released:
+            continue
+        position = flight.position
+        page = await link.broker.store.read(None, after=position - 1, upto=position, limit=1)
+        if page.publications:
+            found[position] = page.publications[0]
+        else:
+            link.broker.counters.mqtt_backlogs_lost += 1
+            del client.flights[packet_id]
+    return found
+
+
+def _give_back(link: Link, client: Client) -> None:
+    """The connection went while its session was fetched: the session waits for the next one."""
+    if client.expiry_s:
+        client.detached_ms = client.detached_ms or link.broker.clock.wall_ms()
+        link.broker.clients.save(client)
+
+
+def _begin(link: Link, client: Client, actor: Actor) -> None:
+    """Attach the client. Raises `too_many_sessions` or `rate_limited` with the session kept."""
+    broker, connect = link.broker, link.connect
+    limits = broker.limits
+    _authorize_again(link, client, actor)
+    try:
+        session = broker.subscribing.create(
+            actor=actor,
+            filters=tuple(sorted(t for t in client.filters if split_shared(t) is None)),
+            encoder=broker.frames.shared[max(link.level, 4), link.websocket],
+            heartbeat_s=SILENCE_S_MAX,
+        )
+    except ReddotError:
+        _give_back(link, client)
+        raise
+    _keep_alive(link, session)
+    session.age_at = float("inf")  # A will would be published for everybody who is asked to go.
+    client.actor, client.detached_ms = actor, 0
+    client.expiry_s = _expiry_s(link)
+    if connect.will is not None:
+        client.will = stored_will(connect.will, limits.mqtt_will_delay_s_max)
+    client.dirty = True
+    client.attachment = link
+    broker.clients.attached[client.key] = client
+    link.client, link.session = client, session
+    session.attach(link)
+    session.write = link.peer.transport.write
+    link.forget_pending(link)
+    link.phase = Phase.OPEN
+
+
+def _authorize_again(link: Link, client: Client, actor: Actor) -> None:
+    """Rights may have been taken away while the client was gone (CVE-2021-34434)."""
+    for text in list(client.filters):
+        shared = split_shared(text)
+        try:
+            link.broker.subscribing.authorize(actor, [shared[1] if shared else text], inbox=False)
+        except ReddotError as error:
+            link.broker.counters.reject(error.code)
+            del client.filters[text]
+
+
+def _expiry_s(link: Link) -> int:
+    connect, most = link.connect, link.broker.limits.mqtt_session_expiry_s_max
+    if link.level == LEVEL_5:
+        return min(connect.properties.session_expiry_s or 0, most)
+    return 0 if connect.clean_start else most
+
+
+def _keep_alive(link: Link, session: Session) -> None:
+    """What the client promised, or what it is told to (3.1.2-21). 0 promises nothing."""
+    promised = link.connect.keep_alive_s
+    most = link.broker.limits.mqtt_keep_alive_s_max
+    link.keep_alive_s = min(promised, most) if link.level == LEVEL_5 else promised
+    if link.keep_alive_s:
+        session.heartbeat_s = GRACE * link.keep_alive_s
+
+
+# ---- the answer ----
+
+
+def _answer(link: Link, client: Client, present: bool) -> Connack:
+    if link.level != LEVEL_5:
+        return Connack(session_present=present)
+    connect, limits = link.connect, link.broker.limits
+    asked = connect.properties.session_expiry_s or 0
+    return Connack(
+        session_present=present,
+        properties=Properties(
+            session_expiry_s=client.expiry_s if client.expiry_s != asked else None,
+            receive_maximum=limits.mqtt_receive_max,
+            maximum_packet_bytes=limits.mqtt_packet_bytes_max,
+            topic_alias_maximum=limits.mqtt_topic_alias_max or None,
+            assigned_client_id=None if connect.client_id else client.name,
+            server_keep_alive_s=(
+                link.keep_alive_s if link.keep_alive_s != connect.keep_alive_s else None
+            ),
+            authentication_method=connect.properties.authentication_method,
+        ),
+    )
+
+
+def _send_again(link: Link, client: Client, sent: Mapping[int, Publication]) -> None:
+    """What is in flight, in its order and with its identifiers (4.4.0-1, 4.6.0-1)."""
+    if not client.flights:
+        return
+    outbound = link.make_outbound()
+    for packet_id, flight in client.flights.items():
+        if flight.released:
+            link.write(encode_ack(link.level, Ack(PUBREL, packet_id)))
+        else:
+            link.write(outbound.again(sent[flight.position], packet_id, flight))
+
+
+def _go_on(link: Link, client: Client, present: bool) -> None:
+    """Start the session where the client's log ends; what was missed at QoS 0 stays missed."""
+    subscribing = link.broker.subscribing
+    hub = subscribing.hub
+    position = hub.position
+    if present and any(each.qos or split_shared(each.text) for each in client.filters.values()):
+        position = client.position
+    choose_encoder(link, wanted=False)
+    if link.outbound is not None:
+        link.outbound.missed_upto = hub.position
+    client.epoch = hub.epoch
+    subscribing.start(link.session, Cursor(hub.epoch, position))
+    for each in client.filters.values():
+        if (shared := split_shared(each.text)) is not None:
+            link.broker.shares.join(link, shared, each, client.shares.get(each.text))

@@ -1,0 +1,358 @@
+"""From a publication to a client's PUBLISH: shared bytes where they are the same, else one's own.
+
+Clients whose subscriptions say nothing special (QoS 0, no options) share one encoder per protocol
+level, and so one frame. Everybody else has an `Outbound`, an encoder of its own, which knows the
+window of unacknowledged publications: when it is full the session is held at its place in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from reddot.codecs.cursor import encode_cursor
+from reddot.codecs.mqtt_encode import (
+    PublishTemplate,
+    encode_publish,
+    expiry_property,
+    publish_template,
+)
+from reddot.codecs.mqtt_packets import LEVEL_5, Properties, split_shared
+from reddot.codecs.mqtt_properties import encode_properties
+from reddot.codecs.websocket import encode_binary
+from reddot.core.hub import Encoder
+from reddot.core.session import Session, State
+from reddot.core.topics import matches
+from reddot.counters import Counters
+from reddot.model import Cursor, Publication
+from reddot.ports import Clock
+from reddot.transports.mqtt.state import Client, Filter, Flight
+
+TRANSPORT: Final = "mqtt"
+_TEMPLATES_MAX: Final = 256
+_MATCHES_MAX: Final = 256
+
+
+def remaining_s(publication: Publication, now_ms: int) -> int | None:
+    """What is left of a publication's life, whole seconds, rounded up."""
+    if publication.expires_ms is None:
+        return None
+    return max(0, -((now_ms - publication.expires_ms) // 1000))
+
+
+def own_properties(publication: Publication, left_s: int | None) -> bytes:
+    """The properties of a message that do not depend on who receives it."""
+    if left_s is None:
+        return publication.properties
+    return expiry_property(left_s) + publication.properties
+
+
+class Frames:
+    """Encoded publications of one node, shared by those who may.
+
+    Attributes:
+        shared: encoders of sessions without anything special, by level and whether on WebSocket.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._templates: dict[tuple[int, ...], tuple[Publication, PublishTemplate]] = {}
+        self.shared: dict[tuple[int, bool], Encoder] = {}
+        for level in (4, 5):
+            encode, retained = self._encode(level, False), self._encode(level, True)
+            self.shared[level, False] = Encoder(TRANSPORT, encode, retained=retained)
+            self.shared[level, True] = Encoder(
+                TRANSPORT, _framed(encode), retained=_framed(retained)
+            )
+
+    def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
+        def encode(publication: Publication, _cursor: Cursor | None) -> bytes:
+            properties = b""
+            if level == LEVEL_5:
+                left_s = remaining_s(publication, self._clock.wall_ms())
+                properties = own_properties(publication, left_s)
+            return encode_publish(
+                level, publication.topic, publication.data, retain=retain, properties=properties
+            )
+
+        return encode
+
+    def template(
+        self, level: int, publication: Publication, qos: int, retain: bool
+    ) -> PublishTemplate:
+        """A publication without an identifier, encoded once for all who get it like this."""
+        left_s = None
+        if level == LEVEL_5 and publication.expires_ms is not None:
+            left_s = remaining_s(publication, self._clock.wall_ms())
+        key = (id(publication), level == LEVEL_5, qos, retain, -1 if left_s is None else left_s)
+        found = self._templates.get(key)
+        if found is not None and found[0] is publication:
+            return found[1]
+        if len(self._templates) >= _TEMPLATES_MAX:
+            self._templates.clear()
+        template = publish_template(
+            level,
+            publication.topic,
+            publication.data,
+            qos=qos,
+            retain=retain,
+            properties=own_properties(publication, left_s) if level == LEVEL_5 else b"",
+        )
+        self._templates[key] = publication, template
+        return template
+
+    def special(
+        self, level: int, publication: Publication, qos: int, retain: bool, more: bytes
+    ) -> PublishTemplate:
+        """The same with properties that only one client gets. Level 5."""
+        left_s = remaining_s(publication, self._clock.wall_ms())
+        return publish_template(
+            level,
+            publication.topic,
+            publication.data,
+            qos=qos,
+            retain=retain,
+            properties=own_properties(publication, left_s) + more,
+        )
+
+
+def _framed(
+    encode: Callable[[Publication, Cursor | None], bytes],
+) -> Callable[[Publication, Cursor | None], bytes]:
+    return lambda publication, cursor: encode_binary(encode(publication, cursor))
+
+
+class Match(NamedTuple):
+    """What the subscriptions of a client say about a topic; `qos` -1: it has none for it."""
+
+    qos: int
+    retain_as_published: bool
+    identifiers: bytes
+
+
+_NO_MATCH: Final = Match(-1, False, b"")
+
+
+def merge(filters: list[Filter]) -> Match:
+    """One copy for overlapping subscriptions: the highest QoS, all identifiers (3.3.4-2 to -4)."""
+    if not filters:
+        return _NO_MATCH
+    identifiers = tuple(each.identifier for each in filters if each.identifier)
+    return Match(
+        max(each.qos for each in filters),
+        any(each.retain_as_published for each in filters),
+        encode_properties(Properties(subscription_ids=identifiers)) if identifiers else b"",
+    )
+
+
+class OutboundLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client can take, and what we are willing to have unacknowledged.
+
+    Attributes:
+        window: QoS 1 and 2 publications that may be unacknowledged.
+        packet_bytes_max: larger ones are skipped as if they had been sent (3.1.2-25).
+        aliases_max: topics that get an alias.
+    """
+
+    level: int
+    window: int
+    packet_bytes_max: int
+    aliases_max: int
+
+
+class Outbound:
+    """The encoder of one session.
+
+    Args:
+        hold: `Subscribing.hold`.
+        keep: asked to make the session durable; then it calls `flush`. None: nothing is stored.
+        epoch: of the log, for cursors.
+
+    Attributes:
+        wants_ids: deliveries carry `id`, `offset` and `cursor` as user properties.
+        missed_upto: QoS 0 publications up to this position were missed while it was away.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        session: Session,
+        frames: Frames,
+        limits: OutboundLimits,
+        counters: Counters,
+        epoch: int,
+        hold: Callable[[Session, int], None],
+        keep: Callable[[], None] | None,
+    ) -> None:
+        self.encoder = Encoder(TRANSPORT, self.encode, retained=self.encode_retained)
+        self.limits = limits
+        self.wants_ids = False
+        self.missed_upto = 0
+        self._client = client
+        self._session = session
+        self._frames = frames
+        self._counters = counters
+        self._epoch = epoch
+        self._hold = hold
+        self._keep = keep
+        self._matches: dict[tuple[str, bool], Match] = {}
+        self._aliases: dict[str, int] = {}
+        self._unsaved: list[bytes] = []
+
+    # What the subscriptions say
+
+    def changed(self) -> None:
+        """The client's filters are others now."""
+        self._matches.clear()
+
+    def _match(self, topic: str, *, own: bool) -> Match:
+        key = topic, own
+        found = self._matches.get(key)
+        if found is None:
+            if len(self._matches) >= _MATCHES_MAX:
+                self._matches.clear()
+            found = self._matches[key] = merge(
+                [
+                    each
+                    for each in self._client.filters.values()
+                    if split_shared(each.text) is None
+                    and matches(each.text, topic)
+                    and not (own and each.no_local)
+                ]
+            )
+        return found
+
+    # Encoding
+
+    def encode(self, publication: Publication, cursor: Cursor | None) -> bytes:
+        """One publication; nothing if it is not for this client, or not now."""
+        own = bool(publication.source) and publication.source == self._client.source
+        match = self._match(publication.topic, own=own)
+        if match.qos < 0:
+            return b""
+        qos = min(publication.qos, match.qos)
+        if not qos and 0 < publication.position <= self.missed_upto:
+            return b""
+        retain = match.retain_as_published and publication.retain
+        return self.deliver(publication, qos, retain=retain, identifiers=match.identifiers)
+
+    def encode_retained(self, publication: Publication, cursor: Cursor | None) -> bytes:
+        """A retained publication for a new subscription (3.3.1-8)."""
+        backfills = self._session.backfills
+        asked = backfills[0].filters if backfills else self._session.filters
+        own = bool(publication.source) and publication.source == self._client.source
+        match = merge(
+            [
+                each
+                for text in asked
+                if (each := self._client.filters.get(text)) is not None
+                and matches(text, publication.topic)
+                and not (own and each.no_local)
+            ]
+        )
+        if match.qos < 0:
+            return b""
+        qos = min(publication.qos, match.qos)
+        return self.deliver(publication, qos, retain=True, identifiers=match.identifiers)
+
+    def has_room(self) -> bool:
+        return len(self._client.flights) < self.limits.window
+
+    def deliver(
+        self, publication: Publication, qos: int, *, retain: bool, identifiers: bytes
+    ) -> bytes:
+        """The PUBLISH, or nothing: it is held back, too large, or waits to be made durable."""
+        position = publication.position
+        if position and self._session.state is State.HELD:
+            return b""
+        if qos and not self.has_room():
+            self._counters.mqtt_windows_full += 1
+            self._hold(self._session, position - 1)
+            return b""
+        return self.give(publication, qos, retain=retain, identifiers=identifiers)
+
+    def give(
+        self, publication: Publication, qos: int, *, retain: bool, identifiers: bytes
+    ) -> bytes:
+        """`deliver`, for who knows already that there is room."""
+        template = self._template(publication, qos, retain, identifiers)
+        if template.size() > self.limits.packet_bytes_max:
+            self._counters.mqtt_too_large += 1
+            return b""
+        if not qos:
+            return template.render(0)
+        client = self._client
+        packet_id = client.next_id()
+        client.flights[packet_id] = Flight(publication.position, qos, False, retain)
+        frame = template.render(packet_id)
+        if self._keep is not None:
+            client.dirty = True
+            if qos == 2:
+                # The identifier must not be given to another publication after a crash.
+                self._unsaved.append(frame)
+                self._keep()
+                return b""
+        return frame
+
+    def again(self, publication: Publication, packet_id: int, flight: Flight) -> bytes:
+        """What was sent on an earlier connection (4.4), with the same identifier."""
+        match = self._match(publication.topic, own=False)
+        template = self._template(
+            publication, flight.qos, flight.retained, match.identifiers, alias=False
+        )
+        return template.render(packet_id, dup=True)
+
+    def take_unsaved(self) -> bytes:
+        """What waited to be made durable, and is now."""
+        frames, self._unsaved = self._unsaved, []
+        return b"".join(frames)
+
+    def _template(
+        self,
+        publication: Publication,
+        qos: int,
+        retain: bool,
+        identifiers: bytes,
+        *,
+        alias: bool = True,
+    ) -> PublishTemplate:
+        level, frames = self.limits.level, self._frames
+        if level != LEVEL_5:
+            return frames.template(level, publication, qos, retain)
+        more = identifiers
+        if self.wants_ids:
+            more += self._own_user_properties(publication)
+        if self.limits.aliases_max and alias and (qos < 2 or self._keep is None):
+            return self._aliased(publication, qos, retain, more)
+        if not more:
+            return frames.template(level, publication, qos, retain)
+        return frames.special(level, publication, qos, retain, more)
+
+    def _own_user_properties(self, publication: Publication) -> bytes:
+        pairs = [("id", publication.id)]
+        if publication.position:
+            pairs.append(("offset", str(publication.offset)))
+            cursor = Cursor(self._epoch, publication.position)
+            pairs.append(("cursor", encode_cursor(cursor)))
+        return encode_properties(Properties(user=tuple(pairs)))
+
+    def _aliased(
+        self, publication: Publication, qos: int, retain: bool, more: bytes
+    ) -> PublishTemplate:
+        """The first topics of a connection get an alias (3.3.2.3.4), which stands for them."""
+        topic = publication.topic
+        alias = self._aliases.get(topic)
+        if alias is not None:
+            publication = msgspec.structs.replace(publication, topic="")
+        elif len(self._aliases) < self.limits.aliases_max:
+            alias = len(self._aliases) + 1
+        if alias is None:
+            return self._frames.special(LEVEL_5, publication, qos, retain, more)
+        more += encode_properties(Properties(topic_alias=alias))
+        template = self._frames.special(LEVEL_5, publication, qos, retain, more)
+        if template.size() <= self.limits.packet_bytes_max:
+            self._aliases[topic] = alias
+        return template

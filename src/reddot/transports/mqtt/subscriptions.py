@@ -1,0 +1,181 @@
+"""SUBSCRIBE and UNSUBSCRIBE (MQTT 5.0 sections 3.8 to 3.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reddot.codecs.cursor import decode_cursor
+from reddot.codecs.mqtt_encode import encode_suback, encode_unsuback
+from reddot.codecs.mqtt_packets import (
+    NO_PROPERTIES,
+    MqttError,
+    Properties,
+    Suback,
+    Subscribe,
+    Subscription,
+    Unsuback,
+    Unsubscribe,
+    split_shared,
+)
+from reddot.errors import ReddotError
+from reddot.model import Cursor
+from reddot.transports.mqtt.link import Link, Phase, wants_ids
+from reddot.transports.mqtt.state import Filter
+
+UNSPECIFIED: Final = 0x80
+NO_SUBSCRIPTION: Final = 0x11
+_REFUSALS: Final = frozenset((0x80, 0x83, 0x87, 0x8F, 0x97))
+
+RETAIN_ALWAYS: Final = 0
+RETAIN_IF_NEW: Final = 1
+
+
+class _Asked:
+    """What a SUBSCRIBE has come to."""
+
+    def __init__(self) -> None:
+        self.reasons: list[int] = []
+        self.filters: list[str] = []
+        self.retained: list[str] = []
+        self.shares: list[tuple[tuple[str, str], Filter]] = []
+
+
+def subscribe(link: Link, packet: Subscribe) -> None:
+    """Take a SUBSCRIBE; the answer comes when the session is durable."""
+    asked = _Asked()
+    token = next((value for name, value in packet.properties.user if name == "cursor"), None)
+    ids = packet.properties.subscription_ids
+    for each in packet.subscriptions:
+        try:
+            _accept(link, each, ids[0] if ids else 0, asked)
+        except MqttError as error:
+            asked.reasons.append(error.reason)
+        except ReddotError as error:
+            link.broker.counters.reject(error.code)
+            asked.reasons.append(error.row.mqtt if error.row.mqtt in _REFUSALS else UNSPECIFIED)
+    choose_encoder(link, wanted=wants_ids(packet.properties))
+    if token is not None and asked.filters:
+        link.broker.spawn(_resume(link, packet, asked, token))
+        return
+    subscribing = link.broker.subscribing
+    if asked.filters:
+        subscribing.add_filters(link.session, tuple(asked.filters), None, _nothing, retained=())
+    link.save(lambda: _answer(link, packet, asked))
+
+
+def _accept(link: Link, each: Subscription, identifier: int, asked: _Asked) -> None:
+    """Add one filter. Raises what is wrong with it."""
+    client, subscribing = link.client, link.broker.subscribing
+    shared = split_shared(each.filter)
+    plain = shared[1] if shared else each.filter
+    subscribing.authorize(link.session.actor, [plain], inbox=False)
+    new = each.filter not in client.filters
+    if new and len(client.filters) >= subscribing.limits.filters_max:
+        raise ReddotError("too_many_filters", f"{subscribing.limits.filters_max} filters")
+    made = Filter(each.filter, each.qos, each.no_local, each.retain_as_published, identifier)
+    client.filters[each.filter] = made
+    asked.reasons.append(each.qos)
+    if shared is not None:
+        asked.shares.append((shared, made))
+        return
+    asked.filters.append(plain)
+    handling = each.retain_handling
+    if handling == RETAIN_ALWAYS or (handling == RETAIN_IF_NEW and new):
+        asked.retained.append(plain)
+
+
+def choose_encoder(link: Link, *, wanted: bool) -> None:
+    """The shared frames do while nothing special is asked for."""
+    properties = link.connect.properties
+    special = (
+        wanted
+        or wants_ids(properties)
+        or properties.topic_alias_maximum
+        or (properties.maximum_packet_bytes or 1 << 30) < link.broker.limits.mqtt_packet_bytes_max
+        or any(
+            each.qos or each.no_local or each.retain_as_published or each.identifier
+            for each in link.client.filters.values()
+        )
+    )
+    if special or link.outbound is not None:
+        link.use_outbound()
+        outbound = link.make_outbound()
+        outbound.wants_ids = outbound.wants_ids or wanted
+        outbound.changed()
+
+
+def _answer(
+    link: Link, packet: Subscribe, asked: _Asked, properties: Properties = NO_PROPERTIES
+) -> None:
+    """SUBACK, and behind it what is retained."""
+    answer = Suback(packet.packet_id, tuple(asked.reasons), properties)
+    link.write(encode_suback(link.level, answer))
+    broker = link.broker
+    if asked.retained and broker.store.retained_count:
+        owed = tuple(text for text in asked.retained if text in link.client.filters)
+        broker.subscribing.add_filters(link.session, owed, None, _nothing, retained=owed)
+    for frame in broker.server_topics.retained(link.level, asked.filters):
+        link.write(frame)
+    for shared, made in asked.shares:
+        broker.shares.join(link, shared, made, None)
+
+
+async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> None:
+    """SUBSCRIBE with a cursor: what was missed since comes first, and what is gone is said."""
+    broker, filters = link.broker, tuple(asked.filters)
+    hub = broker.subscribing.hub
+    told: Sequence[tuple[str, str]] = ()
+    cursor: Cursor | None = None
+    try:
+        cursor = decode_cursor(token)
+        if cursor.epoch != hub.epoch or cursor.position > broker.store.head:
+            told, cursor = [("gap", f"epoch {text}") for text in filters], None
+        elif cursor.position < hub.position:
+            page = await broker.store.read(
+                filters, after=cursor.position, upto=hub.position, limit=1
+            )
+            told = [("gap", f"{gap.reason} {gap.topic}") for gap in page.gaps]
+    except ReddotError as error:
+        broker.counters.reject(error.code)
+        told = [("gap", f"{error.code} {text}") for text in filters]
+    if link.phase is not Phase.OPEN:
+        return
+    properties = NO_PROPERTIES
+    if told:
+        properties = Properties(user=tuple(told), reason_string="publications are missing")
+        broker.counters.gaps += len(told)
+    asked.retained.clear()
+
+    def answer() -> None:
+        _answer(link, packet, asked, properties)
+        kept = tuple(text for text in filters if text in link.client.filters)
+        broker.subscribing.add_filters(link.session, kept, cursor, _nothing, retained=())
+
+    link.save(answer)
+
+
+def unsubscribe(link: Link, packet: Unsubscribe) -> None:
+    """Take an UNSUBSCRIBE; what is in flight is finished all the same (3.10.4-3)."""
+    client, reasons, plain = link.client, [], []
+    for text in packet.filters:
+        found = client.filters.pop(text, None)
+        reasons.append(NO_SUBSCRIPTION if found is None else 0)
+        try:
+            shared = split_shared(text)
+        except MqttError:
+            continue
+        if shared is not None:
+            link.broker.shares.leave(link, text)
+        elif found is not None:
+            plain.append(text)
+    if plain:
+        link.broker.subscribing.drop_filters(link.session, tuple(plain))
+    if link.outbound is not None:
+        link.outbound.changed()
+    answer = Unsuback(packet.packet_id, tuple(reasons))
+    link.save(lambda: link.write(encode_unsuback(link.level, answer)))
+
+
+def _nothing() -> None:
+    """Nobody waits for what a new filter is owed."""
