@@ -7,6 +7,7 @@ suite itself is examined: what a broker of long standing fails is a mistake of a
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import uuid
 from collections.abc import Iterator
@@ -60,9 +61,13 @@ class Clients:
 
 
 @pytest.fixture(scope="session")
-def servers_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def development_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     servers = Servers(tmp_path_factory.mktemp("servers"))
-    yield servers
+    with socket.socket() as reservation:  # As `Server` does for its port.
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        servers.start(dev=True, mqtt_port=reservation.getsockname()[1])
+        yield servers
     servers.close()
 
 
@@ -73,10 +78,10 @@ def address(request: pytest.FixtureRequest) -> Iterator[tuple[str, int, int]]:
         host, port, websocket_port = OTHER.split(":")
         yield host, int(port), int(websocket_port)
         return
-    servers: Servers = request.getfixturevalue("servers_of_all")
-    server = servers.shared(dev=True)
+    servers: Servers = request.getfixturevalue("development_servers")
+    [server] = servers.started
     known = servers.complaints()
-    yield "127.0.0.1", server.port, server.port
+    yield "127.0.0.1", int(str(server.settings["mqtt_port"])), server.port
     sys.stdout.write(servers.log())
     assert servers.complaints() == known
 

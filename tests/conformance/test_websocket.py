@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -17,13 +20,16 @@ CONNECT = encode_connect(Connect(level=4, client_id=""))
 CONNACK = b"\x20\x02\x00\x00"
 
 
-def opened(port: int, *offers: str, path: str = "/mqtt") -> ClientConnection:
-    return open_websocket(
+@contextmanager
+def opened(port: int, *offers: str, path: str = "/mqtt") -> Iterator[ClientConnection]:
+    opening = open_websocket(
         f"ws://127.0.0.1:{port}{path}",
         subprotocols=[Subprotocol(offer) for offer in offers],
         open_timeout=TIMEOUT_S,
         close_timeout=TIMEOUT_S,
     )
+    with opening as connection:
+        yield connection
 
 
 @normative("6.0.0-3", "6.0.0-4", old=("6.0.0-3", "6.0.0-4"))
