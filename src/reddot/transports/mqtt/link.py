@@ -14,6 +14,8 @@ from typing import Final
 from reddot.codecs.mqtt_decode import Decoder
 from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect
 from reddot.codecs.mqtt_packets import (
+    CONNACK_REASONS,
+    DISCONNECT_BY_SERVER,
     LEVEL_5,
     NO_PROPERTIES,
     Ack,
@@ -33,6 +35,8 @@ from reddot.transports.mqtt.state import Client
 
 SUCCESS: Final = 0x00
 UNSPECIFIED: Final = 0x80
+SERVER_BUSY: Final = 0x89
+"""What the codes stand for that are none of CONNACK or DISCONNECT: they are all ours."""
 SHUTTING_DOWN: Final = 0x8B
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 TAKEN_OVER: Final = 0x8E
@@ -276,7 +280,8 @@ class Link(Member):
         elif self.phase is not Phase.CLOSED:
             if self.decoder.level:
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
-                answer = Connack(reason=reason, properties=properties)
+                known = reason if reason in CONNACK_REASONS else SERVER_BUSY
+                answer = Connack(reason=known, properties=properties)
                 self.write(encode_connack(self.level, answer))
             self.leave()
             self.peer.end()
@@ -286,6 +291,7 @@ class Link(Member):
         if self.phase is Phase.CLOSED:
             return
         if self.level == LEVEL_5:
+            reason = reason if reason in DISCONNECT_BY_SERVER else SERVER_BUSY
             properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
             packet = encode_disconnect(self.level, Disconnect(reason, properties))
             limit = self.connect.properties.maximum_packet_bytes
