@@ -20,6 +20,7 @@ from bench import (
     fanout,
     machine,
     memory,
+    mqtt,
     mqtt_codec,
     poll,
     report,
@@ -45,6 +46,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "connect": connect.run,
     "startup": startup.run,
     "mqtt_codec": mqtt_codec.run,
+    "mqtt": mqtt.run,
 }
 
 
