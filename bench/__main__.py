@@ -21,6 +21,7 @@ from bench import (
     fanout,
     machine,
     memory,
+    mqtt,
     mqtt_codec,
     notify,
     poll,
@@ -49,6 +50,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "connect": connect.run,
     "startup": startup.run,
     "mqtt_codec": mqtt_codec.run,
+    "mqtt": mqtt.run,
 }
 
 

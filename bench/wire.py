@@ -91,9 +91,17 @@ CONNACK_BYTES: Final = 4
 SUBACK_BYTES: Final = 5
 
 
-def mqtt_subscribe(topic: str) -> bytes:
-    return _packet(0x82, b"\x00\x01" + _text(topic) + b"\x00")
+def mqtt_connect(user: str, password: str) -> bytes:
+    body = _text("MQTT") + b"\x04\xc2\x00\x00" + _text("") + _text(user) + _text(password)
+    return _packet(0x10, body)
 
 
-def mqtt_publish(topic: str, data: str) -> bytes:
+def mqtt_subscribe(topic: str, qos: int = 0) -> bytes:
+    return _packet(0x82, b"\x00\x01" + _text(topic) + bytes((qos,)))
+
+
+def mqtt_publish(topic: str, data: str, packet_id: int = 0) -> bytes:
+    """QoS 1 if there is an identifier, else 0."""
+    if packet_id:
+        return _packet(0x32, _text(topic) + packet_id.to_bytes(2, "big") + data.encode())
     return _packet(0x30, _text(topic) + data.encode())

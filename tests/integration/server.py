@@ -210,6 +210,10 @@ class Servers:
             self._shared[key] = self.start(**settings)
         return self._shared[key]
 
+    @property
+    def started(self) -> tuple[Server, ...]:
+        return tuple(self._servers)
+
     def close(self) -> None:
         for server in self._servers:
             server.close()

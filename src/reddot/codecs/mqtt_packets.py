@@ -69,7 +69,7 @@ _CONNACK_CODES: Final = {
 }
 
 
-class Properties(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class Properties(msgspec.Struct, frozen=True, gc=False, kw_only=True, repr_omit_defaults=True):
     """The properties of one packet (section 2.2.2.2). None, or empty, is: not there.
 
     Attributes:

@@ -75,3 +75,4 @@ class Broker:
         self.transport: Final = counters.transports["mqtt"]
         self.spawn: Final = spawn
         self.data_depth_max: Final = data_depth_max
+        self.topics: Final[dict[bytes, str]] = {}

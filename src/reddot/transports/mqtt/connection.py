@@ -27,7 +27,7 @@ from reddot.core.session import State
 from reddot.errors import ReddotError
 from reddot.transports.mqtt import inbound, opening, subscriptions
 from reddot.transports.mqtt.authentication import METHOD
-from reddot.transports.mqtt.link import SUCCESS, UNSPECIFIED, Link, Phase
+from reddot.transports.mqtt.link import OPENING, SUCCESS, UNSPECIFIED, WRITING, Link, Phase
 
 _log = structlog.get_logger("reddot.mqtt")
 
@@ -44,19 +44,19 @@ class Connection(Link):
         """The next bytes."""
         self.broker.transport.bytes_in += len(data)
         if self.phase is Phase.OPENING:
-            self.stash.append(data)
+            self.stash = [*(self.stash or ()), data]
         elif self.phase is not Phase.CLOSED:
             self.heard_at = self.broker.clock.monotonic()
             self.decoder.feed(data)
             self._run()
 
     def pause_writing(self) -> None:
-        self.stop_reading("writing")
+        self.stop_reading(WRITING)
         if self.phase is Phase.OPEN:
             self.session.pause_writing()
 
     def resume_writing(self) -> None:
-        self.go_on_reading("writing")
+        self.go_on_reading(WRITING)
         if self.phase is Phase.OPEN:
             self.session.resume_writing()
 
@@ -72,6 +72,8 @@ class Connection(Link):
             while self.phase is Phase.CONNECTING or self.phase is Phase.OPEN:
                 packet = self.decoder.next_packet()
                 if packet is None:
+                    if not self.decoder.unread_bytes:
+                        self.decoder.feed(b"")  # It would keep the last read alive.
                     break
                 self.broker.transport.requests += 1
                 self._take(packet)
@@ -114,22 +116,22 @@ class Connection(Link):
 
     def _begin(self, connect: Connect) -> None:
         """CONNECT. Nothing behind it is looked at before it is answered."""
-        self.connect = connect
+        self.properties = connect.properties
         self.phase = Phase.OPENING
-        self.stop_reading("opening")
-        self.broker.spawn(self._open())
+        self.stop_reading(OPENING)
+        self.broker.spawn(self._open(connect))
 
-    async def _open(self) -> None:
+    async def _open(self, connect: Connect) -> None:
         try:
-            await opening.open_session(self)
+            await opening.open_session(self, connect)
         except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
             self._fail_for(error)
         if self.phase is Phase.OPEN:
-            stash, self.stash = self.stash, []
+            stash, self.stash = self.stash, None
             self._run()
-            for data in stash:
+            for data in stash or ():
                 self.message(data)
-        self.go_on_reading("opening")
+        self.go_on_reading(OPENING)
 
     def _disconnect(self, packet: Disconnect) -> None:
         """The client goes (3.14.4)."""
@@ -181,7 +183,7 @@ class Connection(Link):
     # Authentication anew (4.12)
 
     def _authenticate(self, auth: Auth) -> None:
-        properties, method = auth.properties, self.connect.properties.authentication_method
+        properties, method = auth.properties, self.properties.authentication_method
         if method is None or properties.authentication_method != method:
             raise MqttError(PROTOCOL_ERROR, "not the authentication method of CONNECT")
         if auth.reason != REAUTHENTICATE:

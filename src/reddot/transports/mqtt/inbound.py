@@ -24,7 +24,7 @@ from reddot.core.access import is_reserved
 from reddot.errors import ReddotError
 from reddot.model import Appended, Draft
 from reddot.transports.mqtt.clients import TTL_S_MIN, is_json
-from reddot.transports.mqtt.link import Link, Phase
+from reddot.transports.mqtt.link import PUBLISHING, Link, Phase
 from reddot.transports.mqtt.state import TTL_S_MAX
 
 ID_NOT_FOUND: Final = 0x92
@@ -93,7 +93,7 @@ def _count(link: Link) -> None:
         if link.level == LEVEL_5:
             raise MqttError(RECEIVE_MAXIMUM_EXCEEDED, f"{most} publications wait for an answer")
         if link.unanswered >= most:
-            link.stop_reading("publishing")
+            link.stop_reading(PUBLISHING)
 
 
 def _draft(link: Link, packet: Publish) -> Draft:
@@ -132,7 +132,7 @@ def _publish(link: Link, packet: Publish, draft: Draft) -> None:
         if packet.qos:
             link.unanswered -= 1
             if link.unanswered < link.broker.limits.mqtt_receive_max:
-                link.go_on_reading("publishing")
+                link.go_on_reading(PUBLISHING)
         if link.phase is not Phase.OPEN:
             return
         if isinstance(result, ReddotError):

@@ -7,18 +7,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Final
 
 from reddot.codecs.mqtt_decode import Decoder
 from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect
 from reddot.codecs.mqtt_packets import (
+    CONNACK_REASONS,
+    DISCONNECT_BY_SERVER,
     LEVEL_5,
     NO_PROPERTIES,
     Ack,
     Connack,
-    Connect,
     Disconnect,
     Properties,
 )
@@ -34,6 +35,8 @@ from reddot.transports.mqtt.state import Client
 
 SUCCESS: Final = 0x00
 UNSPECIFIED: Final = 0x80
+SERVER_BUSY: Final = 0x89
+"""What the codes stand for that are none of CONNACK or DISCONNECT: they are all ours."""
 SHUTTING_DOWN: Final = 0x8B
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 TAKEN_OVER: Final = 0x8E
@@ -46,6 +49,12 @@ GRACE: Final = 1.5
 def wants_ids(properties: Properties) -> bool:
     """Whether deliveries are to carry their id, offset and cursor."""
     return ("reddot", "1") in properties.user
+
+
+OPENING: Final = 1
+WRITING: Final = 2
+PUBLISHING: Final = 4
+"""Why a client is not read from: it is being let in, does not read, or publishes too fast."""
 
 
 class Phase(Enum):
@@ -65,6 +74,7 @@ class Link(Member):
         client, session, outbound: from CONNACK on; `outbound` only for sessions of QoS 1 and 2 or
             with options.
         unanswered: QoS 1 publications of the client that are not acknowledged yet.
+        properties: those of CONNECT.
         known: whom the upgrade of its WebSocket has named.
         stash: what came before CONNECT was answered.
         heard_at: when the client last sent something, monotonic seconds.
@@ -76,7 +86,6 @@ class Link(Member):
         "aliases",
         "broker",
         "client",
-        "connect",
         "decoder",
         "forget_pending",
         "heard_at",
@@ -85,6 +94,7 @@ class Link(Member):
         "outbound",
         "peer",
         "phase",
+        "properties",
         "session",
         "stash",
         "unanswered",
@@ -94,7 +104,6 @@ class Link(Member):
 
     client: Client
     session: Session
-    connect: Connect
 
     def __init__(
         self,
@@ -109,16 +118,17 @@ class Link(Member):
         self.websocket = websocket
         self.write: Callable[[bytes], object] = peer.send if websocket else peer.transport.write
         self.forget_pending = forget_pending
-        self.decoder = Decoder(limits=broker.decoder_limits)
+        self.decoder = Decoder(limits=broker.decoder_limits, topics=broker.topics)
         self.phase = Phase.CONNECTING
         self.outbound: Outbound | None = None
         self.aliases: dict[int, str] | None = None
         self.keep_alive_s = 0
         self.known: Actor | None = None
         self.unanswered = 0
-        self.stash: list[bytes] = []
+        self.properties = NO_PROPERTIES
+        self.stash: list[bytes] | None = None
         self._saving_soon = False
-        self._reading_stops: set[str] = set()
+        self._reading_stops = 0
         self.heard_at = broker.clock.monotonic()
 
     def is_closed(self) -> bool:
@@ -131,24 +141,24 @@ class Link(Member):
 
     # Reading and writing
 
-    def stop_reading(self, why: str) -> None:
+    def stop_reading(self, why: int) -> None:
         """A client that does not read, or whose publications wait, is not read from either."""
         if not self._reading_stops:
             self.peer.transport.pause_reading()
-        self._reading_stops.add(why)
+        self._reading_stops |= why
 
-    def go_on_reading(self, why: str) -> None:
-        if why in self._reading_stops:
-            self._reading_stops.remove(why)
+    def go_on_reading(self, why: int) -> None:
+        if self._reading_stops & why:
+            self._reading_stops &= ~why
             if not self._reading_stops and not self.peer.transport.is_closing():
                 self.peer.transport.resume_reading()
 
     def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
         properties = NO_PROPERTIES
-        if detail and self.connect.properties.request_problem_information != 0:
+        if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
         packet = encode_ack(self.level, Ack(kind, packet_id, reason, properties))
-        limit = self.connect.properties.maximum_packet_bytes
+        limit = self.properties.maximum_packet_bytes
         if limit is not None and len(packet) > limit:
             packet = encode_ack(self.level, Ack(kind, packet_id, reason))
         self.write(packet)
@@ -157,7 +167,7 @@ class Link(Member):
         """The session's own encoder, from the first subscription on that needs one."""
         outbound = self.outbound
         if outbound is None:
-            broker, client, properties = self.broker, self.client, self.connect.properties
+            broker, client, properties = self.broker, self.client, self.properties
             packet_max = broker.limits.mqtt_packet_bytes_max
             window = properties.receive_maximum or RECEIVE_MAX_DEFAULT
             aliases = properties.topic_alias_maximum or 0
@@ -264,7 +274,7 @@ class Link(Member):
             return self.broker.subscribing.hub.position
         return self.session.position
 
-    def shares(self) -> dict[str, int]:
+    def shares(self) -> Mapping[str, int]:
         return self.broker.shares.positions(self.client)
 
     def take_over(self) -> None:
@@ -279,7 +289,8 @@ class Link(Member):
         elif self.phase is not Phase.CLOSED:
             if self.decoder.level:
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
-                answer = Connack(reason=reason, properties=properties)
+                known = reason if reason in CONNACK_REASONS else SERVER_BUSY
+                answer = Connack(reason=known, properties=properties)
                 self.write(encode_connack(self.level, answer))
             self.leave()
             self.peer.end()
@@ -289,9 +300,10 @@ class Link(Member):
         if self.phase is Phase.CLOSED:
             return
         if self.level == LEVEL_5:
+            reason = reason if reason in DISCONNECT_BY_SERVER else SERVER_BUSY
             properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
             packet = encode_disconnect(self.level, Disconnect(reason, properties))
-            limit = self.connect.properties.maximum_packet_bytes
+            limit = self.properties.maximum_packet_bytes
             if limit is not None and len(packet) > limit:
                 packet = encode_disconnect(self.level, Disconnect(reason))
             self.write(packet)
@@ -302,7 +314,7 @@ class Link(Member):
         """Forget the session, whoever has ended it."""
         phase, self.phase = self.phase, Phase.CLOSED
         self.forget_pending(self)
-        self.stash.clear()
+        self.stash = None
         if phase is not Phase.OPEN:
             return
         client = self.client

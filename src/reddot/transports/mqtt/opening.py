@@ -34,13 +34,13 @@ SILENCE_S_MAX: Final = 86_400.0
 """How often a client that promised nothing is looked at."""
 
 
-async def open_session(link: Link) -> None:
+async def open_session(link: Link, connect: Connect) -> None:
     """Answer CONNECT. Returns with the link open, or closed by somebody else meanwhile.
 
     Raises:
         MqttError, ReddotError: it is refused.
     """
-    broker, connect = link.broker, link.connect
+    broker = link.broker
     _check(link, connect)
     actor = await broker.authentication.actor(connect, link.known)
     name = connect.client_id or broker.entropy.secret()
@@ -48,13 +48,13 @@ async def open_session(link: Link) -> None:
     async with broker.clients.alone(key):
         if link.is_closed():
             return
-        client, present = await _client(link, key, actor)
+        client, present = await _client(link, connect, key, actor)
         sent = await _sent(link, client) if present else {}
         if link.is_closed():
             _give_back(link, client)
             return
-        _begin(link, client, actor)
-        link.write(encode_connack(link.level, _answer(link, client, present)))
+        _begin(link, connect, client, actor)
+        link.write(encode_connack(link.level, _answer(link, connect, client, present)))
         _send_again(link, client, sent)
         _go_on(link, client, present)
 
@@ -72,9 +72,11 @@ def _check(link: Link, connect: Connect) -> None:
 # ---- the session ----
 
 
-async def _client(link: Link, key: tuple[str, str], actor: Actor) -> tuple[Client, bool]:
+async def _client(
+    link: Link, connect: Connect, key: tuple[str, str], actor: Actor
+) -> tuple[Client, bool]:
     """The client, and whether it goes on with a session."""
-    broker, connect = link.broker, link.connect
+    broker = link.broker
     epoch = broker.subscribing.hub.epoch
     if connect.will is not None:
         # May it, today? A will that could never be published is refused at once.
@@ -90,7 +92,7 @@ async def _client(link: Link, key: tuple[str, str], actor: Actor) -> tuple[Clien
     else:
         old = await broker.clients.load(key)
     if old is not None:
-        _end_will(link, old)
+        _end_will(link, connect, old)
         goes_on = old.expiry_s and not connect.clean_start and old.epoch == epoch
         if goes_on and await _has_backlog(link, old):
             return old, True
@@ -98,13 +100,13 @@ async def _client(link: Link, key: tuple[str, str], actor: Actor) -> tuple[Clien
     return Client(*key, actor, epoch), False
 
 
-def _end_will(link: Link, old: Client) -> None:
+def _end_will(link: Link, connect: Connect, old: Client) -> None:
     """The will of the connection before: a session that goes on in time takes it back (3.1.3-9)."""
     will, old.will = old.will, None
     if will is None:
         return
     attached = not old.detached_ms
-    if (attached and not will.delay_s) or not old.expiry_s or link.connect.clean_start:
+    if (attached and not will.delay_s) or not old.expiry_s or connect.clean_start:
         link.broker.clients.publish_will(old, will)
 
 
@@ -147,9 +149,9 @@ def _give_back(link: Link, client: Client) -> None:
         link.broker.clients.save(client)
 
 
-def _begin(link: Link, client: Client, actor: Actor) -> None:
+def _begin(link: Link, connect: Connect, client: Client, actor: Actor) -> None:
     """Attach the client. Raises `too_many_sessions` or `rate_limited` with the session kept."""
-    broker, connect = link.broker, link.connect
+    broker = link.broker
     limits = broker.limits
     _authorize_again(link, client, actor)
     try:
@@ -162,10 +164,10 @@ def _begin(link: Link, client: Client, actor: Actor) -> None:
     except ReddotError:
         _give_back(link, client)
         raise
-    _keep_alive(link, session)
+    _keep_alive(link, connect, session)
     session.age_at = float("inf")  # A will would be published for everybody who is asked to go.
     client.actor, client.detached_ms = actor, 0
-    client.expiry_s = _expiry_s(link)
+    client.expiry_s = _expiry_s(link, connect)
     if connect.will is not None:
         client.will = stored_will(connect.will, limits.mqtt_will_delay_s_max)
     client.dirty = True
@@ -189,16 +191,16 @@ def _authorize_again(link: Link, client: Client, actor: Actor) -> None:
             del client.filters[text]
 
 
-def _expiry_s(link: Link) -> int:
-    connect, most = link.connect, link.broker.limits.mqtt_session_expiry_s_max
+def _expiry_s(link: Link, connect: Connect) -> int:
+    most = link.broker.limits.mqtt_session_expiry_s_max
     if link.level == LEVEL_5:
         return min(connect.properties.session_expiry_s or 0, most)
     return 0 if connect.clean_start else most
 
 
-def _keep_alive(link: Link, session: Session) -> None:
+def _keep_alive(link: Link, connect: Connect, session: Session) -> None:
     """What the client promised, or what it is told to (3.1.2-21). 0 promises nothing."""
-    promised = link.connect.keep_alive_s
+    promised = connect.keep_alive_s
     most = link.broker.limits.mqtt_keep_alive_s_max
     link.keep_alive_s = min(promised, most) if link.level == LEVEL_5 else promised
     if link.keep_alive_s:
@@ -208,10 +210,10 @@ def _keep_alive(link: Link, session: Session) -> None:
 # ---- the answer ----
 
 
-def _answer(link: Link, client: Client, present: bool) -> Connack:
+def _answer(link: Link, connect: Connect, client: Client, present: bool) -> Connack:
     if link.level != LEVEL_5:
         return Connack(session_present=present)
-    connect, limits = link.connect, link.broker.limits
+    limits = link.broker.limits
     asked = connect.properties.session_expiry_s or 0
     return Connack(
         session_present=present,

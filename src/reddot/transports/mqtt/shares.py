@@ -7,7 +7,7 @@ held at its place in the log. Its encoder is the turn-taking; what it writes goe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from reddot.core.hub import Encoder
 from reddot.core.session import ReconnectReason, Session, State
@@ -17,7 +17,7 @@ from reddot.errors import ReddotError
 from reddot.inbox import Badge
 from reddot.model import ANONYMOUS, Cursor, Gap, Publication
 from reddot.transports.mqtt.outbound import TRANSPORT, Outbound, merge
-from reddot.transports.mqtt.state import Client, Filter
+from reddot.transports.mqtt.state import NO_SHARES, Client, Filter
 
 QUIET_S = 86_400.0
 
@@ -135,6 +135,8 @@ class Shares:
 
     def leave(self, member: Member, text: str | None = None) -> None:
         """Take a connection out of one shared subscription, or of all."""
+        if not self._shares:
+            return
         for share in [s for s in self._shares.values() if member in s.members]:
             if text is None or share.text == text:
                 del share.members[member]
@@ -150,13 +152,17 @@ class Shares:
 
     def room(self, member: Member) -> None:
         """A member can take more."""
+        if not self._shares:
+            return
         for text in member.client.filters:
             share = self._shares.get(text)
             if share is not None and member in share.members:
                 self._subscribing.release(share.session)
 
-    def positions(self, client: Client) -> dict[str, int]:
+    def positions(self, client: Client) -> Mapping[str, int]:
         """The places of the shared subscriptions of a client."""
+        if not self._shares:
+            return NO_SHARES
         shares = (self._shares.get(text) for text in client.filters)
         return {share.text: self._position(share) for share in shares if share is not None}
 

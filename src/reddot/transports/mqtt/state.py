@@ -6,6 +6,7 @@ acknowledged, and which inbound identifiers are in use. It is never a copy of a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -15,7 +16,7 @@ from reddot.model import ATTACHED_MS, Actor, ClientRow
 
 PACKET_ID_MAX: Final = 65_535
 TTL_S_MAX: Final = 366 * 86_400
-WAKE_NEVER_MS: Final = 1 << 62
+NO_SHARES: Final[Mapping[str, int]] = {}
 
 
 class Filter(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -85,7 +86,7 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True):
     will: StoredWill | None
     actor: Actor
     detached_ms: int
-    shares: dict[str, int] = {}
+    shares: Mapping[str, int] = {}
 
 
 encode_state: Final = msgspec.msgpack.Encoder().encode
@@ -99,7 +100,7 @@ class Attachment(Protocol):
         """Everything on its filters up to here was sent, or is in flight."""
         ...
 
-    def shares(self) -> dict[str, int]:
+    def shares(self) -> Mapping[str, int]:
         """The places of its shared subscriptions."""
         ...
 
@@ -152,7 +153,7 @@ class Client:
         self.last_id = 0
         self.will: StoredWill | None = None
         self.detached_ms = 0
-        self.shares: dict[str, int] = {}
+        self.shares: Mapping[str, int] = NO_SHARES
         self.attachment: Attachment | None = None
         self.dirty = False
         self.stored = False

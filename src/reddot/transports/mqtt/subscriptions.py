@@ -88,7 +88,7 @@ def _accept(link: Link, each: Subscription, identifier: int, asked: _Asked) -> N
 
 def choose_encoder(link: Link, *, wanted: bool) -> None:
     """The shared frames do while nothing special is asked for."""
-    properties = link.connect.properties
+    properties = link.properties
     special = (
         wanted
         or wants_ids(properties)
