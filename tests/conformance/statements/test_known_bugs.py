@@ -21,9 +21,9 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
+from tests.conformance.malformed import connect
 from tests.conformance.statements.conversation import Conversation
 from tests.conformance.statements.guests import Guests
-from tests.conformance.malformed import connect
 from tests.conformance.statements.wires import WebSocket, Wire
 from tests.integration.server import API_KEY, SECRET, Server, Servers
 from tests.integration.tokens import user_token
@@ -43,7 +43,7 @@ def sender(guests: Guests) -> Conversation:
 def secured(servers: Servers, wire: Wire) -> Iterator[Guests]:
     """Clients of a server that believes nobody."""
     settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(mqtt=True, **settings), wire)
+    secured = Guests(servers.shared(**settings), wire)
     yield secured
     secured.close()
 
@@ -121,9 +121,7 @@ def test_qos_2_identifiers_survive_clean_start(
         watcher.message(topic, payload, 2)
 
 
-def test_in_flight_reordered_on_reconnect(
-    guests: Guests, sender: Conversation, topic: str
-) -> None:
+def test_in_flight_reordered_on_reconnect(guests: Guests, sender: Conversation, topic: str) -> None:
     client = guests.connect("a", session_expiry_s=HOUR_S)
     client.subscribe(topic, qos=2)
     for number in range(15):
@@ -140,9 +138,7 @@ def test_in_flight_reordered_on_reconnect(
     client.quiet()
 
 
-def test_quota_leaks_at_every_reconnect(
-    guests: Guests, sender: Conversation, topic: str
-) -> None:
+def test_quota_leaks_at_every_reconnect(guests: Guests, sender: Conversation, topic: str) -> None:
     asked = {"session_expiry_s": HOUR_S, "receive_maximum": 2, "clean": False}
     client = guests.connect("a", **asked)
     client.subscribe(topic, qos=2)
@@ -285,9 +281,7 @@ def _method(token: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("raw", [b"\xff\xfe", b"\xed\xa0\x80", b"\x00", b"a\xc3"])
 @pytest.mark.parametrize("level", [5, 4])
-def test_ill_formed_client_identifier_is_accepted(
-    guests: Guests, raw: bytes, level: int
-) -> None:
+def test_ill_formed_client_identifier_is_accepted(guests: Guests, raw: bytes, level: int) -> None:
     client = guests.open(level)
     client.send(connect(2, len(raw).to_bytes(2, "big") + raw, level=level))
     packet = client.receive()

@@ -17,8 +17,8 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
-from tests.conformance.statements.guests import Guests
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
+from tests.conformance.statements.guests import Guests
 from tests.conformance.statements.numbers import states
 from tests.integration.server import API_KEY, SECRET, Servers
 from tests.integration.tokens import user_token
@@ -33,7 +33,7 @@ REAUTHENTICATE = 0x19
 def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     """As `guests`, on a server that believes nobody."""
     settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(mqtt=True, **settings), guests.wire)
+    secured = Guests(servers.shared(**settings), guests.wire)
     yield secured
     secured.close()
 

@@ -145,9 +145,7 @@ def test_no_local_of_one_of_two_subscriptions(client: Conversation, topic: str) 
 
 
 @states("MQTT-3.3.4-2", "MQTT-3.3.4-3", "MQTT-3.3.4-4")
-def test_overlapping_subscriptions(
-    client: Conversation, sender: Conversation, topic: str
-) -> None:
+def test_overlapping_subscriptions(client: Conversation, sender: Conversation, topic: str) -> None:
     """One copy, the highest QoS, all identifiers."""
     client.subscribe(Subscription(f"{topic}/#", 0), subscription_ids=(1,))
     client.subscribe(Subscription(f"{topic}/+", 2), subscription_ids=(268_435_455,))
