@@ -39,6 +39,8 @@ class Encoder:
         join: frames that are ready together, with the cursor behind them, to one write.
         joins_one: whether a single frame needs `join` as well.
         retained: how a retained publication is encoded for a new subscriber; None: as any other.
+        passing: the same for what is ephemeral, and empty frames for the rest. A session that
+            reads the log listens with it meanwhile; None: it misses what is ephemeral.
 
     An encoder that belongs to one session may answer with an empty frame, which is not written by
     its session, and may refuse a durable publication by `Subscribing.hold`.
@@ -49,6 +51,12 @@ class Encoder:
     join: Join = join_bytes
     joins_one: bool = False
     retained: Encode | None = None
+    passing: Encoder | None = None
+
+
+def passing(transport: str, encode: Encode) -> Encoder:
+    """What `Encoder.passing` is made of."""
+    return Encoder(transport, lambda found, cursor: b"" if found.position else encode(found, cursor))
 
 
 class Member(Protocol):

@@ -261,6 +261,8 @@ class Subscribing:
         if session.state is State.LIVE or session.state is State.HELD:
             self._leave(session)
             session.to(State.CATCHING_UP)
+        elif session.group is not None:
+            self._leave(session)
 
     def _owe(
         self,
@@ -283,6 +285,7 @@ class Subscribing:
     def _advance(self, session: Session) -> None:
         """Write what memory has and go live, in this loop turn; else start reading the store."""
         if session.reading or not session.is_catching_up():
+            self._listen_meanwhile(session)
             return
         while session.synced and session.backfills:
             if not self._advance_backfill(session, session.backfills[0]):
@@ -318,14 +321,22 @@ class Subscribing:
             backfill.done()
         return session.is_catching_up()
 
+    def _listen_meanwhile(self, session: Session) -> None:
+        """What is ephemeral does not wait for what is read from the store."""
+        passing = session.encoder.passing
+        if passing and session.synced and session.group is None and session.is_catching_up():
+            self._join(session, passing)
+
     def _go_live(self, session: Session) -> None:
+        if session.group is not None:
+            self._leave(session)
         session.position = self.hub.position
         session.backfills = None
         session.to(State.LIVE)
-        self._join(session)
+        self._join(session, session.encoder)
 
-    def _join(self, session: Session) -> None:
-        group = self.hub.join(session.filters, session.encoder, session)
+    def _join(self, session: Session, encoder: Encoder) -> None:
+        group = self.hub.join(session.filters, encoder, session)
         session.group = group
         session.group_bytes = group.bytes_out
         session.group_delivered = group.delivered
@@ -333,6 +344,7 @@ class Subscribing:
     def _start_reading(self, session: Session) -> None:
         session.reading = True
         self._counters.catchup_store += 1
+        self._listen_meanwhile(session)
         self._spawn(self._read(session))
 
     async def _read(self, session: Session) -> None:
@@ -483,7 +495,9 @@ class Subscribing:
         place.position = position
         session.to(State.HELD)
         if not live:
-            self._join(session)
+            if session.group is not None:
+                self._leave(session)
+            self._join(session, session.encoder)
 
     def release(self, session: Session) -> None:
         """The client has acknowledged: catch up from the log."""
@@ -553,7 +567,7 @@ class Subscribing:
             self._counters.transports[session.transport].stalled += 1
             self.close(session, ReddotError("slow_consumer"), abort=True)
         else:
-            if session.group is not None:
+            if session.state is State.LIVE or session.state is State.HELD:
                 session.sink.heartbeat(self.hub.cursor)
             if session.state is not State.CLOSED:
                 self._reschedule(session, now)

@@ -22,7 +22,7 @@ from reddot.codecs.mqtt_encode import (
 from reddot.codecs.mqtt_packets import LEVEL_5, Properties, split_shared
 from reddot.codecs.mqtt_properties import encode_properties
 from reddot.codecs.websocket import encode_binary
-from reddot.core.hub import Encoder
+from reddot.core.hub import Encoder, passing
 from reddot.core.session import Session, State
 from reddot.core.topics import matches
 from reddot.counters import Counters
@@ -62,9 +62,12 @@ class Frames:
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
-            self.shared[level, False] = Encoder(TRANSPORT, encode, retained=retained)
+            framed = _framed(encode)
+            self.shared[level, False] = Encoder(
+                TRANSPORT, encode, retained=retained, passing=passing(TRANSPORT, encode)
+            )
             self.shared[level, True] = Encoder(
-                TRANSPORT, _framed(encode), retained=_framed(retained)
+                TRANSPORT, framed, retained=_framed(retained), passing=passing(TRANSPORT, framed)
             )
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
@@ -187,7 +190,12 @@ class Outbound:
         hold: Callable[[Session, int], None],
         keep: Callable[[], None] | None,
     ) -> None:
-        self.encoder = Encoder(TRANSPORT, self.encode, retained=self.encode_retained)
+        self.encoder = Encoder(
+            TRANSPORT,
+            self.encode,
+            retained=self.encode_retained,
+            passing=passing(TRANSPORT, self.encode),
+        )
         self.limits = limits
         self.wants_ids = False
         self.missed_upto = 0
