@@ -56,7 +56,9 @@ class Encoder:
 
 def passing(transport: str, encode: Encode) -> Encoder:
     """What `Encoder.passing` is made of."""
-    return Encoder(transport, lambda found, cursor: b"" if found.position else encode(found, cursor))
+    return Encoder(
+        transport, lambda found, cursor: b"" if found.position else encode(found, cursor)
+    )
 
 
 class Member(Protocol):

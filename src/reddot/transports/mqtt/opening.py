@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from reddot.codecs.mqtt_encode import encode_ack, encode_connack
 from reddot.codecs.mqtt_packets import (
     LEVEL_5,
@@ -229,6 +231,20 @@ def _answer(link: Link, connect: Connect, client: Client, present: bool) -> Conn
             authentication_method=connect.properties.authentication_method,
         ),
     )
+
+
+def _fitting(link: Link, answer: Connack) -> bytes:
+    """CONNACK, without our limits if the client takes no packet that says them (3.1.2-24)."""
+    packet = encode_connack(link.level, answer)
+    if len(packet) > (link.connect.properties.maximum_packet_bytes or len(packet)):
+        silent = {
+            "receive_maximum": None,
+            "maximum_packet_bytes": None,
+            "topic_alias_maximum": None,
+        }
+        properties = msgspec.structs.replace(answer.properties, **silent)
+        packet = encode_connack(link.level, msgspec.structs.replace(answer, properties=properties))
+    return packet
 
 
 def _send_again(link: Link, client: Client, sent: Mapping[int, Publication]) -> None:
