@@ -39,6 +39,13 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _reserved() -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", 0))
+    return found
+
+
 class Server:
     """One server. Settings are those of the table; the store is a file unless they say otherwise.
 
@@ -48,10 +55,8 @@ class Server:
 
     def __init__(self, folder: Path, settings: dict[str, object]) -> None:
         # Bound and never listening: nobody else is given the port while the server is down.
-        self._reservation = socket.socket()
-        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._reservation.bind(("127.0.0.1", 0))
-        self.port: int = self._reservation.getsockname()[1]
+        self._reservations = [_reserved(), _reserved()]
+        self.port, self.mqtt_port = (each.getsockname()[1] for each in self._reservations)
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
@@ -60,7 +65,7 @@ class Server:
             "store_url": f"sqlite:///{folder}/reddot.db",
             "log_format": "json",
             "port": self.port,
-            "mqtt_port": 0,
+            "mqtt_port": self.mqtt_port,
         } | settings
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -75,6 +80,18 @@ class Server:
 
     def start(self) -> None:
         """Start, and return when `/readyz` says 200."""
+        self.start_unready()
+        assert self._process is not None
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            assert self.running, f"the server ended with {self._process.returncode}\n{self.log()}"
+            if self._is_ready():
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not become ready\n{self.log()}")
+
+    def start_unready(self) -> None:
+        """Start, and do not wait."""
         assert not self.running
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -84,13 +101,6 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            assert self.running, f"the server ended with {self._process.returncode}\n{self.log()}"
-            if self._is_ready():
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"the server did not become ready\n{self.log()}")
 
     def _is_ready(self) -> bool:
         # A bare socket: an httpx client takes longer to make than the server to answer.
@@ -132,7 +142,8 @@ class Server:
         """End it in whatever state it is."""
         if self.running:
             self.kill9()
-        self._reservation.close()
+        for each in self._reservations:
+            each.close()
 
     # What it says about itself
 
