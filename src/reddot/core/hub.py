@@ -47,6 +47,7 @@ class Encoder:
         once: whether a write is a whole answer, with which the session ends.
         encode_badge: a whole write with a user's badge, at a cursor.
         retained: how a retained publication is encoded for a new subscriber; None: as any other.
+        never_deaf: what is ephemeral is written also while a session reads the log.
 
     An encoder that belongs to one session may answer with an empty frame, which is not written by
     its session, and may refuse a durable publication by `Subscribing.hold`.
@@ -58,6 +59,7 @@ class Encoder:
     once: bool = False
     encode_badge: EncodeBadge = no_badge
     retained: Encode | None = None
+    never_deaf: bool = False
 
 
 class Member(Protocol):
@@ -65,6 +67,15 @@ class Member(Protocol):
 
     @property
     def write(self) -> Callable[[bytes], object]: ...
+
+
+class Reading(Member, Protocol):
+    """A session that reads the log."""
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    def is_catching_up(self) -> bool: ...
 
 
 class Group:
@@ -119,6 +130,8 @@ class Hub:
         self._index: TopicIndex[Group] = TopicIndex()
         self._parked: TopicIndex[Member] = TopicIndex()
         self._parked_count = 0
+        self._reading: TopicIndex[Reading] = TopicIndex()
+        self._reading_count = 0
         self._pending: list[Publication] = []
 
     @property
@@ -160,6 +173,17 @@ class Hub:
         for text in filters:
             self._parked.remove(text, member)
 
+    def read_aside(self, filters: tuple[str, ...], session: Reading) -> None:
+        """Let a session that reads the log have what is ephemeral meanwhile."""
+        self._reading_count += 1
+        for text in filters:
+            self._reading.add(text, session)
+
+    def end_aside(self, filters: tuple[str, ...], session: Reading) -> None:
+        self._reading_count -= 1
+        for text in filters:
+            self._reading.remove(text, session)
+
     def hears(self, topic: str) -> bool:
         """Whether anybody live listens to a topic."""
         return any(True for _ in self._index.match(topic))
@@ -183,14 +207,25 @@ class Hub:
             if publication.position:
                 self._recent.add(publication)
                 self.position = publication.position
-            elif self._parked_count:
+                continue
+            if self._parked_count:
                 self._counters.ephemeral_dropped += len([*self._parked.match(publication.topic)])
+            if self._reading_count:
+                self._write_aside(publication)
         if self.observe is not None:
             self.observe(pending)
         if len(pending) == 1:
             self._flush_one(pending[0])
         else:
             self._flush_many(pending)
+
+    def _write_aside(self, publication: Publication) -> None:
+        for session in list(self._reading.match(publication.topic)):
+            if session.is_catching_up() and (data := session.encoder.encode(publication, None)):
+                counters = self._counters.transports[session.encoder.transport]
+                counters.deliveries += 1
+                counters.bytes_out += len(data)
+                session.write(data)
 
     def _flush_one(self, publication: Publication) -> None:
         """The common case, without the bookkeeping of joining."""

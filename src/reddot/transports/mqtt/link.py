@@ -299,8 +299,10 @@ class Link(Member):
             if self.decoder.level:
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
                 known = reason if reason in CONNACK_REASONS else SERVER_BUSY
-                answer = Connack(reason=known, properties=properties)
-                self.write(encode_connack(self.level, answer))
+                answer = encode_connack(self.level, Connack(reason=known, properties=properties))
+                if len(answer) > (self.properties.maximum_packet_bytes or len(answer)):
+                    answer = encode_connack(self.level, Connack(reason=known))
+                self.write(answer)
             self.leave()
             self.peer.end()
 

@@ -63,9 +63,11 @@ class Frames:
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
-            self.shared[level, False] = Encoder(TRANSPORT, encode, retained=retained)
+            self.shared[level, False] = Encoder(
+                TRANSPORT, encode, retained=retained, never_deaf=True
+            )
             self.shared[level, True] = Encoder(
-                TRANSPORT, _framed(encode), retained=_framed(retained)
+                TRANSPORT, _framed(encode), retained=_framed(retained), never_deaf=True
             )
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
@@ -190,7 +192,9 @@ class Outbound:
         hold: Callable[[Session, int], None],
         keep: Callable[[], None] | None,
     ) -> None:
-        self.encoder = Encoder(TRANSPORT, self.encode, retained=self.encode_retained)
+        self.encoder = Encoder(
+            TRANSPORT, self.encode, retained=self.encode_retained, never_deaf=True
+        )
         self.limits = limits
         self.wants_ids = False
         self.missed_upto = 0
