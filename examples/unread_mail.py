@@ -79,7 +79,10 @@ def main(url: str) -> None:
         issued: str = httpx.post(f"{url}/v1/dev/token", json=claims).json()["token"]
         return issued
 
-    postman, mailbox = Postman(url, token(user="postman", admin=True)), Mailbox(url, token(user="anna"))
+    postman, mailbox = (
+        Postman(url, token(user="postman", admin=True)),
+        Mailbox(url, token(user="anna")),
+    )
     print("at first:", mailbox.look())
     postman.deliver("anna", "m1", "Bert", "Lunch?")
     postman.deliver("anna", "m2", "Carl", "The report")
