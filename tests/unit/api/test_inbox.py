@@ -66,6 +66,27 @@ def test_badges_of_a_burst_are_one_frame_per_interval_and_the_last_is_sent() -> 
     run_node(test)
 
 
+def test_a_late_answer_never_wins() -> None:
+    """What a client keeps is the badge with the greatest `as_of`, however they overtake."""
+
+    async def test(node: WireNode) -> None:
+        operator, anna = Someone(node, None), Someone(node, "anna")
+        stream = await anna.listen()
+        sent = await operator.notify(to="anna")
+        late = await anna.badge()  # Asked now, and arriving after what is pushed below.
+        await anna.mark("read", sent["id"])
+        await node.advance(0.5)
+        arrived = [*stream.badges(), late]
+        kept = {"as_of": -1}
+        for badge in arrived:
+            if badge["as_of"] > kept["as_of"]:
+                kept = badge
+        assert (late["unread"], kept["unread"]) == (1, 0)
+        assert late["as_of"] < kept["as_of"]
+
+    run_node(test)
+
+
 def test_every_session_of_a_user_hears_zero() -> None:
     async def test(node: WireNode) -> None:
         operator, anna = Someone(node, None), Someone(node, "anna")
