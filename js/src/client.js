@@ -49,6 +49,8 @@ import { websocket } from "./transports/websocket.js";
  * @typedef {{state: State, transport?: string, reason: string, retryAt: number}} Status
  */
 
+/** Of a publish: after the last one the page is told. */
+const TRIES = 4;
 const TRANSPORTS = [websocket, sse, longPoll];
 
 export class Reddot extends Emitter {
@@ -155,7 +157,7 @@ export class Reddot extends Emitter {
    */
   publish(topic, data, options = {}) {
     const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    return this.#api.insist("POST", "publish", { id, ...options, topic, data });
+    return this.#api.call("POST", this.#api.url("publish"), { id, ...options, topic, data }, TRIES);
   }
 
   /** The end; this client is of no use any more. */
@@ -271,30 +273,17 @@ export class Reddot extends Emitter {
    * @returns {Promise<import("./transports/face.js").Request>}
    */
   async #prepare(transport) {
-    const headers = await this.#api.headers();
-    const ticket = transport.ticket && headers.authorization ? (await this.#api.call("POST", "tickets")).ticket : undefined;
-    this.#sent = this.#union();
-    const fixed = { ticket, inbox: this.#options.inbox ? undefined : false };
+    const api = this.#api;
+    const init = await api.init();
+    const needed = transport.ticket && init.headers.authorization;
+    const ticket = needed ? (await api.call("POST", api.url("tickets"))).ticket : undefined;
+    const filters = (this.#sent = this.#union());
+    const inbox = this.#options.inbox ? undefined : false;
     return {
       cursor: this.#cursor,
-      headers,
-      credentials: this.#api.credentials,
-      address: (path, parameters) => this.#address(path, this.#sent, { ...fixed, ...parameters }),
+      init,
+      address: (path, parameters) => api.url(path, { ticket, inbox, ...parameters }, filters),
     };
-  }
-
-  /**
-   * @param {string} path
-   * @param {string[]} filters
-   * @param {Record<string, unknown>} parameters
-   */
-  #address(path, filters, parameters) {
-    const url = this.#api.url(path);
-    for (const filter of filters) url.searchParams.append("topic", filter);
-    for (const [name, value] of Object.entries(parameters)) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
-    return url;
   }
 
   /** The credential was refused: once in a row a fresh one is asked for. */
@@ -407,7 +396,7 @@ export class Reddot extends Emitter {
     if (this.state !== "live" || !this.#owed.size || !this.#cursor) return;
     const filters = [...this.#owed];
     this.#owed.clear();
-    this.#api.call("GET", this.#address("poll", filters, { inbox: false }).href).then(
+    this.#api.call("GET", this.#api.url("poll", { inbox: false }, filters)).then(
       ({ publications }) => publications.forEach((/** @type {Publication} */ one) => this.#publication(one)),
       (error) => this.emit("error", error),
     );

@@ -44,8 +44,7 @@ export class Connection {
       });
       if (this.#closed) this.#open.close();
     } catch (error) {
-      const end = /** @type {Partial<End>} */ (error);
-      this.#end(end?.reason ? /** @type {End} */ (end) : { reason: String(error) });
+      this.#end(error);
     }
   }
 
@@ -74,11 +73,12 @@ export class Connection {
     this.#report(this, frame, undefined);
   }
 
-  /** @param {End} end */
-  #end(end) {
+  /** @param {unknown} why an `End`, or what was thrown */
+  #end(why) {
     if (this.#closed) return;
     this.close();
-    this.#report(this, undefined, end);
+    const end = /** @type {End | undefined} */ (why);
+    this.#report(this, undefined, end?.reason ? end : { reason: String(why) });
   }
 
   /** @param {number} ms */

@@ -33,7 +33,8 @@ import { Emitter } from "./emitter.js";
  * @typedef {Which & {as: As, op_id: string}} Operation
  */
 
-/** After a change elsewhere the list is fetched anew, by all who show it, though not all at once. */
+/** Of a mark that gets no answer; after the last one it is taken back. After a change elsewhere the list is fetched anew, by all who show it, though not all at once. */
+const TRIES = 4;
 const REFRESH_MS = [100, 400];
 
 /** @type {Badge} */
@@ -186,7 +187,7 @@ export class Inbox extends Emitter {
   async mark(which, as, category) {
     const ids = typeof which === "string" ? [which] : which;
     // "All" is what was shown, never what has come since.
-    const upto = this.#cursor ?? (which === "all" ? (await this.#api.call("GET", "inbox?limit=1")).cursor : "");
+    const upto = this.#cursor ?? (which === "all" ? (await this.#page({ limit: 1 })).cursor : "");
     const chosen = which === "all" ? { upto, category } : { ids };
     return this.#do({ ...chosen, as, op_id: crypto.getRandomValues(new Uint32Array(4)).join("-") });
   }
@@ -224,7 +225,7 @@ export class Inbox extends Emitter {
     this.#pending.add(operation);
     this.#show();
     try {
-      const badge = await this.#api.insist("POST", "inbox/mark", operation);
+      const badge = await this.#api.call("POST", this.#api.url("inbox/mark"), operation, TRIES);
       this.#items = this.items;
       this.take(badge);
       return badge;
@@ -265,14 +266,15 @@ export class Inbox extends Emitter {
     if (this.badge) this.emit("badge", this.badge);
   }
 
+  /** @param {Record<string, unknown>} query */
+  #page(query) {
+    return this.#api.call("GET", this.#api.url("inbox", query));
+  }
+
   /** @param {string} [before] */
   async #fetch(before) {
     const generation = ++this.#generation;
-    const query = new URLSearchParams();
-    for (const [name, value] of Object.entries({ ...this.#query, before })) {
-      if (value !== undefined) query.set(name, String(value));
-    }
-    const page = await this.#api.call("GET", `inbox?${query}`);
+    const page = await this.#page({ ...this.#query, before });
     if (generation !== this.#generation) return;
     this.#items = before ? [...this.#items, ...page.items] : page.items;
     this.#next = page.next;

@@ -8,16 +8,12 @@ export const eventsource = {
   silenceMs: 2.5 * 15_000,
   ticket: true,
 
-  open(request, sink) {
-    const url = request.address("sse", request.cursor ? { cursor: request.cursor } : {});
-    const source = new EventSource(url, { withCredentials: request.credentials === "include" });
+  open({ address, cursor, init }, sink) {
+    const source = new EventSource(address("sse", { cursor }), { withCredentials: init.credentials === "include" });
     for (const type of ["sync", "publication", "badge", "gap", "reconnect", "heartbeat"]) {
       source.addEventListener(type, ({ data, lastEventId }) => sink.frame(frameOf(type, data, lastEventId)));
     }
-    source.onerror = () => {
-      source.close();
-      sink.end({ reason: "connection lost" });
-    };
+    source.onerror = () => sink.end({ reason: "connection lost" });
     return { close: () => source.close() };
   },
 };

@@ -5,11 +5,11 @@
  * @typedef {import("../frames.js").Frame} Frame
  *
  * @typedef {object} Request what a connection is opened with
- * @property {(path: string, parameters?: Record<string, string | number>) => URL} address with the
- *   filters, and the ticket if the transport asked for one
+ * @property {(path: string, parameters?: Record<string, unknown>) => URL} address with the filters,
+ *   and the ticket if the transport asked for one
  * @property {string | undefined} cursor where to resume; none: from now on
- * @property {Record<string, string>} headers the credential, for transports that can send it
- * @property {RequestCredentials} credentials
+ * @property {{headers: Record<string, string>, credentials: RequestCredentials}} init the
+ *   credential, for transports that can send it
  *
  * @typedef {object} End why a connection is over
  * @property {string} reason a code of the error table, or words
@@ -17,9 +17,9 @@
  * @property {number} [retryMs] how long the server asks to wait
  * @property {boolean} [final] whether the server says that trying again is of no use
  *
- * @typedef {object} Sink where a transport reports to
+ * @typedef {object} Sink where a transport reports to; deaf once the connection is closed
  * @property {(frame: Frame) => void} frame
- * @property {(end: End) => void} end at most once; never after `close`
+ * @property {(end: unknown) => void} end with an `End`, or what was thrown
  *
  * @typedef {object} Open an open connection
  * @property {() => void} close
@@ -33,18 +33,14 @@
  */
 
 /**
- * What an HTTP answer other than 200 means.
+ * A connection that is a task: over when the task is, and closed by its signal.
  *
- * @param {Response} answer
- * @param {(value: string | null) => number | undefined} retryAfter
- * @returns {Promise<End>}
+ * @param {Sink} sink
+ * @param {(signal: AbortSignal) => Promise<unknown>} task returns or throws why it is over
+ * @returns {Open}
  */
-export async function endOf(answer, retryAfter) {
-  const problem = await answer.json().catch(() => ({}));
-  return {
-    reason: problem.code ?? `HTTP ${answer.status}`,
-    status: answer.status,
-    retryMs: retryAfter(answer.headers.get("retry-after")),
-    final: problem.retry === false,
-  };
+export function run(sink, task) {
+  const stop = new AbortController();
+  task(stop.signal).then(sink.end, sink.end);
+  return { close: () => stop.abort() };
 }

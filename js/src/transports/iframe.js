@@ -12,9 +12,8 @@ export const iframe = {
   silenceMs: 2.5 * 15_000,
   ticket: true,
 
-  open(request, sink) {
+  open({ address, cursor }, sink) {
     const frame = document.createElement("iframe");
-    const url = request.address("iframe", request.cursor ? { cursor: request.cursor } : {});
     /** @param {MessageEvent} event */
     const listen = ({ source, data }) => {
       if (source !== frame.contentWindow) return;
@@ -25,7 +24,7 @@ export const iframe = {
     frame.hidden = true;
     frame.title = "Reddot";
     frame.setAttribute("sandbox", "allow-scripts");
-    frame.src = url.href;
+    frame.src = address("iframe", { cursor }).href;
     frame.onload = frame.onerror = () => sink.end({ reason: "stream ended" });
     addEventListener("message", listen);
     if (document.readyState === "complete") insert();
@@ -33,7 +32,6 @@ export const iframe = {
     const close = () => {
       removeEventListener("message", listen);
       removeEventListener("load", insert);
-      frame.onload = frame.onerror = null;
       frame.remove();
     };
     return { close };
