@@ -12,33 +12,39 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --disable-pip-version-check --quiet
+CLIENT := src/reddot/static/reddot.js
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
 # PACKAGE=COMMAND: what the tests need besides Python.
 PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm \
 	mosquitto-clients=mosquitto_pub
 
-.PHONY: help setup demo test test-fast check bench packages clean
+.PHONY: help setup js demo test test-fast check bench packages clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## Make .venv with Reddot and all tools in it
 
-demo: setup ## Start a server with a demo page on this machine, no questions asked
+js: $(CLIENT) ## Build the browser client that is served at /reddot.js
+
+demo: setup js ## Start a server with a demo page on this machine, no questions asked
 	$(VENV)/bin/reddot demo
 
 # A failed check does not hide what the tests say; either fails the whole.
-test: packages setup tests/node/node_modules/.installed ## Install what tests need, check, run every test
-	@failed=0; $(MAKE) check || failed=1; $(RUN) pytest || failed=1; exit $$failed
+test: packages setup js tests/node/node_modules/.installed ## Install what tests need, check, run every test
+	@failed=0; $(MAKE) check || failed=1; npm --prefix js test --silent || failed=1; \
+	$(RUN) pytest || failed=1; exit $$failed
 
-test-fast: setup ## Run the tests that need neither network nor browser
+test-fast: setup js ## Run the tests that need neither network nor browser
+	npm --prefix js test --silent
 	$(RUN) pytest $(FAST)
 
-check: setup ## Check format, style, types, layers, tidiness and spelling
+check: setup js/node_modules/.installed ## Check format, style, types, layers, tidiness and spelling
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/ruff check --quiet
 	$(RUN) mypy
+	npm --prefix js run --silent check
 	$(VENV)/bin/lint-imports --no-logo
 	$(RUN) pytest -q tests/architecture/test_tidy.py
 	$(VENV)/bin/codespell
@@ -47,7 +53,7 @@ bench: setup ## Measure this machine; BENCH="name ..." chooses
 	$(RUN) bench $(BENCH)
 
 clean: ## Remove caches, built files and npm packages; .venv stays
-	rm -rf $(CACHES) build dist tests/node/node_modules
+	rm -rf $(CACHES) build dist tests/node/node_modules js/node_modules js/types $(CLIENT)
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 packages:
@@ -62,6 +68,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) install --constraint constraints.txt --upgrade pip
 	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt \
 	  --editable . --group test --group check
+	@touch $@
+
+$(CLIENT): js/node_modules/.installed js/build.js $(wildcard js/src/*.js js/src/transports/*.js)
+	node js/build.js $@
+
+js/node_modules/.installed: js/package.json js/package-lock.json
+	@scripts/install_packages.sh nodejs=node npm=npm
+	npm --prefix js ci --silent --no-audit --no-fund
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json

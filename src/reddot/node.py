@@ -22,6 +22,7 @@ from reddot.api.notifications import Notify, ShowBadge
 from reddot.api.ops import CountersCollector, ops_routes
 from reddot.api.publish import Publish
 from reddot.api.reception import Reception
+from reddot.api.script import load_script, script_routes
 from reddot.api.service import Asgi, build_service, with_application
 from reddot.buses.local import LocalBus
 from reddot.codecs.json_data import check_data
@@ -494,6 +495,7 @@ class Reddot:
         """Everything that is not hot."""
         gauges = {"head": ("Newest durable position.", lambda: float(self.store.head))}
         routes = ops_routes(CountersCollector(self.counters, gauges), self.unready)
+        routes += script_routes(load_script())
         if self.settings.dev:
             routes += demo_routes(self)
         reception = Reception(gate=self.gate, counters=self.counters)

@@ -20,6 +20,10 @@ from urllib.parse import SplitResult, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
+from tests.integration.conftest import server_factory, servers_of_module, shared_server, topic
+
+__all__ = ["server_factory", "servers_of_module", "shared_server", "topic"]
+
 ENGINES: Final = os.environ.get("ENGINES", "chromium,firefox").split(",")
 PATHS: Final = {"chromium": Path("/usr/bin/chromium"), "firefox": Path("/usr/bin/firefox-esr")}
 START_S: Final = 20

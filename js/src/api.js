@@ -1,0 +1,141 @@
+/** Requests to the server with the credential of the moment; errors of its table as exceptions. */
+
+import { backoff, pause, retryAfter } from "./backoff.js";
+
+const ANSWER_MS_MAX = 15_000;
+
+/** What the server has refused, or that there was no answer. It is a connection's `End` as well. */
+export class ReddotError extends Error {
+  name = "ReddotError";
+
+  /**
+   * @param {number} status of HTTP; 0: there was no answer
+   * @param {{code?: string, detail?: string, title?: string, retry?: boolean}} problem
+   * @param {number} [retryMs] how long the server asks to wait
+   */
+  constructor(status, { code = `HTTP ${status}`, detail, title, retry }, retryMs) {
+    super(detail || title || code);
+    this.status = status;
+    /** Of the server's error table. */
+    this.code = this.reason = code;
+    /** Whether it is of no use to ask the same again. */
+    this.final = retry === false;
+    this.retryMs = retryMs;
+  }
+}
+
+/**
+ * Ask, and get an answer that is one: 304, or of the 200s.
+ *
+ * @param {string | URL} url
+ * @param {RequestInit} init
+ * @returns {Promise<Response>}
+ * @throws {ReddotError}
+ */
+export async function ask(url, init) {
+  const answer = await fetch(url, { cache: "no-store", ...init }).catch((error) => {
+    throw new ReddotError(0, { code: "network", detail: String(error) });
+  });
+  if (answer.ok || answer.status === 304) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  throw new ReddotError(answer.status, problem, retryAfter(answer.headers.get("retry-after")));
+}
+
+/**
+ * What tells the user of a JWT from others; the server checks it, and this is no name to show.
+ *
+ * @param {string | null | undefined} token
+ * @returns {string | undefined}
+ */
+export function userOf(token) {
+  try {
+    const payload = /** @type {string} */ (token).split(".")[1];
+    return JSON.parse(atob(payload.replace(/-/g, "+").replace(/_/g, "/"))).sub;
+  } catch {
+    return undefined;
+  }
+}
+
+export class Api {
+  #server;
+  #fetchToken;
+  #credentials;
+  /** @type {Promise<string | null | undefined> | undefined} */
+  #token;
+
+  /**
+   * @param {string} server
+   * @param {(() => Promise<string | null | undefined> | string | null | undefined) | undefined} token
+   * @param {RequestCredentials} credentials
+   */
+  constructor(server, token, credentials) {
+    this.#server = server;
+    this.#fetchToken = token;
+    this.#credentials = credentials;
+  }
+
+  /**
+   * @param {string} path below `/v1/`
+   * @param {Record<string, unknown>} [parameters] without those that are undefined
+   * @param {string[]} [filters]
+   */
+  url(path, parameters = {}, filters = []) {
+    const url = new URL(`/v1/${path}`, this.#server);
+    for (const filter of filters) url.searchParams.append("topic", filter);
+    for (const [name, value] of Object.entries(parameters)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return url;
+  }
+
+  /** The token; asked for once, until it is forgotten or could not be had. */
+  token() {
+    const token = (this.#token ??= (async () => this.#fetchToken?.())());
+    token.catch(() => this.forget());
+    return token;
+  }
+
+  forget() {
+    this.#token = undefined;
+  }
+
+  /** What a request carries. @returns {Promise<{headers: Record<string, string>, credentials: RequestCredentials}>} */
+  async init() {
+    const token = await this.token();
+    return { headers: token ? { authorization: `Bearer ${token}` } : {}, credentials: this.#credentials };
+  }
+
+  /**
+   * Ask for JSON, and once more with a fresh token if this one is refused.
+   *
+   * @param {string} method
+   * @param {URL} url
+   * @param {unknown} [body] as JSON
+   * @param {number} [tries] of what may be repeated when there is no answer, or a "later"
+   * @returns {Promise<any>} the answer
+   * @throws {ReddotError}
+   */
+  async call(method, url, body, tries = 1) {
+    let fresh = !this.#fetchToken;
+    for (let attempt = 0; ; ) {
+      try {
+        const { headers, credentials } = await this.init();
+        const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+        if (body) headers["content-type"] = "application/json";
+        const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined });
+        return await answer.json();
+      } catch (error) {
+        const { status, final, retryMs = 0 } = /** @type {ReddotError} */ (error);
+        if (status === 401 && !fresh) {
+          fresh = true;
+          this.forget();
+        } else if (final || (attempt += 1) >= tries) {
+          throw error;
+        } else {
+          await pause(Math.max(retryMs, backoff(attempt)));
+        }
+      }
+    }
+  }
+}
+

@@ -1,0 +1,33 @@
+/**
+ * How long to wait before trying again: full jitter, so that a crowd does not come back as one.
+ * Pure but for the injected chance.
+ */
+
+export const BACKOFF_FIRST_MS = 500;
+export const BACKOFF_MAX_MS = 30_000;
+const BACKOFF_MIN_MS = 50;
+
+/**
+ * @param {number} attempt 0 for the first wait
+ * @param {() => number} [random] in [0, 1)
+ * @returns {number} milliseconds: anything up to 0.5 s, 1 s, 2 s … 30 s
+ */
+export function backoff(attempt, random = Math.random) {
+  const longest = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 16));
+  return Math.max(BACKOFF_MIN_MS, random() * longest);
+}
+
+/**
+ * @param {string | null} value of `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3)
+ * @returns {number | undefined} milliseconds from now; undefined for nothing or nonsense
+ */
+export function retryAfter(value) {
+  if (!value) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return ms >= 0 ? ms : undefined;
+}
+
+/** @param {number} ms */
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,50 @@
+/** Which publications are for which subscription, and which came before. Pure. */
+
+/** Topics whose last offset is remembered; beyond, the one that was quiet longest is forgotten. */
+export const TOPICS_MAX = 10_000;
+
+/**
+ * Whether an MQTT filter selects a topic. A wildcard in the first level selects neither people's
+ * topics nor the server's own, as on the server.
+ *
+ * @param {string} filter
+ * @param {string} topic
+ * @returns {boolean}
+ */
+export function matches(filter, topic) {
+  if (filter === topic) return true;
+  const levels = topic.split("/");
+  const wanted = filter.split("/");
+  if (/^[+#]$/.test(wanted[0]) && /^(\$|users$)/.test(levels[0])) return false;
+  for (const [depth, level] of wanted.entries()) {
+    if (level === "#") return true;
+    if (depth === levels.length || (level !== "+" && level !== levels[depth])) return false;
+  }
+  return wanted.length === levels.length;
+}
+
+/** The last offset of each topic, by which what the wire repeats is dropped. */
+export class Offsets {
+  /** @type {Map<string, number>} */
+  #last = new Map();
+
+  /**
+   * Note a publication; false if it came before.
+   *
+   * @param {string} topic
+   * @param {number | undefined} offset none for an ephemeral publication, which is always new
+   */
+  isNew(topic, offset) {
+    if (offset === undefined) return true;
+    if (offset <= (this.#last.get(topic) ?? 0)) return false;
+    this.#last.delete(topic);
+    this.#last.set(topic, offset);
+    if (this.#last.size > TOPICS_MAX) this.#last.delete(/** @type {string} */ (this.#last.keys().next().value));
+    return true;
+  }
+
+  /** Another log has begun: it counts from 1 again. */
+  clear() {
+    this.#last.clear();
+  }
+}

@@ -1,0 +1,57 @@
+/** Polling, short and long: what anything that can fetch can do. */
+
+import { ask } from "../api.js";
+import { pause, retryAfter } from "../backoff.js";
+import { framesOf } from "../frames.js";
+import { run } from "./face.js";
+
+const WAIT_S = 25;
+const PAUSE_MS = 3_000;
+const ANSWER_MS_MAX = 15_000;
+
+/**
+ * The cursor is a validator here, so that the answer to "nothing new" has no body.
+ *
+ * @param {URL} url
+ * @param {RequestInit} init
+ * @param {string | undefined} cursor
+ * @returns {Promise<{answer: any, retryMs: number | undefined}>}
+ */
+async function poll(url, init, cursor) {
+  const validator = cursor && { "if-none-match": `"${cursor}"` };
+  const got = await ask(url, { ...init, headers: { ...init.headers, ...validator } });
+  const etag = got.headers.get("etag")?.replace(/^W\/|"/g, "");
+  const answer = got.status === 304 ? { cursor: etag || cursor, complete: true, publications: [] } : await got.json();
+  return { answer, retryMs: retryAfter(got.headers.get("retry-after")) };
+}
+
+/**
+ * The first request of a connection never waits: it says where "now" is, and that polling works.
+ *
+ * @param {string} name
+ * @param {string} path
+ * @param {number} waitS
+ * @returns {import("./face.js").Transport}
+ */
+function polling(name, path, waitS) {
+  return {
+    name,
+    silenceMs: waitS * 1000 + ANSWER_MS_MAX,
+    open({ address, cursor, init }, sink) {
+      return run(sink, async (signal) => {
+        for (let first = true; ; first = false) {
+          const wait = waitS ? (first ? 0 : waitS) : undefined;
+          const { answer, retryMs } = await poll(address(path, { wait }), { ...init, signal }, cursor);
+          cursor = answer.cursor;
+          framesOf(answer, first).forEach(sink.frame);
+          if (retryMs !== undefined) return { reason: "asked to wait", retryMs };
+          if (!waitS) await pause(PAUSE_MS);
+          signal.throwIfAborted();
+        }
+      });
+    },
+  };
+}
+
+export const longPoll = polling("long_poll", "longpoll", WAIT_S);
+export const shortPoll = polling("short_poll", "poll", 0);

@@ -1,0 +1,71 @@
+/** What a test has in place of a page: a clock, the page's events, and clients that end with it. */
+
+import { afterEach, beforeEach, mock } from "node:test";
+import { Reddot } from "../src/index.js";
+import { FakeServer } from "./fake_server.js";
+
+/** @typedef {import("../src/frames.js").Publication} Publication */
+
+/** @type {FakeServer} */
+export let server;
+/** @type {Reddot[]} */
+let clients = [];
+export let page = new EventTarget();
+
+beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1_000_000 });
+  mock.method(Math, "random", () => 0.5);
+  page = new EventTarget();
+  const kept = new Map();
+  Object.assign(globalThis, {
+    document: { hidden: false },
+    addEventListener: page.addEventListener.bind(page),
+    removeEventListener: page.removeEventListener.bind(page),
+    sessionStorage: { getItem: (/** @type {string} */ key) => kept.get(key) ?? null, setItem: (/** @type {string} */ key, /** @type {string} */ value) => kept.set(key, value) },
+  });
+  server = new FakeServer().install();
+});
+
+afterEach(async () => {
+  clients.forEach((client) => client.close());
+  clients = [];
+  await settle();
+  mock.reset();
+  mock.timers.reset();
+});
+
+/** Let everything run that waits for nothing but its turn. */
+export async function settle() {
+  for (let turn = 0; turn < 30; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** @param {number} ms */
+export async function pass(ms) {
+  for (let left = ms; left > 0; left -= 100) {
+    mock.timers.tick(Math.min(left, 100));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await settle();
+}
+
+/** @param {import("../src/client.js").Options} [options] */
+export function makeClient(options) {
+  const client = new Reddot({ server: "http://server.test", ...options });
+  clients.push(client);
+  return client;
+}
+
+/**
+ * A client that listens, and what it got.
+ *
+ * @param {import("../src/client.js").Options} [options]
+ * @param {string} [filter]
+ */
+export async function listen(options, filter = "news/#") {
+  const client = makeClient(options);
+  /** @type {any[]} */
+  const got = [];
+  client.subscribe(filter, (publication) => got.push(publication.data));
+  await settle();
+  return { client, got };
+}

@@ -1,0 +1,351 @@
+"""The JavaScript client in real browsers against a real server: nothing lost, nothing twice.
+
+A page of the server's own origin loads `/reddot.js` as any page would. The test publishes through
+the server and asks the page what has arrived.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route
+
+from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
+from tests.integration.tokens import user_token
+
+TRANSPORTS: Final = ["websocket", "sse", "eventsource", "iframe", "longPoll", "shortPoll"]
+SOON_S: Final = 20.0
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(150)]
+
+# Everything that has arrived, in order, and every state there was.
+START: Final = """
+async ([options, filters, transports]) => {
+  const reddot = await import("/reddot.js");
+  if (transports) options.transports = transports.map((name) => reddot[name]);
+  if (options.token) { const token = options.token; options.token = () => token; }
+  const client = new reddot.Reddot(options);
+  Object.assign(window, { client, got: [], gaps: [], states: [], errors: [] });
+  client.on("state", (state) => states.push(`${state} ${client.transport ?? ""} ${client.reason}`));
+  client.on("error", (error) => errors.push(String(error)));
+  const take = ({ data }) => got.push(data);
+  if (filters.length) client.subscribe(filters, take, (gap) => gaps.push(gap));
+}
+"""
+
+
+def start(
+    page: Page,
+    server: Server,
+    topic: str,
+    *,
+    transports: list[str] | None = None,
+    filters: list[str] | None = None,
+    **options: object,
+) -> None:
+    page.goto(f"{server.url}/livez")  # The plainest page of this origin.
+    wanted = [topic] if filters is None else filters
+    page.evaluate(START, [options, wanted, transports])
+
+
+def wait(page: Page, condition: str, timeout_s: float = SOON_S) -> None:
+    """Wait until a JavaScript expression is true; says what the client was about if it is not."""
+    until = time.monotonic() + timeout_s
+    while not page.evaluate(condition):
+        if time.monotonic() > until:
+            about = page.evaluate("({ got: got.length, states, errors, gaps })")
+            raise AssertionError(f"{condition} is not true: {about}")
+        page.wait_for_timeout(20)
+
+
+def publish(server: Server, topic: str, first: int, count: int) -> None:
+    drafts = [{"topic": topic, "data": number} for number in range(first, first + count)]
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    for start_at in range(0, count, 100):
+        part = drafts[start_at : start_at + 100]
+        httpx.post(f"{server.url}/v1/publish", json=part, headers=headers).raise_for_status()
+
+
+def expect_all(page: Page, count: int, timeout_s: float = SOON_S) -> None:
+    """Each of the numbers once, in order."""
+    wait(page, f"got.length >= {count}", timeout_s)
+    page.wait_for_timeout(300)
+    assert page.evaluate("got") == list(range(count))
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_transport_alone(
+    page: Page, shared_server: ServerFactory, topic: str, transport: str
+) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    start(page, server, topic, transports=[transport])
+    wait(page, "client.state === 'live'")
+    for first in range(0, 60, 20):
+        publish(server, topic, first, 20)
+        page.wait_for_timeout(50)
+    expect_all(page, 60)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_transport_with_a_token(
+    page: Page, shared_server: ServerFactory, topic: str, transport: str
+) -> None:
+    server = shared_server(jwt_secret=SECRET, api_key=API_KEY)
+    token = user_token("42", subscribe=[topic])
+    start(page, server, topic, transports=[transport], token=token, shared=False)
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 5)
+    expect_all(page, 5)
+    notify(server, "42", "hello")
+    wait(page, "client.inbox.badge?.unread > 0")
+
+
+def notify(server: Server, user: str, title: str) -> None:
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    body = {"to": {"users": [user]}, "title": title}
+    httpx.post(f"{server.url}/v1/notifications", json=body, headers=headers).raise_for_status()
+
+
+@pytest.mark.parametrize("transport", [None, *TRANSPORTS[:-1]])
+def test_kill_9_and_a_restart(
+    page: Page,
+    server_factory: ServerFactory,
+    topic: str,
+    transport: str | None,
+) -> None:
+    # An iframe of a dead server says nothing: its silence has to be noticed.
+    server = server_factory(dev=True, api_key=API_KEY, heartbeat_sse_s=1)
+    start(page, server, topic, transports=[transport] if transport else None)
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 10)
+    wait(page, "got.length === 10")
+    server.kill9()
+    if transport != "iframe":
+        wait(page, "client.state !== 'live'")
+    server.start()
+    publish(server, topic, 10, 10)
+    expect_all(page, 20, 60)
+
+
+def test_a_blocked_websocket(page: Page, shared_server: ServerFactory, topic: str) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    page.add_init_script(
+        "window.WebSocket = class { constructor() {"
+        " setTimeout(() => this.onclose?.({ code: 1006, reason: '' }), 5); } close() {} }"
+    )
+    start(page, server, topic)
+    wait(page, "client.state === 'live'")
+    assert page.evaluate("client.transport") == "sse"
+    publish(server, topic, 0, 20)
+    expect_all(page, 20)
+
+
+def test_streams_that_are_held_back(page: Page, shared_server: ServerFactory, topic: str) -> None:
+    """A proxy that takes WebSockets and says nothing, and buffers streams: polling is left."""
+    server = shared_server(dev=True, api_key=API_KEY)
+    page.add_init_script("window.WebSocket = class { close() {} }")
+    held: list[Route] = []
+    page.route("**/v1/sse**", lambda route: held.append(route))
+    start(page, server, topic)
+    wait(page, "client.state === 'live'")
+    assert page.evaluate("client.transport") == "long_poll"
+    publish(server, topic, 0, 20)
+    expect_all(page, 20)
+    for route in held:
+        route.abort()
+
+
+def test_switching_under_load(page: Page, shared_server: ServerFactory, topic: str) -> None:
+    """A new stream every 100 ms, made before the old one is broken, while messages come."""
+    server = shared_server(dev=True, api_key=API_KEY)
+    start(page, server, topic, transports=["sse", "longPoll"])
+    wait(page, "client.state === 'live'")
+    page.evaluate(
+        "setInterval(() => { const stop = client.subscribe(`x${Math.random()}`, () => {});"
+        " setTimeout(stop, 150); }, 100)"
+    )
+    for first in range(0, 600, 10):
+        publish(server, topic, first, 10)
+        page.wait_for_timeout(30)
+    expect_all(page, 600)
+    assert server.metric("reddot_transport_opened_total", transport="sse") > 20
+
+
+def test_a_log_that_began_anew_is_a_gap(
+    page: Page,
+    server_factory: ServerFactory,
+    topic: str,
+) -> None:
+    server = server_factory(dev=True, api_key=API_KEY, store_url="memory://")
+    start(page, server, topic)
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 5)
+    wait(page, "got.length === 5")
+    server.kill9()
+    server.start()
+    wait(page, "gaps.length === 1")
+    assert page.evaluate("gaps") == [{"topic": topic, "reason": "epoch"}]
+    publish(server, topic, 5, 5)
+    expect_all(page, 10)
+
+
+def test_a_token_that_ends_is_renewed(page: Page, shared_server: ServerFactory, topic: str) -> None:
+    server = shared_server(jwt_secret=SECRET, api_key=API_KEY)
+    tokens = [user_token("42", subscribe=[topic], lifetime_s=lifetime) for lifetime in (3, 600)]
+    start(page, server, topic, filters=[], shared=False)
+    page.evaluate(
+        """async ([tokens, topic]) => {
+          client.close();
+          const { Reddot } = await import("/reddot.js");
+          window.client = new Reddot({ token: () => tokens.shift(), shared: false });
+          client.on("state", (state) => states.push(`${state} ${client.reason}`));
+          client.subscribe(topic, ({ data }) => got.push(data));
+          window.tokens = tokens;
+        }""",
+        [tokens, topic],
+    )
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 5)
+    wait(page, "tokens.length === 0")
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 5, 5)
+    expect_all(page, 10)
+
+
+def test_the_inbox(page: Page, shared_server: ServerFactory) -> None:
+    server = shared_server(jwt_secret=SECRET, api_key=API_KEY)
+    start(page, server, "", filters=[], token=user_token("7"), shared=False)
+    for number in range(3):
+        notify(server, "7", f"Number {number}")
+    wait(page, "client.inbox.badge?.unread === 3")
+    titles = page.evaluate("client.inbox.list().then((all) => all.map(({ data }) => data.title))")
+    assert titles == ["Number 2", "Number 1", "Number 0"]
+    at_once = page.evaluate(
+        "(async () => { const done = client.inbox.mark(client.inbox.items[0].id, 'read');"
+        " const now = client.inbox.badge.unread; return [now, (await done).unread]; })()"
+    )
+    assert at_once == [2, 2]
+    notify(server, "7", "One more")
+    wait(page, "client.inbox.items[0].data.title === 'One more'")
+    page.evaluate("client.inbox.mark('all', 'read')")
+    wait(page, "client.inbox.badge.unread === 0")
+    assert page.evaluate("client.inbox.items.every(({ read }) => read)")
+
+
+# ---- tabs ----
+
+
+def tabs(context: BrowserContext, server: Server, topic: str, count: int) -> list[Page]:
+    pages = [context.new_page() for _ in range(count)]
+    for one in pages:
+        start(one, server, topic, shared=True)
+        wait(one, "client.state === 'live'")
+    return pages
+
+
+def leaders(pages: list[Page]) -> list[Page]:
+    return [one for one in pages if one.evaluate("client.leads")]
+
+
+def sessions(server: Server) -> float:
+    return server.metric("reddot_sessions")
+
+
+def until(condition: Callable[[], Any], timeout_s: float = SOON_S) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_eight_tabs_are_one_connection(
+    context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    server = server_factory(dev=True, api_key=API_KEY)
+    pages = tabs(context, server, topic, 8)
+    assert len(leaders(pages)) == 1
+    assert sessions(server) == 1
+    publish(server, topic, 0, 50)
+    for one in pages:
+        expect_all(one, 50)
+
+
+def test_each_tab_gets_what_it_asked_for(
+    context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    server = server_factory(dev=True, api_key=API_KEY)
+    first, second = tabs(context, server, topic, 2)
+    for one, name in ((first, "x"), (second, "y")):
+        one.evaluate(f"void client.subscribe('{topic}/{name}', ({{ data }}) => got.push(data))")
+    second.wait_for_timeout(300)
+    publish(server, f"{topic}/x", 1, 1)
+    publish(server, f"{topic}/y", 2, 1)
+    wait(first, "got.length === 1")
+    wait(second, "got.length === 1")
+    assert (first.evaluate("got"), second.evaluate("got")) == ([1], [2])
+    assert sessions(server) == 1
+
+
+def test_a_leader_that_is_closed_is_followed_within_a_second(
+    context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    server = server_factory(dev=True, api_key=API_KEY)
+    pages = tabs(context, server, topic, 3)
+    publish(server, topic, 0, 10)
+    (leader,) = leaders(pages)
+    rest = [one for one in pages if one is not leader]
+    for one in rest:
+        wait(one, "got.length === 10")
+    closed_at = time.monotonic()
+    leader.close()
+    publish(server, topic, 10, 10)
+    for one in rest:
+        wait(one, "got.length >= 20")
+    assert time.monotonic() - closed_at < 1
+    assert len(leaders(rest)) == 1
+    for one in rest:
+        expect_all(one, 20)
+    until(lambda: sessions(server) == 1)
+
+
+def test_a_leader_that_hangs_is_replaced(
+    context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    server = server_factory(dev=True, api_key=API_KEY)
+    pages = tabs(context, server, topic, 2)
+    (leader,) = leaders(pages)
+    (follower,) = [one for one in pages if one is not leader]
+    leader.evaluate(
+        "setTimeout(() => { const end = Date.now() + 6000; while (Date.now() < end); })"
+    )
+    leader_hung_at = time.monotonic()
+    publish(server, topic, 0, 10)
+    wait(follower, "client.leads && client.state === 'live'", 4)
+    assert time.monotonic() - leader_hung_at < 4
+    expect_all(follower, 10)
+    wait(leader, "!client.leads")
+    publish(server, topic, 10, 10)
+    for one in pages:
+        expect_all(one, 20)
+
+
+def test_users_do_not_share(context: BrowserContext, server_factory: ServerFactory) -> None:
+    server = server_factory(jwt_secret=SECRET, api_key=API_KEY)
+    pages = [context.new_page() for _ in range(3)]
+    for one, user in zip(pages, ("1", "2", "2"), strict=True):
+        start(one, server, "", filters=[], token=user_token(user))
+        wait(one, "client.state === 'live'")
+    assert sessions(server) == 2
+    notify(server, "2", "for two")
+    for one in pages[1:]:
+        wait(one, "client.inbox.badge?.unread === 1")
+    assert pages[0].evaluate("client.inbox.badge?.unread ?? 0") == 0
