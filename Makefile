@@ -28,7 +28,7 @@ setup: $(VENV)/.installed ## Make .venv with Reddot and all tools in it
 
 js: $(CLIENT) ## Build the browser client that is served at /reddot.js
 
-demo: setup js ## Start a server with a demo page on this machine, no questions asked
+demo: setup ## Start a server with a demo page on this machine, no questions asked
 	$(VENV)/bin/reddot demo
 
 # A failed check does not hide what the tests say; either fails the whole.
