@@ -35,8 +35,7 @@ PIPELINED_ID = 5
 @pytest.fixture
 def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     """As `guests`, on a server that believes nobody."""
-    secured = Guests(servers.shared(jwt_secret=SECRET), guests.wire)
-    yield secured
+    return Guests(servers.shared(jwt_secret=SECRET), guests.wire)
 
 
 @states("MQTT-3.1.4-5", "MQTT-3.2.0-1", "MQTT-4.2-1")
