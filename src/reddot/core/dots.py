@@ -240,6 +240,12 @@ class Dots:
             return
         self._push_at(user, self._clock.monotonic())
 
+    def owe(self, user: str, session: Session) -> None:
+        """Push the badge to one session, whatever was pushed before."""
+        self._here[user].owed.add(session)
+        if session.state is State.LIVE:
+            self.live(session)
+
     def live(self, session: Session) -> None:
         """A session has become live: give it the badge that it could not take before."""
         user = session.actor.user

@@ -199,8 +199,19 @@ class Subscribing:
             self._dots.attach(session.actor.user, session)
 
     def _detach(self, session: Session) -> None:
-        if self._dots is not None and session.inbox and session.actor.user:
+        if self._dots is not None and session.actor.user:
             self._dots.detach(session.actor.user, session)
+
+    async def prepare_badge(self, user: str) -> None:
+        """Read what a badge is derived from, if it is not in memory. Raises `store_unavailable`."""
+        if self._dots is not None:
+            await self._dots.boxes.prepare(user)
+
+    def show_badge(self, session: Session) -> None:
+        """Push the user's badge to a session that asks for it later than when it began."""
+        if self._dots is not None and session.actor.user:
+            self._dots.attach(session.actor.user, session)
+            self._dots.owe(session.actor.user, session)
 
     def badge_of(self, session: Session) -> Badge | None:
         """The badge of a session's user, if it wants one and it is known at once."""
@@ -224,7 +235,7 @@ class Subscribing:
         """A user follows other topics since `position`: so do the sessions with the inbox."""
         since = Cursor(self.hub.epoch, position)
         for session in sessions:
-            if session.state is State.CLOSED:
+            if session.state is State.CLOSED or not session.inbox:
                 continue
             if session.encoder.once:
                 # It is answered, and asks again with the other filters.
@@ -305,9 +316,12 @@ class Subscribing:
             if text not in inbox_filters(actor):
                 self._policy.check_subscribe(actor, text)
         self._count_user(session.actor, -1)
-        self._detach(session)
+        changed = actor.user != session.actor.user
+        if changed:
+            self._detach(session)
         session.actor = actor
-        self._attach(session)
+        if changed:
+            self._attach(session)
         self._count_user(actor, 1)
         self._reschedule(session, self._clock.monotonic())
 
@@ -391,7 +405,7 @@ class Subscribing:
         session.group = group
         session.group_bytes = group.bytes_out
         session.group_delivered = group.delivered
-        if self._dots is not None and session.inbox:
+        if self._dots is not None:
             self._dots.live(session)
 
     def _start_reading(self, session: Session) -> None:

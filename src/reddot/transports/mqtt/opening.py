@@ -26,6 +26,7 @@ from reddot.core.session import Session
 from reddot.errors import ReddotError
 from reddot.model import Actor, Cursor, Publication
 from reddot.transports.mqtt.authentication import METHOD, owner_of
+from reddot.transports.mqtt.badges import show_badge, wants_badge
 from reddot.transports.mqtt.link import GRACE, Link, Phase
 from reddot.transports.mqtt.state import Client, stored_will
 from reddot.transports.mqtt.subscriptions import choose_encoder
@@ -266,6 +267,8 @@ def _go_on(link: Link, client: Client, present: bool) -> None:
         link.outbound.missed_upto = hub.position
     client.epoch = hub.epoch
     subscribing.start(link.session, Cursor(hub.epoch, position))
+    if wants_badge(link, tuple(client.filters)):
+        link.broker.spawn(show_badge(link))
     for each in client.filters.values():
         if (shared := split_shared(each.text)) is not None:
             link.broker.shares.join(link, shared, each, client.shares.get(each.text))

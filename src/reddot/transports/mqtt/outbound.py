@@ -27,7 +27,8 @@ from reddot.core.hub import Encoder
 from reddot.core.session import Session, State
 from reddot.core.topics import matches
 from reddot.counters import Counters
-from reddot.model import EVENT_DEFAULT, Cursor, Publication
+from reddot.inbox import Badge
+from reddot.model import EVENT_DEFAULT, USERS_ROOT, Cursor, Publication
 from reddot.ports import Clock
 from reddot.transports.mqtt.state import Client, Filter, Flight
 
@@ -176,6 +177,7 @@ class Outbound:
     Attributes:
         wants_ids: deliveries carry what other transports have in a frame, `id`, `offset`, `cursor`,
             `event` and `time`, as user properties.
+        badge_is_retained: the next badge answers a subscription.
         is_saving: some frames wait until the session is stored.
         missed_upto: QoS 0 publications up to this position were missed while it was away.
     """
@@ -193,10 +195,15 @@ class Outbound:
         keep: Callable[[], None] | None,
     ) -> None:
         self.encoder = Encoder(
-            TRANSPORT, self.encode, retained=self.encode_retained, never_deaf=True
+            TRANSPORT,
+            self.encode,
+            retained=self.encode_retained,
+            never_deaf=True,
+            encode_badge=self.encode_badge,
         )
         self.limits = limits
         self.wants_ids = False
+        self.badge_is_retained = False
         self.missed_upto = 0
         self._client = client
         self._session = session
@@ -266,6 +273,19 @@ class Outbound:
             return b""
         qos = min(publication.qos, match.qos)
         return self.deliver(publication, qos, retain=True, identifiers=match.identifiers)
+
+    def encode_badge(self, badge: Badge, cursor: Cursor) -> bytes:
+        """The user's badge as a value of its topic, at QoS 0: the next one makes up for a loss."""
+        user = self._session.actor.user
+        assert user is not None, "who has a badge is somebody"
+        topic = f"{USERS_ROOT}/{user}/badge"
+        match = self._match(topic, own=False)
+        if match.qos < 0:
+            return b""
+        retain, self.badge_is_retained = self.badge_is_retained, False
+        more = match.identifiers if self.limits.level == LEVEL_5 else b""
+        data = msgspec.json.encode(badge)
+        return encode_publish(self.limits.level, topic, data, retain=retain, properties=more)
 
     def has_room(self) -> bool:
         return len(self._client.flights) < self.limits.window

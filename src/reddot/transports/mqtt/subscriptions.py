@@ -21,6 +21,7 @@ from reddot.codecs.mqtt_packets import (
 from reddot.core.session import State
 from reddot.errors import ReddotError
 from reddot.model import Cursor
+from reddot.transports.mqtt.badges import show_badge, wants_badge
 from reddot.transports.mqtt.link import Link, Phase, wants_ids
 from reddot.transports.mqtt.state import Filter
 
@@ -92,6 +93,7 @@ def choose_encoder(link: Link, *, wanted: bool) -> None:
     properties = link.properties
     special = (
         wanted
+        or wants_badge(link, tuple(link.client.filters))
         or wants_ids(properties)
         or properties.topic_alias_maximum
         or (properties.maximum_packet_bytes or 1 << 30) < link.broker.limits.mqtt_packet_bytes_max
@@ -114,6 +116,8 @@ def _answer(
     answer = Suback(packet.packet_id, tuple(asked.reasons), properties)
     link.write(encode_suback(link.level, answer))
     broker = link.broker
+    if wants_badge(link, asked.filters):
+        broker.spawn(show_badge(link))
     if asked.retained and broker.store.retained_count:
         owed = tuple(text for text in asked.retained if text in link.client.filters)
         broker.subscribing.add_filters(link.session, owed, None, _nothing, retained=owed)
