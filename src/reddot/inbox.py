@@ -131,7 +131,7 @@ class Warm(msgspec.Struct, frozen=True):
 # ---- what is asked for: `Draft.inbox` ----
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class Note(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Makes a draft a notification. The draft's `data` is its whole content, as JSON.
 
     Attributes:

@@ -332,8 +332,10 @@ def test_retention_by_count_keeps_the_newest(backend: Backend, tmp_path: Path) -
         for number in range(5):
             await box.send(f"n{number}", "users/1")
         await box.mark("1", "read", "n4")
+        assert (await box.store.inbox.due(limit=1)).settle
         effect = await box.settle()
         assert effect.died == {"users/1": (1, 2)}
+        assert not (await box.store.inbox.due(limit=1)).settle
         assert await box.unread("1") == 2
         await box.send("n5", "users/1")
         await box.settle()

@@ -86,6 +86,8 @@ class DotMachine(RuleBasedStateMachine):
         self.newest: dict[str, Badge] = {}
         self.devices: dict[str, list[tuple[Session, Device]]] = {}
         self.number = 0
+        self.recalled: set[str] = set()
+        self.scheduled: dict[str, tuple[int, tuple[str, ...], int | None]] = {}
         self.lives = 0
         self.encoder = Encoder("sse", self._no_frame, encode_badge=self._keep_badge)
         self.pushed: Badge | None = None
@@ -143,7 +145,13 @@ class DotMachine(RuleBasedStateMachine):
         return id
 
     async def _send(
-        self, id: str, topics: tuple[str, ...], category: str, ttl_s: int | None, key: str | None
+        self,
+        id: str,
+        topics: tuple[str, ...],
+        category: str,
+        ttl_s: int | None,
+        key: str | None,
+        publish_ms: int | None = None,
     ) -> Receipt:
         answer: asyncio.Future[Receipt | ReddotError] = asyncio.get_running_loop().create_future()
         personal = topics[0].startswith("users/")
@@ -155,6 +163,7 @@ class DotMachine(RuleBasedStateMachine):
             category=category,
             ttl_s=ttl_s,
             collapse_key=key,
+            publish_ms=publish_ms,
             id=id,
         )
         self.node.inboxes.send(SERVER, wanted, answer.set_result)
@@ -162,9 +171,40 @@ class DotMachine(RuleBasedStateMachine):
         assert isinstance(result, Receipt)
         return result
 
+    @rule(
+        target=ids,
+        topics=WHERE,
+        delay_s=st.sampled_from((1, 5)),
+        ttl_s=st.sampled_from((None, 5)),
+    )
+    def schedule(self, topics: tuple[str, ...], delay_s: int, ttl_s: int | None) -> str:
+        self.number += 1
+        id = f"n{self.number}"
+        publish_ms = self.clock.wall_ms() + delay_s * 1000
+        self.run(self._send(id, topics, CATEGORIES[0], ttl_s, None, publish_ms))
+        self.scheduled[id] = publish_ms, topics, ttl_s
+        return id
+
+    async def _upkeep(self) -> None:
+        """What the timer does; what was scheduled and is due goes live."""
+        await self.node.inboxes.upkeep()
+        now_ms = self.clock.wall_ms()
+        earliest_first = sorted(self.scheduled, key=lambda id: (self.scheduled[id][0], id))
+        for id in earliest_first:
+            publish_ms, topics, ttl_s = self.scheduled[id]
+            if publish_ms <= now_ms:
+                del self.scheduled[id]
+                (sent,) = await self.node.store.inbox.sent(id=id, before=None, limit=1)
+                expires_ms = None if ttl_s is None else now_ms + ttl_s * 1000
+                self.truth.send(id, topics, sent.position, CATEGORIES[0], expires_ms, None)
+
     @rule(id=ids)
     def retract(self, id: str) -> None:
+        if id in self.recalled:  # It was taken back before it went out.
+            return
         self.run(self.node.inboxes.retract(id))
+        if self.scheduled.pop(id, None) is not None:
+            self.recalled.add(id)
         self.truth.retract(id)
 
     # ---- what people do ----
@@ -244,7 +284,7 @@ class DotMachine(RuleBasedStateMachine):
     def wait(self, seconds: int, timer: bool) -> None:
         self.clock.advance(seconds)
         if timer:
-            self.run(self.node.inboxes.upkeep())
+            self.run(self._upkeep())
 
     @rule(what=st.sampled_from(("forget", "forget", "restart", "crash")))
     def fault(self, what: str) -> None:

@@ -140,7 +140,7 @@ class InboxRoutes:
         found = await self._inboxes.store.sent(id=id_, before=None, limit=1)
         if not found:
             raise ReddotError("not_found", "no such notification")
-        return codec.sent_fields(found[0], delivered=self._dots.delivered.get(id_))
+        return codec.sent_fields(found[0], delivered=self._dots.delivered.get(id_, 0))
 
     async def retract(self, caller: Caller) -> None:
         caller.require_admin()

@@ -37,7 +37,7 @@ Line = Annotated[str, msgspec.Meta(min_length=1, max_length=TITLE_CHARS_MAX)]
 encode = msgspec.json.Encoder().encode
 
 
-class To(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class To(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """To whom; exactly one field is given."""
 
     users: tuple[str, ...] = ()
@@ -54,7 +54,12 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class NotificationCommand(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    kw_only=True,
 ):
     """One notification as asked for."""
 
@@ -117,7 +122,7 @@ def decode_notification(body: bytes) -> NotificationCommand:
     return command
 
 
-class Content(msgspec.Struct, frozen=True, omit_defaults=True):
+class Content(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The `data` of a notification's publications, as clients get it."""
 
     title: str

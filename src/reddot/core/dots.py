@@ -141,7 +141,9 @@ class Dots:
 
     def _deliver(self, publication: Publication) -> None:
         """Count for whom a notification came live."""
-        count = self.connected(publication.topic)
+        count = self.connected(publication.topic) if self._here else 0
+        if not count:
+            return
         if publication.id not in self.delivered and len(self.delivered) >= DELIVERED_MAX:
             del self.delivered[next(iter(self.delivered))]
         self.delivered[publication.id] = self.delivered.get(publication.id, 0) + count

@@ -61,7 +61,7 @@ class InboxLimits(msgspec.Struct, frozen=True, kw_only=True):
     mutes_max: int = 500
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Wanted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A notification as its sender asks for it.
 
     Attributes:
@@ -85,7 +85,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     identity: bytes = b""
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the sender is answered.
 
     Attributes:
@@ -196,7 +196,7 @@ class Inboxes:
             for user in wanted.users:
                 if not is_user_name(user):
                     raise ReddotError("field_invalid", f"{user!r:.80} cannot be a user's name")
-            topics = tuple(f"{USERS_ROOT}/{user}" for user in dict.fromkeys(wanted.users))
+            topics = tuple([f"{USERS_ROOT}/{user}" for user in dict.fromkeys(wanted.users)])
         else:
             topics = (EVERYONE if wanted.topic is None else wanted.topic,)
             limits = self._publishing.limits
@@ -214,7 +214,8 @@ class Inboxes:
         most = self._publishing.limits.data_bytes_max
         if len(wanted.content) > most:
             raise ReddotError("data_too_large", f"{most} bytes are allowed")
-        check_name(wanted.category, "category", self.limits.category_bytes_max)
+        if wanted.category is not CATEGORY_DEFAULT:  # By identity: the usual one costs nothing.
+            check_name(wanted.category, "category", self.limits.category_bytes_max)
         if wanted.collapse_key is not None:
             check_name(wanted.collapse_key, "collapse_key")
         if wanted.id is not None:

@@ -303,7 +303,9 @@ class SqliteStore:
         )
 
     async def due(self, *, limit: int) -> Due:
-        return await self._read(lambda snapshot: snapshot.inbox().due(limit))
+        due = await self._read(lambda snapshot: snapshot.inbox().due(limit))
+        crowded = self._writer is not None and self._writer.inbox.crowded
+        return Due(settle=True, scheduled=due.scheduled) if crowded else due
 
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         return await self._read(lambda snapshot: snapshot.inbox().sent(id, before, limit))

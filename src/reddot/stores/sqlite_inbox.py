@@ -112,6 +112,11 @@ class InboxWriter:
         self._notes: list[Any] = []
         self._notifications: list[Any] = []
 
+    @property
+    def crowded(self) -> bool:
+        """Whether some topic holds more than its count. May be asked from any thread."""
+        return bool(self._settling.over)
+
     def forget(self) -> None:
         """Drop everything that a failed transaction may have made untrue."""
         self._categories = None

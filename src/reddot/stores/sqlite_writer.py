@@ -177,7 +177,7 @@ class Writer:
         self._idempotency_ms = idempotency_ms
         self._topics = Topics(self._cursor, retention=retention, cached_max=topics_cached_max)
         self._trimmer = Trimmer(self._cursor, self._topics)
-        self._inbox = InboxWriter(
+        self.inbox = InboxWriter(
             self._cursor,
             self._topics,
             clock=clock,
@@ -273,7 +273,7 @@ class Writer:
                     now_ms=now_ms, rows_max=rows_max, head=self.head
                 )
                 self.retained_count -= cleared
-                result = max(result, self._inbox.index(rows_max))
+                result = max(result, self.inbox.index(rows_max))
         except ReddotError as error:
             result = error
         self._tell(partial(self._answered, (), self.head, self.retained_count))
@@ -316,7 +316,7 @@ class Writer:
     def _roll_back(self, error: Exception) -> None:
         """Undo, and say so once for a run of failures: a full disk fails at every commit."""
         self._topics.forget()
-        self._inbox.forget()
+        self.inbox.forget()
         self._failures += 1
         if self._failures == 1:
             _log.error("store_write_failed", error=f"{type(error).__name__}: {error}")
@@ -413,7 +413,7 @@ class Writer:
         if draft.keyed and (key := staged.keys.get(draft.id)) is not None:
             return [_as_first(draft, key)]
         try:
-            appended = self._inbox.store(staged, draft)
+            appended = self.inbox.store(staged, draft)
         except ReddotError as error:
             return error
         if draft.keyed:
@@ -433,9 +433,18 @@ class Writer:
         topic.top += 1
         if topic.top - topic.trimmed > topic.count:
             self._trimmer.over[name] = None
-        event = None if draft.event == EVENT_DEFAULT else draft.event
-        place = (staged.head, topic.id, topic.top, draft.time_ms, draft.expires_ms)
-        staged.log += (*place, draft.id, event, 0, data, None)
+        staged.log += (
+            staged.head,
+            topic.id,
+            topic.top,
+            draft.time_ms,
+            draft.expires_ms,
+            draft.id,
+            None if draft.event == EVENT_DEFAULT else draft.event,
+            0,
+            data,
+            None,
+        )
         return topic, staged.head, topic.top
 
     def _stage_key(
@@ -457,7 +466,7 @@ class Writer:
             self._write_retained(staged)
         if staged.clients:
             write_clients(cursor, staged.clients)
-        self._inbox.write()
+        self.inbox.write()
         self.head = staged.head
         staged.written()
 
