@@ -36,7 +36,8 @@ from reddot.core.inbox import Inboxes, InboxLimits, Receipt
 from reddot.core.polling import Polling
 from reddot.core.publishing import Publishing, PublishLimits
 from reddot.core.recent import Recent
-from reddot.core.subscribing import SessionLimits, Subscribing
+from reddot.core.session import SessionLimits
+from reddot.core.subscribing import Subscribing
 from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier, issue_token
 from reddot.counters import Counters

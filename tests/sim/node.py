@@ -17,7 +17,8 @@ from reddot.core.polling import Polling
 from reddot.core.publishing import Publishing, PublishLimits
 from reddot.core.recent import Recent
 from reddot.core.rules import TopicRules
-from reddot.core.subscribing import SessionLimits, Subscribing
+from reddot.core.session import SessionLimits
+from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Appended, ClientRow, Draft, Page, Publication, Retention

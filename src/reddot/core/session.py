@@ -10,12 +10,27 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Literal, Protocol
 
+import msgspec
+
 from reddot.core.hub import Encoder, Group
 from reddot.errors import ReddotError
 from reddot.inbox import Badge
 from reddot.model import Actor, Cursor, Gap
 
 ReconnectReason = Literal["drain", "age", "reauth"]
+
+
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of sessions; the defaults are those of the settings table."""
+
+    sessions_max: int = 20_000
+    sessions_per_user_max: int = 100
+    filters_max: int = 100
+    topic_bytes_max: int = 1024
+    topic_levels_max: int = 32
+    stall_timeout_s: float = 30.0
+    session_age_s: float = 1800.0
+    retry_ms_max: int = 10_000
 
 
 class State(Enum):
@@ -211,6 +226,22 @@ class Session:
         """Bytes of frames written so far, without asking for a count per delivery."""
         live = self.group.bytes_out - self.group_bytes if self.group else 0
         return self.bytes_own + live
+
+    def owe(
+        self,
+        filters: tuple[str, ...],
+        *,
+        retained: bool,
+        position: int,
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        """Note that `filters` are owed what came after `position`, up to where the session is."""
+        backfill = Backfill(
+            filters, position=position, upto=self.position, retained=retained, done=done
+        )
+        if self.backfills is None:
+            self.backfills = []
+        self.backfills.append(backfill)
 
     # What the connection tells the session (net.stream.Listener).
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from reddot.core.access import Policy, inbox_filters
 from reddot.core.dots import Dots
 from reddot.core.hub import Encoder, Hub
 from reddot.core.paying import Payer, chunks
 from reddot.core.recent import Recent
-from reddot.core.session import Backfill, ReconnectReason, Session, State
+from reddot.core.session import Backfill, ReconnectReason, Session, SessionLimits, State
 from reddot.core.topics import check_filter
 from reddot.core.upkeep import Upkeep
 from reddot.counters import Counters
@@ -30,19 +28,6 @@ READ_PAGE: Final = 500
 READ_PAGE_FIRST: Final = 50
 """Pages grow up to `READ_PAGE` as long as the client takes them. One that reads slowly comes back
 for a socket's buffer at a time, and must not cost a big page each time."""
-
-
-class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of sessions; the defaults are those of the settings table."""
-
-    sessions_max: int = 20_000
-    sessions_per_user_max: int = 100
-    filters_max: int = 100
-    topic_bytes_max: int = 1024
-    topic_levels_max: int = 32
-    stall_timeout_s: float = 30.0
-    session_age_s: float = 1800.0
-    retry_ms_max: int = 10_000
 
 
 class Subscribing:
@@ -158,7 +143,7 @@ class Subscribing:
         if cursor is None:
             self._sync(session, ())
             if self._store.retained_count and session.filters:
-                self._owe(session, session.filters, retained=True, position=0)
+                session.owe(session.filters, retained=True, position=0)
         elif self._foreign(cursor):
             self._sync(session, [Gap(text, "epoch") for text in session.filters])
         else:
@@ -276,13 +261,13 @@ class Subscribing:
                     session.sink.gap(Gap(text, "epoch"))
                 done()
 
-            self._owe(session, (), retained=True, position=0, done=tell)
+            session.owe((), retained=True, position=0, done=tell)
         elif cursor is not None:
-            self._owe(session, filters, retained=False, position=cursor.position, done=done)
+            session.owe(filters, retained=False, position=cursor.position, done=done)
         else:
             wanted = new if retained is None else tuple(retained)
             owed = wanted if self._store.retained_count else ()
-            self._owe(session, owed, retained=True, position=0, done=done)
+            session.owe(owed, retained=True, position=0, done=done)
         self._set_filters(session, tuple(sorted({*session.filters, *filters})))
 
     def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
@@ -337,22 +322,6 @@ class Subscribing:
         if session.state is State.LIVE or session.state is State.HELD:
             self._leave(session)
             session.to(State.CATCHING_UP)
-
-    def _owe(
-        self,
-        session: Session,
-        filters: tuple[str, ...],
-        *,
-        retained: bool,
-        position: int,
-        done: Callable[[], None] | None = None,
-    ) -> None:
-        backfill = Backfill(
-            filters, position=position, upto=session.position, retained=retained, done=done
-        )
-        if session.backfills is None:
-            session.backfills = []
-        session.backfills.append(backfill)
 
     # Catching up
 

@@ -15,8 +15,8 @@ from reddot.core.hub import Encoder, Hub, join_bytes
 from reddot.core.polling import Polling
 from reddot.core.recent import Recent
 from reddot.core.rules import TopicRules
-from reddot.core.session import ReconnectReason, Session
-from reddot.core.subscribing import SessionLimits, Subscribing
+from reddot.core.session import ReconnectReason, Session, SessionLimits
+from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.inbox import Badge
