@@ -41,6 +41,7 @@ from reddot.codecs.mqtt_packets import (
 from tests.unit.codecs.mqtt_values import encode
 
 TIMEOUT_S: Final = 5.0
+ROUNDS_MAX: Final = 200
 P = TypeVar("P", bound=Packet)
 
 
@@ -253,6 +254,16 @@ class Client:
 
     def payloads(self, count: int) -> list[bytes]:
         return [self.message().payload for _ in range(count)]
+
+    def settled(self, *others: Client, count: int) -> list[Publish]:
+        """The messages of several clients, unanswered, once there are so many in all."""
+        everybody = (self, *others)
+        for _ in range(ROUNDS_MAX):
+            for client in everybody:
+                client.ping()
+            if sum(len(client.inbox) for client in everybody) >= count:
+                break
+        return [packet for client in everybody for packet in client.inbox]
 
     def quiet(self) -> None:
         """Nothing has come, and nothing comes before the answer to a PINGREQ."""

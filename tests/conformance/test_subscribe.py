@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reddot.codecs.mqtt_packets import (
+    PUBACK,
     Ack,
     Publish,
     Suback,
@@ -277,13 +278,9 @@ def test_each_message_goes_to_one_member(five: Clients, topic: str, name: str, q
     payloads = [str(n).encode() for n in range(12)]
     for payload in payloads:
         writer.publish(f"{topic}/x", payload, 2)
-    found: list[bytes] = []
-    for member in members:
-        member.ping()
-        mine = [member.message() for _ in range(len(member.inbox))]
-        assert all(packet.qos == qos for packet in mine)
-        found += [packet.payload for packet in mine]
-    assert sorted(found) == sorted(payloads)
+    found = members[0].settled(*members[1:], count=12)
+    assert {packet.qos for packet in found} == {qos}
+    assert sorted(packet.payload for packet in found) == sorted(payloads)
 
 
 def test_a_shared_subscription_beside_others(five: Clients, topic: str, name: str) -> None:
@@ -335,13 +332,12 @@ def test_what_a_member_refuses_goes_to_nobody(five: Clients, topic: str, name: s
     for member in members:
         member.subscribe(f"$share/{name}/{topic}", qos=1)
     five.connect().publish(topic, b"x", 1)
+    assert len(members[0].settled(members[1], count=1)) == 1
     for member in members:
-        member.ping()
         for packet in member.inbox:
-            member.send(Ack(4, packet.packet_id, 0x80))
-    assert sum(len(member.inbox) for member in members) == 1
-    for member in members:
+            member.send(Ack(PUBACK, packet.packet_id, 0x80))
         member.inbox.clear()
+    for member in members:
         member.quiet()
 
 

@@ -39,19 +39,24 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _reserved() -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", 0))
+    return found
+
+
 class Server:
     """One server. Settings are those of the table; the store is a file unless they say otherwise.
-
-    `mqtt=True` gives it a port for MQTT alone; its HTTP port speaks MQTT in any case.
 
     Args:
         folder: working folder of the process; its store and its log are there.
     """
 
     def __init__(self, folder: Path, settings: dict[str, object]) -> None:
-        self._reservations: list[socket.socket] = []
-        self.port = self._reserve()
-        self.mqtt_port = self._reserve() if settings.pop("mqtt", False) else 0
+        # Bound and never listening: nobody else is given the port while the server is down.
+        self._reservations = [_reserved(), _reserved()]
+        self.port, self.mqtt_port = (each.getsockname()[1] for each in self._reservations)
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
@@ -64,14 +69,6 @@ class Server:
         } | settings
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _reserve(self) -> int:
-        """Bound and never listening: nobody else is given the port while the server is down."""
-        reservation = socket.socket()
-        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reservation.bind(("127.0.0.1", 0))
-        self._reservations.append(reservation)
-        return int(reservation.getsockname()[1])
-
     @property
     def pid(self) -> int:
         assert self._process is not None, "not started"
@@ -83,6 +80,18 @@ class Server:
 
     def start(self) -> None:
         """Start, and return when `/readyz` says 200."""
+        self.start_unready()
+        assert self._process is not None
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            assert self.running, f"the server ended with {self._process.returncode}\n{self.log()}"
+            if self._is_ready():
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"the server did not become ready\n{self.log()}")
+
+    def start_unready(self) -> None:
+        """Start, and do not wait."""
         assert not self.running
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -92,13 +101,6 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + READY_S
-        while time.monotonic() < deadline:
-            assert self.running, f"the server ended with {self._process.returncode}\n{self.log()}"
-            if self._is_ready():
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"the server did not become ready\n{self.log()}")
 
     def _is_ready(self) -> bool:
         # A bare socket: an httpx client takes longer to make than the server to answer.
@@ -140,8 +142,8 @@ class Server:
         """End it in whatever state it is."""
         if self.running:
             self.kill9()
-        for reservation in self._reservations:
-            reservation.close()
+        for each in self._reservations:
+            each.close()
 
     # What it says about itself
 

@@ -84,7 +84,7 @@ CASES: Final = [
 
 @pytest.fixture
 def broker(shared_server: ServerFactory) -> Server:
-    return shared_server(dev=True, mqtt=True)
+    return shared_server(dev=True)
 
 
 @pytest.mark.parametrize(("client", "version", "listener"), CASES)
@@ -148,7 +148,7 @@ def test_what_mosquitto_publishes_reaches_a_browser(version: str, qos: str, brok
 def test_an_example_runs_as_it_stands(
     command: tuple[str, ...], server_factory: ServerFactory, tmp_path: Path
 ) -> None:
-    server = server_factory(dev=True, mqtt=True)
+    server = server_factory(dev=True)
     name, *arguments = (word.format(port=server.port) for word in command)
     program = {"sh": "bash", "py": sys.executable, "mjs": "node"}[name.rpartition(".")[2]]
     path = tmp_path / name

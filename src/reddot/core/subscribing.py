@@ -230,6 +230,9 @@ class Subscribing:
             self.hub.unpark(session.filters, session)
             self.hub.park(filters, session)
         session.filters = filters
+        if session.aside is not None:
+            self._end_aside(session)
+            self._read_aside(session)
         self._advance(session)
 
     def reauthorize(self, session: Session, actor: Actor) -> None:
@@ -332,6 +335,8 @@ class Subscribing:
 
     def _start_reading(self, session: Session) -> None:
         session.reading = True
+        if session.encoder.never_deaf:
+            self._read_aside(session)
         self._counters.catchup_store += 1
         self._spawn(self._read(session))
 
@@ -349,7 +354,17 @@ class Subscribing:
             raise
         finally:
             session.reading = False
+            self._end_aside(session)
         self._advance(session)
+
+    def _read_aside(self, session: Session) -> None:
+        session.aside = session.filters
+        self.hub.read_aside(session.filters, session)
+
+    def _end_aside(self, session: Session) -> None:
+        if session.aside is not None:
+            self.hub.end_aside(session.aside, session)
+            session.aside = None
 
     async def _read_page(self, session: Session, told: dict[str, int], limit: int) -> bool:
         """Read and write one page; whether there is more to read."""

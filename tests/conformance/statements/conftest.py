@@ -24,7 +24,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="module")
 def broker(servers: Servers) -> Server:
     """A development server: who connects without a name may do everything."""
-    return servers.shared(dev=True, mqtt=True)
+    return servers.shared(dev=True)
 
 
 @pytest.fixture(params=list(Wire), ids=lambda wire: str(wire.value))

@@ -43,7 +43,7 @@ def sender(guests: Guests) -> Conversation:
 def secured(servers: Servers, wire: Wire) -> Iterator[Guests]:
     """Clients of a server that believes nobody."""
     settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(mqtt=True, **settings), wire)
+    secured = Guests(servers.shared(**settings), wire)
     yield secured
     secured.close()
 

@@ -35,7 +35,7 @@ PIPELINED_ID = 5
 @pytest.fixture
 def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     """As `guests`, on a server that believes nobody."""
-    secured = Guests(servers.shared(mqtt=True, jwt_secret=SECRET), guests.wire)
+    secured = Guests(servers.shared(jwt_secret=SECRET), guests.wire)
     yield secured
 
 

@@ -33,7 +33,7 @@ REAUTHENTICATE = 0x19
 def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     """As `guests`, on a server that believes nobody."""
     settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(mqtt=True, **settings), guests.wire)
+    secured = Guests(servers.shared(**settings), guests.wire)
     yield secured
     secured.close()
 

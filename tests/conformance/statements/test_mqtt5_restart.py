@@ -30,7 +30,7 @@ HOUR_S = 3600
 def guests(tmp_path: Path) -> Iterator[Guests]:
     """On a server of their own, which the test may kill."""
     servers = Servers(tmp_path)
-    guests = Guests(servers.start(dev=True, mqtt=True), Wire.TCP)
+    guests = Guests(servers.start(dev=True), Wire.TCP)
     yield guests
     guests.close()
     servers.close()

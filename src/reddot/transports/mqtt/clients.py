@@ -75,6 +75,7 @@ class Clients:
         self._counters = counters
         self._spawn = spawn
         self._depth_max = data_depth_max
+        self._leaving: dict[Key, Client] = {}
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
         self._waking = False
         self._second = 0
@@ -110,6 +111,8 @@ class Clients:
         """The stored session of a client that is not attached, unless it has ended."""
         if key not in self.stored:
             return None
+        if (leaving := self._leaving.pop(key, None)) is not None:
+            return leaving  # Its row may not have been written yet.
         row = await self._rows.load(*key)
         if row is None or row.state is None:
             return None
@@ -174,10 +177,18 @@ class Clients:
         if will is not None and (not will.delay_s or not client.expiry_s):
             client.will = None
             self.publish_will(client, will)
-        if client.expiry_s:
-            self.save(client)
-        else:
+        if not client.expiry_s:
             self.end(client)
+            return
+        self._leaving[client.key] = client
+
+        def stored(error: ReddotError | None) -> None:
+            if self._leaving.get(client.key) is client:
+                del self._leaving[client.key]
+            if error is not None:
+                _log.warning("mqtt_session_not_stored", error=str(error))
+
+        self.save(client, stored)
 
     # Wills
 

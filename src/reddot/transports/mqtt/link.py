@@ -42,7 +42,7 @@ TAKEN_OVER: Final = 0x8E
 
 RECEIVE_MAX_DEFAULT: Final = 65_535
 GRACE: Final = 1.5
-"""How many keep-alives a client may be silent (3.1.2-22)."""
+"""How many times its keep-alive a client may be silent (3.1.2-22)."""
 
 
 def wants_ids(properties: Properties) -> bool:
@@ -81,7 +81,7 @@ class Link(Member):
 
     __slots__ = (
         "_reading_stops",
-        "_saving_soon",
+        "_saving",
         "aliases",
         "broker",
         "client",
@@ -126,7 +126,7 @@ class Link(Member):
         self.unanswered = 0
         self.properties = NO_PROPERTIES
         self.stash: list[bytes] | None = None
-        self._saving_soon = False
+        self._saving = False
         self._reading_stops = 0
         self.heard_at = broker.clock.monotonic()
 
@@ -204,15 +204,24 @@ class Link(Member):
     def keep_unsaved(self) -> None:
         """Publications wait for the session to be stored: when this loop turn has ended, so that
         it is stored once for all of them, with a place that everybody has been served up to."""
-        if not self._saving_soon:
-            self._saving_soon = True
+        if not self._saving:
+            self._saving = True
             asyncio.get_running_loop().call_soon(self._save_unsaved)
 
     def _save_unsaved(self) -> None:
-        self._saving_soon = False
-        if self.phase is Phase.OPEN and self.outbound is not None:
-            frames = self.outbound.take_unsaved()
-            self.save(lambda: self.put(frames))
+        """Store the session, write what waited for it, and again as long as something waits."""
+        outbound = self.outbound
+        assert outbound is not None
+        frames = outbound.take_unsaved() if self.phase is Phase.OPEN else b""
+        if not frames:
+            self._saving = False
+            return
+
+        def done() -> None:
+            self.write(frames)
+            self._save_unsaved()
+
+        self.save(done)
 
     def save(self, done: Callable[[], object]) -> None:
         """Store the session, then go on, if the connection is still there. Without a session that
@@ -287,8 +296,10 @@ class Link(Member):
             if self.decoder.level:
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
                 known = reason if reason in CONNACK_REASONS else SERVER_BUSY
-                answer = Connack(reason=known, properties=properties)
-                self.write(encode_connack(self.level, answer))
+                answer = encode_connack(self.level, Connack(reason=known, properties=properties))
+                if len(answer) > (self.properties.maximum_packet_bytes or len(answer)):
+                    answer = encode_connack(self.level, Connack(reason=known))
+                self.write(answer)
             self.leave()
             self.peer.end()
 

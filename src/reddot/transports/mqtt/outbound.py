@@ -62,9 +62,11 @@ class Frames:
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
-            self.shared[level, False] = Encoder(TRANSPORT, encode, retained=retained)
+            self.shared[level, False] = Encoder(
+                TRANSPORT, encode, retained=retained, never_deaf=True
+            )
             self.shared[level, True] = Encoder(
-                TRANSPORT, _framed(encode), retained=_framed(retained)
+                TRANSPORT, _framed(encode), retained=_framed(retained), never_deaf=True
             )
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
@@ -172,6 +174,7 @@ class Outbound:
 
     Attributes:
         wants_ids: deliveries carry `id`, `offset` and `cursor` as user properties.
+        is_saving: some frames wait until the session is stored.
         missed_upto: QoS 0 publications up to this position were missed while it was away.
     """
 
@@ -187,7 +190,9 @@ class Outbound:
         hold: Callable[[Session, int], None],
         keep: Callable[[], None] | None,
     ) -> None:
-        self.encoder = Encoder(TRANSPORT, self.encode, retained=self.encode_retained)
+        self.encoder = Encoder(
+            TRANSPORT, self.encode, retained=self.encode_retained, never_deaf=True
+        )
         self.limits = limits
         self.wants_ids = False
         self.missed_upto = 0
@@ -201,6 +206,7 @@ class Outbound:
         self._matches: dict[tuple[str, bool], Match] = {}
         self._aliases: dict[str, int] = {}
         self._unsaved: list[bytes] = []
+        self.is_saving = False
 
     # What the subscriptions say
 
@@ -283,19 +289,25 @@ class Outbound:
             self._counters.mqtt_too_large += 1
             return b""
         if not qos:
-            return template.render(0)
+            return self._in_turn(publication, template.render(0))
         client = self._client
         packet_id = client.next_id()
         client.flights[packet_id] = Flight(publication.position, qos, False, retain)
         frame = template.render(packet_id)
         if self._keep is not None:
             client.dirty = True
-            if qos == 2:
-                # The identifier must not be given to another publication after a crash.
-                self._unsaved.append(frame)
-                self._keep()
-                return b""
-        return frame
+        return self._in_turn(publication, frame, must_wait=qos == 2)
+
+    def _in_turn(self, publication: Publication, frame: bytes, *, must_wait: bool = False) -> bytes:
+        """The frame; or nothing, if it has to wait until its identifier is durable, because the
+        identifier must not be given to another publication after a crash. What is behind such a
+        frame in the log waits with it."""
+        if self._keep is None or not (must_wait or (self.is_saving and publication.position)):
+            return frame
+        self._unsaved.append(frame)
+        self.is_saving = True
+        self._keep()
+        return b""
 
     def again(self, publication: Publication, packet_id: int, flight: Flight) -> bytes:
         """What was sent on an earlier connection (4.4), with the same identifier."""
@@ -306,8 +318,9 @@ class Outbound:
         return template.render(packet_id, dup=True)
 
     def take_unsaved(self) -> bytes:
-        """What waited to be made durable, and is now."""
+        """What waits to be made durable; nothing ends the waiting."""
         frames, self._unsaved = self._unsaved, []
+        self.is_saving = bool(frames)
         return b"".join(frames)
 
     def _template(

@@ -43,6 +43,7 @@ class _Asked:
 
 def subscribe(link: Link, packet: Subscribe) -> None:
     """Take a SUBSCRIBE; the answer comes when the session is durable."""
+    link.broker.subscribing.hub.flush()  # What was answered before is not for the new filters.
     asked = _Asked()
     token = next((value for name, value in packet.properties.user if name == "cursor"), None)
     ids = packet.properties.subscription_ids
