@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -24,19 +23,12 @@ from tests.conformance.statements.conversation import Conversation
 from tests.conformance.statements.guests import Guests
 from tests.conformance.statements.numbers import states
 from tests.conformance.statements.wires import Tcp
-from tests.integration.server import SECRET, Server, Servers
+from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
 HOUR_S = 3600
 ALPHANUMERIC = string.digits + string.ascii_letters
 PIPELINED_ID = 5
-
-
-@pytest.fixture
-def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
-    """As `guests`, on a server that believes nobody."""
-    secured = Guests(servers.shared(jwt_secret=SECRET), guests.wire)
-    yield secured
 
 
 @states("MQTT-3.1.4-5", "MQTT-3.2.0-1", "MQTT-4.2-1")

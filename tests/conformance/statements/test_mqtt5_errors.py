@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,25 +17,16 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
-from tests.conformance.statements.guests import Guests
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
+from tests.conformance.statements.guests import Guests
 from tests.conformance.statements.numbers import states
-from tests.integration.server import API_KEY, SECRET, Servers
+from tests.integration.server import API_KEY
 from tests.integration.tokens import user_token
 
 METHOD = "reddot-token"
 BAD_METHOD = 0x8C
 NOT_AUTHORIZED = 0x87
 REAUTHENTICATE = 0x19
-
-
-@pytest.fixture
-def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
-    """As `guests`, on a server that believes nobody."""
-    settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(**settings), guests.wire)
-    yield secured
-    secured.close()
 
 
 # ---- what is malformed ----
@@ -174,7 +165,7 @@ def test_authentication_anew(secured: Guests) -> None:
     client.quiet()
 
 
-def _method(token: str) -> dict[str, object]:
+def _method(token: str) -> dict[str, Any]:
     return {"authentication_method": METHOD, "authentication_data": token.encode()}
 
 

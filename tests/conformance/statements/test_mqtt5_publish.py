@@ -93,9 +93,7 @@ def test_a_payload_of_many_bytes(guests: Guests, sender: Conversation, topic: st
 
 
 @states("MQTT-3.3.2-3")
-def test_the_topic_is_that_of_the_message(
-    guests: Guests, sender: Conversation, topic: str
-) -> None:
+def test_the_topic_is_that_of_the_message(guests: Guests, sender: Conversation, topic: str) -> None:
     watcher = watch(guests, f"{topic}/+/c/#")
     sender.publish(f"{topic}/b", b"no")
     sender.publish(f"{topic}/b/c", b"1")
@@ -202,9 +200,7 @@ def test_retain_handling_2_sends_never(guests: Guests, sender: Conversation, top
 
 
 @states("MQTT-3.3.1-9")
-def test_all_retained_ones_of_a_wildcard(
-    guests: Guests, sender: Conversation, topic: str
-) -> None:
+def test_all_retained_ones_of_a_wildcard(guests: Guests, sender: Conversation, topic: str) -> None:
     names = [f"{topic}/{name}" for name in ("", "a", "a/b", "c")]
     for name in names:
         sender.publish(name, name.encode(), retain=True)
@@ -235,9 +231,7 @@ def test_what_is_retained_has_the_lower_quality_of_service(
     for qos in range(3):
         sender.publish(topic, b"1", qos, retain=True)
         for granted in range(3):
-            watch(guests, topic, qos=granted).message(
-                topic, b"1", min(qos, granted), retain=True
-            )
+            watch(guests, topic, qos=granted).message(topic, b"1", min(qos, granted), retain=True)
     sender.publish(topic, b"", retain=True)
 
 

@@ -268,9 +268,7 @@ def test_nothing_is_sent_again_while_connected(guests: Guests, topic: str) -> No
 
 @states("MQTT-4.4.0-2", "MQTT-4.8.2-6")
 @pytest.mark.parametrize(("qos", "kind"), [(1, PUBACK), (2, PUBREC)])
-def test_what_a_client_refuses_is_finished(
-    guests: Guests, topic: str, qos: int, kind: int
-) -> None:
+def test_what_a_client_refuses_is_finished(guests: Guests, topic: str, qos: int, kind: int) -> None:
     first = lasting(guests, topic)
     guests.connect().publish(topic, b"1", qos)
     packet = first.message(topic, b"1", qos, acknowledge=False)
@@ -296,9 +294,7 @@ def test_redelivery_is_in_order_and_before_what_is_new(guests: Guests, topic: st
         sender.publish(topic, b"%d" % number, 1)
     second = again(guests)
     for number in (0, 1, 2, 3, 5, 6, 7, 8, 9):
-        packet = second.message(
-            topic, b"%d" % number, 1 + number % 2, dup=True, acknowledge=False
-        )
+        packet = second.message(topic, b"%d" % number, 1 + number % 2, dup=True, acknowledge=False)
         assert packet.packet_id == sent[number].packet_id
     for number in range(10, 15):
         second.message(topic, b"%d" % number, 1)
@@ -328,9 +324,7 @@ def test_a_publication_that_was_sent_does_not_expire(guests: Guests, topic: str)
 @states("MQTT-4.5.0-1", "MQTT-3.8.4-8")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("granted", [0, 1, 2])
-def test_the_lower_quality_of_service(
-    guests: Guests, topic: str, qos: int, granted: int
-) -> None:
+def test_the_lower_quality_of_service(guests: Guests, topic: str, qos: int, granted: int) -> None:
     watcher = watch(guests, topic, granted)
     guests.connect().publish(topic, b"1", qos)
     watcher.message(topic, b"1", min(qos, granted))

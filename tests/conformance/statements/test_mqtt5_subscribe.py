@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reddot.codecs.mqtt_packets import (
@@ -145,9 +147,7 @@ def test_no_local_of_one_of_two_subscriptions(client: Conversation, topic: str) 
 
 
 @states("MQTT-3.3.4-2", "MQTT-3.3.4-3", "MQTT-3.3.4-4")
-def test_overlapping_subscriptions(
-    client: Conversation, sender: Conversation, topic: str
-) -> None:
+def test_overlapping_subscriptions(client: Conversation, sender: Conversation, topic: str) -> None:
     """One copy, the highest QoS, all identifiers."""
     client.subscribe(Subscription(f"{topic}/#", 0), subscription_ids=(1,))
     client.subscribe(Subscription(f"{topic}/+", 2), subscription_ids=(268_435_455,))
@@ -289,7 +289,7 @@ def test_suback_and_unsuback_explain_nothing(guests: Guests, topic: str) -> None
     "asked", [{"maximum_packet_bytes": 24}, {"request_problem_information": 0}]
 )
 def test_suback_keeps_a_gap_to_itself_where_it_must(
-    guests: Guests, topic: str, asked: dict[str, int]
+    guests: Guests, topic: str, asked: dict[str, Any]
 ) -> None:
     """A cursor that means nothing is told in properties, if they may be there."""
     client = guests.connect("a", **asked)

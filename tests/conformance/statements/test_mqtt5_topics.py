@@ -141,7 +141,7 @@ def _until_end(member: Conversation, topic: str, qos: int) -> list[bytes]:
     """The payloads that have come, each at this quality of service, in their order."""
     member.subscribe(f"{topic}/end")
     member.publish(f"{topic}/end", b"", 0)
-    found = []
+    found: list[bytes] = []
     while True:
         packet = member.take(Publish)
         if packet.topic != topic:
