@@ -153,6 +153,9 @@ class Link(Member):
                 self.peer.transport.resume_reading()
 
     def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
+        if not reason:
+            self.write(encode_ack(self.level, Ack(kind, packet_id)))
+            return
         properties = NO_PROPERTIES
         if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
