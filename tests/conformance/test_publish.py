@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_retained_messages_of_a_wildcard(clients: Clients, topic: str) -> None:
 def test_properties_are_handed_on_unaltered(five: Clients, topic: str, qos: int) -> None:
     reader, writer = five.connect(), five.connect()
     reader.subscribe(topic)
-    sent = {
+    sent: dict[str, Any] = {
         "payload_format": 1,
         "content_type": "text/plain",
         "response_topic": "answers/here",
@@ -228,7 +229,7 @@ def test_an_alias_beyond_the_maximum(five: Clients, topic: str) -> None:
 @normative("3.3.2-11", "3.1.2-26", "3.1.2-27")
 @pytest.mark.parametrize("most", [0, 2])
 def test_topic_aliases_of_the_server(five: Clients, topic: str, most: int) -> None:
-    wanted = {"topic_alias_maximum": most} if most else {}
+    wanted: dict[str, Any] = {"topic_alias_maximum": most} if most else {}
     reader, writer = five.connect(**wanted), five.connect()
     reader.subscribe(f"{topic}/#")
     known: dict[int, str] = {}

@@ -142,7 +142,7 @@ class Link(Member):
 
     def stop_reading(self, why: int) -> None:
         """A client that does not read, or whose publications wait, is not read from either."""
-        if not self._reading_stops:
+        if not self._reading_stops and not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
         self._reading_stops |= why
 
@@ -153,6 +153,9 @@ class Link(Member):
                 self.peer.transport.resume_reading()
 
     def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
+        if not reason:
+            self.write(encode_ack(self.level, Ack(kind, packet_id)))
+            return
         properties = NO_PROPERTIES
         if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
