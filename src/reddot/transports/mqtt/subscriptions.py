@@ -110,8 +110,7 @@ def _answer(
     link: Link, packet: Subscribe, asked: _Asked, properties: Properties = NO_PROPERTIES
 ) -> None:
     """SUBACK, and behind it what is retained."""
-    answer = Suback(packet.packet_id, tuple(asked.reasons), properties)
-    link.write(encode_suback(link.level, answer))
+    link.write(_suback(link, packet.packet_id, asked.reasons, properties))
     broker = link.broker
     if asked.retained and broker.store.retained_count:
         owed = tuple(text for text in asked.retained if text in link.client.filters)
@@ -120,6 +119,16 @@ def _answer(
         link.write(frame)
     for shared, made in asked.shares:
         broker.shares.join(link, shared, made, None)
+
+
+def _suback(link: Link, packet_id: int, reasons: Sequence[int], properties: Properties) -> bytes:
+    """SUBACK, with its properties if the client takes them (3.1.2-29, 3.9.2-1 and -2)."""
+    plain = encode_suback(link.level, Suback(packet_id, tuple(reasons)))
+    asked = link.properties
+    if properties is NO_PROPERTIES or asked.request_problem_information == 0:
+        return plain
+    full = encode_suback(link.level, Suback(packet_id, tuple(reasons), properties))
+    return full if len(full) <= (asked.maximum_packet_bytes or len(full)) else plain
 
 
 async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> None:
