@@ -135,9 +135,9 @@ async def _sent(link: Link, client: Client) -> Mapping[int, Publication]:
         if flight.released:
             continue
         position = flight.position
-        page = await link.broker.store.read(None, after=position - 1, upto=position, limit=1)
-        if page.publications:
-            found[position] = page.publications[0]
+        publication = await link.broker.store.at(position)
+        if publication is not None:
+            found[position] = publication
         else:
             link.broker.counters.mqtt_backlogs_lost += 1
             del client.flights[packet_id]
