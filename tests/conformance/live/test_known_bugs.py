@@ -21,10 +21,10 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.wires import WebSocket
 from tests.conformance.malformed import connect
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.wires import WebSocket
 from tests.integration.server import API_KEY, Server
 from tests.integration.tokens import user_token
 from tests.unit.codecs.mqtt_values import encode

@@ -19,10 +19,10 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
-from tests.conformance.statements.wires import Tcp
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import Tcp
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
 

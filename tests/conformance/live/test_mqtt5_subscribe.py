@@ -18,9 +18,9 @@ from reddot.codecs.mqtt_packets import (
     Unsuback,
     Unsubscribe,
 )
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 NO_SUBSCRIPTION = 0x11
 FILTER_INVALID = 0x8F

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conformance.statements.table import NOT_SHOWN, STATEMENTS, all_tests, shown
+from tests.conformance.live.table import NOT_SHOWN, STATEMENTS, all_tests, shown
 
 
 def test_there_are_as_many_statements_as_the_standard_has() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reddot.codecs.mqtt_packets import PUBACK, Ack, Publish, Subscription
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 HOUR_S = 3600
 TOPIC_INVALID = 0x90

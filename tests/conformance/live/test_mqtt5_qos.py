@@ -14,9 +14,9 @@ from reddot.codecs.mqtt_packets import (
     Ack,
     Publish,
 )
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"

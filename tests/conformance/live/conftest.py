@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.wires import Wire
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.wires import Wire
 from tests.integration.server import API_KEY, SECRET, Server, Servers
 
 

@@ -19,9 +19,9 @@ from reddot.codecs.mqtt_packets import (
     Unsubscribe,
     Will,
 )
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 from tests.conformance.malformed import CONNECTS_311, PACKETS_311
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
 
 RESERVED_TOPIC = "$SYS/broker/version"
 LEVELS = pytest.mark.parametrize("level", [4, 3])

@@ -17,9 +17,9 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
 from tests.integration.server import API_KEY
 from tests.integration.tokens import user_token
 
