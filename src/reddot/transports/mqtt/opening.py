@@ -56,7 +56,7 @@ async def open_session(link: Link, connect: Connect) -> None:
             _give_back(link, client)
             return
         _begin(link, connect, client, actor)
-        link.write(encode_connack(link.level, _answer(link, connect, client, present)))
+        link.write(_fitting(link, _answer(link, connect, client, present)))
         _send_again(link, client, sent)
         _go_on(link, client, present)
 
@@ -236,7 +236,7 @@ def _answer(link: Link, connect: Connect, client: Client, present: bool) -> Conn
 def _fitting(link: Link, answer: Connack) -> bytes:
     """CONNACK, without our limits if the client takes no packet that says them (3.1.2-24)."""
     packet = encode_connack(link.level, answer)
-    if len(packet) > (link.connect.properties.maximum_packet_bytes or len(packet)):
+    if len(packet) > (link.properties.maximum_packet_bytes or len(packet)):
         silent = {
             "receive_maximum": None,
             "maximum_packet_bytes": None,
