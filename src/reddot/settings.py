@@ -176,6 +176,9 @@ class Settings(BaseSettings):
     mqtts_port: int = _mqtt(
         8883, 0, 65_535, "Port for MQTT over TLS, if there is a certificate; 0: none."
     )
+    mqtt_proxy_protocol: bool = _value(
+        "MQTT", False, "Each connection to mqtt_port begins with a PROXY header (v1 or v2)."
+    )
     mqtt_connect_timeout_s: float = _mqtt(10, 0.1, 300, "For CONNECT to arrive; then closed.")
     mqtt_pending_max: int = _mqtt(
         1000, 1, 1_000_000, "Connections that have not sent CONNECT; beyond: closed."

@@ -39,8 +39,7 @@ class Encoder:
         join: frames that are ready together, with the cursor behind them, to one write.
         joins_one: whether a single frame needs `join` as well.
         retained: how a retained publication is encoded for a new subscriber; None: as any other.
-        passing: the same for what is ephemeral, and empty frames for the rest. A session that
-            reads the log listens with it meanwhile; None: it misses what is ephemeral.
+        never_deaf: what is ephemeral is written also while a session reads the log.
 
     An encoder that belongs to one session may answer with an empty frame, which is not written by
     its session, and may refuse a durable publication by `Subscribing.hold`.
@@ -51,14 +50,7 @@ class Encoder:
     join: Join = join_bytes
     joins_one: bool = False
     retained: Encode | None = None
-    passing: Encoder | None = None
-
-
-def passing(transport: str, encode: Encode) -> Encoder:
-    """What `Encoder.passing` is made of."""
-    return Encoder(
-        transport, lambda found, cursor: b"" if found.position else encode(found, cursor)
-    )
+    never_deaf: bool = False
 
 
 class Member(Protocol):
@@ -66,6 +58,15 @@ class Member(Protocol):
 
     @property
     def write(self) -> Callable[[bytes], object]: ...
+
+
+class Reading(Member, Protocol):
+    """A session that reads the log."""
+
+    @property
+    def encoder(self) -> Encoder: ...
+
+    def is_catching_up(self) -> bool: ...
 
 
 class Group:
@@ -117,6 +118,8 @@ class Hub:
         self._index: TopicIndex[Group] = TopicIndex()
         self._parked: TopicIndex[Member] = TopicIndex()
         self._parked_count = 0
+        self._reading: TopicIndex[Reading] = TopicIndex()
+        self._reading_count = 0
         self._pending: list[Publication] = []
 
     @property
@@ -158,6 +161,17 @@ class Hub:
         for text in filters:
             self._parked.remove(text, member)
 
+    def read_aside(self, filters: tuple[str, ...], session: Reading) -> None:
+        """Let a session that reads the log have what is ephemeral meanwhile."""
+        self._reading_count += 1
+        for text in filters:
+            self._reading.add(text, session)
+
+    def end_aside(self, filters: tuple[str, ...], session: Reading) -> None:
+        self._reading_count -= 1
+        for text in filters:
+            self._reading.remove(text, session)
+
     def hears(self, topic: str) -> bool:
         """Whether anybody live listens to a topic."""
         return any(True for _ in self._index.match(topic))
@@ -181,12 +195,23 @@ class Hub:
             if publication.position:
                 self._recent.add(publication)
                 self.position = publication.position
-            elif self._parked_count:
+                continue
+            if self._parked_count:
                 self._counters.ephemeral_dropped += len([*self._parked.match(publication.topic)])
+            if self._reading_count:
+                self._write_aside(publication)
         if len(pending) == 1:
             self._flush_one(pending[0])
         else:
             self._flush_many(pending)
+
+    def _write_aside(self, publication: Publication) -> None:
+        for session in list(self._reading.match(publication.topic)):
+            if session.is_catching_up() and (data := session.encoder.encode(publication, None)):
+                counters = self._counters.transports[session.encoder.transport]
+                counters.deliveries += 1
+                counters.bytes_out += len(data)
+                session.write(data)
 
     def _flush_one(self, publication: Publication) -> None:
         """The common case, without the bookkeeping of joining."""

@@ -111,6 +111,7 @@ class Session:
             position says it.
         due_second: monotonic second at which the timer looks at it next.
         synced: whether its first frame has been written.
+        aside: its filters as the hub knows them while it reads the log; None: the hub does not.
         reading: whether a coroutine is reading the store for it; there is never a second one.
         age_at: monotonic second at which it is asked to reconnect.
     """
@@ -118,6 +119,7 @@ class Session:
     __slots__ = (
         "actor",
         "age_at",
+        "aside",
         "backfills",
         "bytes_own",
         "due_second",
@@ -167,6 +169,7 @@ class Session:
         self.state = State.CATCHING_UP
         self.synced = False
         self.reading = False
+        self.aside: tuple[str, ...] | None = None
         self.paused_at = 0.0
         self.group: Group | None = None
         self.group_bytes = 0

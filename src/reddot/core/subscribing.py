@@ -230,6 +230,9 @@ class Subscribing:
             self.hub.unpark(session.filters, session)
             self.hub.park(filters, session)
         session.filters = filters
+        if session.aside is not None:
+            self._end_aside(session)
+            self._read_aside(session)
         self._advance(session)
 
     def reauthorize(self, session: Session, actor: Actor) -> None:
@@ -261,8 +264,6 @@ class Subscribing:
         if session.state is State.LIVE or session.state is State.HELD:
             self._leave(session)
             session.to(State.CATCHING_UP)
-        elif session.group is not None:
-            self._leave(session)
 
     def _owe(
         self,
@@ -285,7 +286,6 @@ class Subscribing:
     def _advance(self, session: Session) -> None:
         """Write what memory has and go live, in this loop turn; else start reading the store."""
         if session.reading or not session.is_catching_up():
-            self._listen_meanwhile(session)
             return
         while session.synced and session.backfills:
             if not self._advance_backfill(session, session.backfills[0]):
@@ -321,30 +321,23 @@ class Subscribing:
             backfill.done()
         return session.is_catching_up()
 
-    def _listen_meanwhile(self, session: Session) -> None:
-        """What is ephemeral does not wait for what is read from the store."""
-        passing = session.encoder.passing
-        if passing and session.synced and session.group is None and session.is_catching_up():
-            self._join(session, passing)
-
     def _go_live(self, session: Session) -> None:
-        if session.group is not None:
-            self._leave(session)
         session.position = self.hub.position
         session.backfills = None
         session.to(State.LIVE)
-        self._join(session, session.encoder)
+        self._join(session)
 
-    def _join(self, session: Session, encoder: Encoder) -> None:
-        group = self.hub.join(session.filters, encoder, session)
+    def _join(self, session: Session) -> None:
+        group = self.hub.join(session.filters, session.encoder, session)
         session.group = group
         session.group_bytes = group.bytes_out
         session.group_delivered = group.delivered
 
     def _start_reading(self, session: Session) -> None:
         session.reading = True
+        if session.encoder.never_deaf:
+            self._read_aside(session)
         self._counters.catchup_store += 1
-        self._listen_meanwhile(session)
         self._spawn(self._read(session))
 
     async def _read(self, session: Session) -> None:
@@ -361,7 +354,17 @@ class Subscribing:
             raise
         finally:
             session.reading = False
+            self._end_aside(session)
         self._advance(session)
+
+    def _read_aside(self, session: Session) -> None:
+        session.aside = session.filters
+        self.hub.read_aside(session.filters, session)
+
+    def _end_aside(self, session: Session) -> None:
+        if session.aside is not None:
+            self.hub.end_aside(session.aside, session)
+            session.aside = None
 
     async def _read_page(self, session: Session, told: dict[str, int], limit: int) -> bool:
         """Read and write one page; whether there is more to read."""
@@ -495,9 +498,7 @@ class Subscribing:
         place.position = position
         session.to(State.HELD)
         if not live:
-            if session.group is not None:
-                self._leave(session)
-            self._join(session, session.encoder)
+            self._join(session)
 
     def release(self, session: Session) -> None:
         """The client has acknowledged: catch up from the log."""
@@ -567,7 +568,7 @@ class Subscribing:
             self._counters.transports[session.transport].stalled += 1
             self.close(session, ReddotError("slow_consumer"), abort=True)
         else:
-            if session.state is State.LIVE or session.state is State.HELD:
+            if session.group is not None:
                 session.sink.heartbeat(self.hub.cursor)
             if session.state is not State.CLOSED:
                 self._reschedule(session, now)

@@ -424,3 +424,17 @@ def test_a_second_connect_ends_the_connection() -> None:
         assert client.transport.closed
 
     run_node(test)
+
+
+def test_connack_is_cut_to_what_the_client_takes() -> None:
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node)
+        answer = await client.connect(properties=Properties(maximum_packet_bytes=12))
+        assert answer.properties == Properties(receive_maximum=20)
+        refused = MqttClient(node)
+        answer = await refused.connect(
+            password=b"ey.a.b", properties=Properties(maximum_packet_bytes=12)
+        )
+        assert (answer.reason, answer.properties) == (0x87, Properties())
+
+    run_node(test)

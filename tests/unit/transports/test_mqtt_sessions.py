@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reddot.codecs.mqtt_encode import encode_publish, encode_subscribe
 from reddot.codecs.mqtt_packets import (
     PUBACK,
     PUBCOMP,
@@ -17,6 +18,7 @@ from reddot.codecs.mqtt_packets import (
     Disconnect,
     Properties,
     Publish,
+    Subscribe,
     Subscription,
     Will,
 )
@@ -510,5 +512,33 @@ def test_retained_publications_are_not_for_shared_subscriptions() -> None:
         await client.subscribe("$share/g/a", qos=1)
         found: list[Publish] = await client.messages()
         assert found == []
+
+    run_node(test)
+
+
+# What was missed before
+
+
+def test_a_client_that_comes_back_before_its_session_is_stored() -> None:
+    async def test(node: WireNode) -> None:
+        client = await joined(node, "c", properties=Properties(session_expiry_s=5))
+        await client.subscribe("a", qos=1)
+        other = MqttClient(node)
+        client.feed(b"\xe0\x07\x00\x05\x11\x00\x00\x00\x3c")
+        answer = await other.connect("c", clean_start=False, properties=LASTING)
+        assert answer.session_present
+
+    run_node(test)
+
+
+def test_what_is_ephemeral_comes_also_while_retained_publications_are_read() -> None:
+    async def test(node: WireNode) -> None:
+        publisher = await joined(node, "p")
+        await publisher.publish("kept", b"1", qos=1, retain=True)
+        client = await joined(node, "c")
+        asked = Subscribe(1, (Subscription("a"), Subscription("kept")))
+        client.feed(encode_subscribe(5, asked))
+        publisher.feed(encode_publish(5, "a", b"now"))
+        assert sorted(await client.payloads()) == ["1", "now"]
 
     run_node(test)

@@ -75,7 +75,7 @@ class Clients:
         self._counters = counters
         self._spawn = spawn
         self._depth_max = data_depth_max
-        self._writing: dict[Key, ClientRow] = {}
+        self._leaving: dict[Key, Client] = {}
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
         self._waking = False
         self._second = 0
@@ -111,7 +111,9 @@ class Clients:
         """The stored session of a client that is not attached, unless it has ended."""
         if key not in self.stored:
             return None
-        row = await self._row(key)
+        if (leaving := self._leaving.pop(key, None)) is not None:
+            return leaving  # Its row may not have been written yet.
+        row = await self._rows.load(*key)
         if row is None or row.state is None:
             return None
         client = client_of(row)
@@ -119,10 +121,6 @@ class Clients:
             self.end(client)
             return None
         return client
-
-    async def _row(self, key: Key) -> ClientRow | None:
-        """The newest row, also while it is being written: who leaves may be back at once."""
-        return self._writing.get(key) or await self._rows.load(*key)
 
     def alone(self, key: Key) -> AbstractAsyncContextManager[object]:
         """Held while a client of this name comes in, so that a second one waits."""
@@ -149,16 +147,12 @@ class Clients:
         done: Callable[[ReddotError | None], None] | None,
     ) -> None:
         def stored(result: Sequence[Appended] | ReddotError) -> None:
-            for row in rows:
-                if self._writing.get((row.owner, row.client)) is row:
-                    del self._writing[row.owner, row.client]
             error = result if isinstance(result, ReddotError) else None
             if done is not None:
                 done(error)
             elif error is not None:
                 _log.warning("mqtt_session_not_stored", error=str(error))
 
-        self._writing.update(((row.owner, row.client), row) for row in rows)
         self._publishing.publish((), stored, rows)
 
     async def _store(self, rows: Sequence[ClientRow]) -> None:
@@ -183,10 +177,18 @@ class Clients:
         if will is not None and (not will.delay_s or not client.expiry_s):
             client.will = None
             self.publish_will(client, will)
-        if client.expiry_s:
-            self.save(client)
-        else:
+        if not client.expiry_s:
             self.end(client)
+            return
+        self._leaving[client.key] = client
+
+        def stored(error: ReddotError | None) -> None:
+            if self._leaving.get(client.key) is client:
+                del self._leaving[client.key]
+            if error is not None:
+                _log.warning("mqtt_session_not_stored", error=str(error))
+
+        self.save(client, stored)
 
     # Wills
 
@@ -262,7 +264,7 @@ class Clients:
 
     async def _wake_one(self, owner: str, name: str) -> None:
         """The will of a client that is away is due, or its session ends, or both."""
-        row = await self._row((owner, name))
+        row = await self._rows.load(owner, name)
         if row is None or row.state is None:
             return
         client, now_ms = client_of(row), self._clock.wall_ms()

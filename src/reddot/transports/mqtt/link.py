@@ -153,6 +153,9 @@ class Link(Member):
                 self.peer.transport.resume_reading()
 
     def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
+        if not reason:
+            self.write(encode_ack(self.level, Ack(kind, packet_id)))
+            return
         properties = NO_PROPERTIES
         if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
@@ -296,8 +299,10 @@ class Link(Member):
             if self.decoder.level:
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
                 known = reason if reason in CONNACK_REASONS else SERVER_BUSY
-                answer = Connack(reason=known, properties=properties)
-                self.write(encode_connack(self.level, answer))
+                answer = encode_connack(self.level, Connack(reason=known, properties=properties))
+                if len(answer) > (self.properties.maximum_packet_bytes or len(answer)):
+                    answer = encode_connack(self.level, Connack(reason=known))
+                self.write(answer)
             self.leave()
             self.peer.end()
 

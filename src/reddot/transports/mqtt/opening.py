@@ -56,7 +56,7 @@ async def open_session(link: Link, connect: Connect) -> None:
             _give_back(link, client)
             return
         _begin(link, connect, client, actor)
-        link.write(_fitting(link, _answer(link, connect, client, present)))
+        link.write(_answer(link, connect, client, present))
         _send_again(link, client, sent)
         _go_on(link, client, present)
 
@@ -212,39 +212,34 @@ def _keep_alive(link: Link, connect: Connect, session: Session) -> None:
 # ---- the answer ----
 
 
-def _answer(link: Link, connect: Connect, client: Client, present: bool) -> Connack:
+def _answer(link: Link, connect: Connect, client: Client, present: bool) -> bytes:
+    """CONNACK; without what a client can do without, if it takes only small packets (3.1.2-24)."""
     if link.level != LEVEL_5:
-        return Connack(session_present=present)
+        return encode_connack(link.level, Connack(session_present=present))
+    properties = _offer(link, connect, client)
+    answer = encode_connack(LEVEL_5, Connack(session_present=present, properties=properties))
+    if len(answer) > (connect.properties.maximum_packet_bytes or len(answer)):
+        properties = msgspec.structs.replace(
+            properties, maximum_packet_bytes=None, topic_alias_maximum=None
+        )
+        answer = encode_connack(LEVEL_5, Connack(session_present=present, properties=properties))
+    return answer
+
+
+def _offer(link: Link, connect: Connect, client: Client) -> Properties:
     limits = link.broker.limits
     asked = connect.properties.session_expiry_s or 0
-    return Connack(
-        session_present=present,
-        properties=Properties(
-            session_expiry_s=client.expiry_s if client.expiry_s != asked else None,
-            receive_maximum=limits.mqtt_receive_max,
-            maximum_packet_bytes=limits.mqtt_packet_bytes_max,
-            topic_alias_maximum=limits.mqtt_topic_alias_max or None,
-            assigned_client_id=None if connect.client_id else client.name,
-            server_keep_alive_s=(
-                link.keep_alive_s if link.keep_alive_s != connect.keep_alive_s else None
-            ),
-            authentication_method=connect.properties.authentication_method,
+    return Properties(
+        session_expiry_s=client.expiry_s if client.expiry_s != asked else None,
+        receive_maximum=limits.mqtt_receive_max,
+        maximum_packet_bytes=limits.mqtt_packet_bytes_max,
+        topic_alias_maximum=limits.mqtt_topic_alias_max or None,
+        assigned_client_id=None if connect.client_id else client.name,
+        server_keep_alive_s=(
+            link.keep_alive_s if link.keep_alive_s != connect.keep_alive_s else None
         ),
+        authentication_method=connect.properties.authentication_method,
     )
-
-
-def _fitting(link: Link, answer: Connack) -> bytes:
-    """CONNACK, without our limits if the client takes no packet that says them (3.1.2-24)."""
-    packet = encode_connack(link.level, answer)
-    if len(packet) > (link.properties.maximum_packet_bytes or len(packet)):
-        silent = {
-            "receive_maximum": None,
-            "maximum_packet_bytes": None,
-            "topic_alias_maximum": None,
-        }
-        properties = msgspec.structs.replace(answer.properties, **silent)
-        packet = encode_connack(link.level, msgspec.structs.replace(answer, properties=properties))
-    return packet
 
 
 def _send_again(link: Link, client: Client, sent: Mapping[int, Publication]) -> None:

@@ -22,7 +22,7 @@ from reddot.codecs.mqtt_encode import (
 from reddot.codecs.mqtt_packets import LEVEL_5, Properties, split_shared
 from reddot.codecs.mqtt_properties import encode_properties
 from reddot.codecs.websocket import encode_binary
-from reddot.core.hub import Encoder, passing
+from reddot.core.hub import Encoder
 from reddot.core.session import Session, State
 from reddot.core.topics import matches
 from reddot.counters import Counters
@@ -62,12 +62,11 @@ class Frames:
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
-            framed = _framed(encode)
             self.shared[level, False] = Encoder(
-                TRANSPORT, encode, retained=retained, passing=passing(TRANSPORT, encode)
+                TRANSPORT, encode, retained=retained, never_deaf=True
             )
             self.shared[level, True] = Encoder(
-                TRANSPORT, framed, retained=_framed(retained), passing=passing(TRANSPORT, framed)
+                TRANSPORT, _framed(encode), retained=_framed(retained), never_deaf=True
             )
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
@@ -192,10 +191,7 @@ class Outbound:
         keep: Callable[[], None] | None,
     ) -> None:
         self.encoder = Encoder(
-            TRANSPORT,
-            self.encode,
-            retained=self.encode_retained,
-            passing=passing(TRANSPORT, self.encode),
+            TRANSPORT, self.encode, retained=self.encode_retained, never_deaf=True
         )
         self.limits = limits
         self.wants_ids = False
@@ -239,8 +235,7 @@ class Outbound:
 
     def encode(self, publication: Publication, cursor: Cursor | None) -> bytes:
         """One publication; nothing if it is not for this client, or not now."""
-        own = bool(publication.source) and publication.source == self._client.source
-        match = self._match(publication.topic, own=own)
+        match = self._match(publication.topic, own=publication.source == self._client.source)
         if match.qos < 0:
             return b""
         qos = min(publication.qos, match.qos)
@@ -342,7 +337,8 @@ class Outbound:
         more = identifiers
         if self.wants_ids:
             more += self._own_user_properties(publication)
-        if self.limits.aliases_max and alias and (qos < 2 or self._keep is None):
+        waits = self._keep is not None and (qos == 2 or self.is_saving)
+        if self.limits.aliases_max and alias and not waits:
             return self._aliased(publication, qos, retain, more)
         if not more:
             return frames.template(level, publication, qos, retain)
