@@ -60,9 +60,11 @@ def test_a_load_balancer_may_say_whom_it_speaks_for(server_factory: ServerFactor
     with socket.create_connection(("127.0.0.1", server.mqtt_port)) as connection:
         connection.settimeout(10)
         connection.sendall(CONNECT)
-        with pytest.raises(ConnectionResetError):
-            assert connection.recv(100) == b"", "an answer without a header"
-            raise ConnectionResetError
+        try:
+            answer = connection.recv(100)
+        except ConnectionResetError:
+            answer = b""
+        assert answer == b""
 
 
 @pytest.mark.parametrize(

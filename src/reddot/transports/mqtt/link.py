@@ -142,7 +142,7 @@ class Link(Member):
 
     def stop_reading(self, why: int) -> None:
         """A client that does not read, or whose publications wait, is not read from either."""
-        if not self._reading_stops:
+        if not self._reading_stops and not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
         self._reading_stops |= why
 
