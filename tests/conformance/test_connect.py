@@ -62,7 +62,12 @@ def test_a_clean_start_forgets(clients: Clients, name: str, topic: str) -> None:
 
 
 @normative(
-    "3.2.2-3", "3.1.2-5", "3.1.2-23", "4.1.0-1", "3.1.3-2", old=("3.2.2-2", "3.1.2-4", "3.1.2-5", "3.1.3-2")
+    "3.2.2-3",
+    "3.1.2-5",
+    "3.1.2-23",
+    "4.1.0-1",
+    "3.1.3-2",
+    old=("3.2.2-2", "3.1.2-4", "3.1.2-5", "3.1.3-2"),
 )
 def test_a_session_goes_on(clients: Clients, name: str, topic: str) -> None:
     first = clients.keep(name)
