@@ -196,6 +196,9 @@ class Settings(BaseSettings):
         32, 0, 1000, "User properties of one packet; beyond: reason 0x95."
     )
     mqtt_client_id_bytes_max: int = _mqtt(256, 23, 4096, "A client id; beyond: reason 0x85.")
+    mqtt_takeovers_per_min: int = _mqtt(
+        30, 1, 1_000_000, "Connections of one client that end its last one; beyond: refused."
+    )
     mqtt_receive_max: int = _mqtt(
         20, 1, 65_535, "Publications of a client that wait for an answer; beyond: reason 0x93."
     )

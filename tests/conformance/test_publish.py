@@ -13,7 +13,14 @@ from tests.conformance.conftest import Clients
 from tests.conformance.normative import normative
 
 
-@normative("3.3.4-1", "3.3.2-3", "4.3.1-1", old=("3.3.4-1", "3.3.5-1", "4.3.1-1"))
+@normative(
+    "3.3.4-1",
+    "3.3.2-3",
+    "4.3.1-1",
+    "2.2.1-2",
+    "4.2-1",
+    old=("2.3.1-5", "4.2.0-1", "3.3.4-1", "3.3.5-1", "4.3.1-1"),
+)
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_message_reaches_a_subscriber(clients: Clients, topic: str, qos: int) -> None:
     reader, writer = clients.connect(), clients.connect()
@@ -42,7 +49,7 @@ def test_dup_is_not_handed_on(clients: Clients, topic: str) -> None:
     assert not reader.message().dup
 
 
-@normative("3.3.1-5", "3.3.1-9", old=("3.3.1-5", "3.3.1-6", "3.3.1-8"))
+@normative("3.3.1-5", "3.3.1-9", old=("3.3.1-7", "3.1.2-7", "3.3.1-5", "3.3.1-6", "3.3.1-8"))
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_the_last_retained_message_is_kept(clients: Clients, topic: str, qos: int) -> None:
     writer, reader = clients.connect(), clients.connect()

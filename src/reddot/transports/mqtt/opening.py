@@ -84,14 +84,8 @@ async def _client(
         # May it, today? A will that could never be published is refused at once.
         will = stored_will(connect.will, broker.limits.mqtt_will_delay_s_max)
         broker.clients.will_draft(actor, will, "")
-    old = broker.clients.attached.get(key)
-    if old is not None:
-        assert old.attachment is not None
-        broker.counters.mqtt_takeovers += 1
-        old.attachment.take_over()
-        del broker.clients.attached[key]
-        old.attachment = None
-    else:
+    old = broker.clients.take_over(key, broker.limits.mqtt_takeovers_per_min)
+    if old is None:
         old = await broker.clients.load(key)
     if old is not None:
         _end_will(link, connect, old)
