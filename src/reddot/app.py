@@ -20,8 +20,9 @@ from uvicorn.importer import import_from_string
 from reddot.api.service import Asgi
 from reddot.errors import SettingsError, StoreError
 from reddot.net.edge import Door, Edge
+from reddot.net.proxy import Proxied
 from reddot.net.server import FrontServer, open_listener
-from reddot.net.tcp import listen, tls_context
+from reddot.net.tcp import Accepted, listen, tls_context
 from reddot.node import Reddot
 from reddot.opening import open_store as open_store
 from reddot.settings import Settings
@@ -98,13 +99,15 @@ async def _serve_mqtt(
     servers = []
     for listener, encrypted in listeners:
         tls = None
+        # A header before TLS would have to be read before the handshake: whoever sends one has
+        # ended TLS already.
+        accepted = Proxied if settings.mqtt_proxy_protocol and not encrypted else Accepted
         if encrypted:
             assert settings.tls_certfile and settings.tls_keyfile
             tls = tls_context(settings.tls_certfile, settings.tls_keyfile)
         server = await listen(
             listener,
-            node.mqtt.take,
-            write_buffer_bytes_max=settings.write_buffer_bytes_max,
+            partial(accepted, node.mqtt.take, settings.write_buffer_bytes_max),
             backlog=settings.backlog,
             tls=tls,
         )

@@ -108,6 +108,13 @@ class Store(Protocol):
         """
         ...
 
+    async def at(self, position: int) -> Publication | None:
+        """The publication at a position, expired or not; None if retention has taken it.
+
+        For what a client has been sent already and may be sent again (MQTT 5.0 section 4.3.3).
+        """
+        ...
+
     async def history(self, topic: str, *, before: int | None, limit: int) -> Sequence[Publication]:
         """The newest publications of one topic with offset < `before`, newest first."""
         ...

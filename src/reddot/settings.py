@@ -177,6 +177,9 @@ class Settings(BaseSettings):
     mqtts_port: int = _mqtt(
         8883, 0, 65_535, "Port for MQTT over TLS, if there is a certificate; 0: none."
     )
+    mqtt_proxy_protocol: bool = _value(
+        "MQTT", False, "Each connection to mqtt_port begins with a PROXY header (v1 or v2)."
+    )
     mqtt_connect_timeout_s: float = _mqtt(10, 0.1, 300, "For CONNECT to arrive; then closed.")
     mqtt_pending_max: int = _mqtt(
         1000, 1, 1_000_000, "Connections that have not sent CONNECT; beyond: closed."
@@ -194,6 +197,9 @@ class Settings(BaseSettings):
         32, 0, 1000, "User properties of one packet; beyond: reason 0x95."
     )
     mqtt_client_id_bytes_max: int = _mqtt(256, 23, 4096, "A client id; beyond: reason 0x85.")
+    mqtt_takeovers_per_min: int = _mqtt(
+        30, 1, 1_000_000, "Connections of one client that end its last one; beyond: refused."
+    )
     mqtt_receive_max: int = _mqtt(
         20, 1, 65_535, "Publications of a client that wait for an answer; beyond: reason 0x93."
     )

@@ -135,6 +135,7 @@ class Client:
     Attributes:
         connack: of `connect`.
         inbox: PUBLISH packets that came while something else was waited for.
+        largest_bytes: the size of the largest packet that came.
     """
 
     def __init__(self, link: Link, level: int) -> None:
@@ -144,6 +145,7 @@ class Client:
         self.inbox: deque[Publish] = deque()
         self._decoder = Decoder(side=Side.CLIENT, level=level)
         self._last_id = 0
+        self.largest_bytes = 0
 
     # Packets as they are
 
@@ -157,6 +159,7 @@ class Client:
             if not data:
                 raise Closed("the server has closed the connection")
             self._decoder.feed(data)
+        self.largest_bytes = max(self.largest_bytes, len(encode(self.level, packet)))
         return packet
 
     def receive(self, kind: type[P]) -> P:

@@ -50,7 +50,7 @@ def test_an_unknown_protocol(five: Clients, body: bytes) -> None:
     assert not data or client.link.receive() == b""
 
 
-@normative("3.2.2-2", "3.1.2-4", "3.1.4-4", old=("3.2.2-1", "3.1.2-6"))
+@normative("3.2.2-2", "3.1.2-4", "3.1.4-4", old=("3.2.2-1", "3.1.2-6", "3.1.4-3"))
 def test_a_clean_start_forgets(clients: Clients, name: str, topic: str) -> None:
     first = clients.keep(name)
     first.subscribe(topic)
@@ -62,7 +62,12 @@ def test_a_clean_start_forgets(clients: Clients, name: str, topic: str) -> None:
 
 
 @normative(
-    "3.2.2-3", "3.1.2-5", "3.1.2-23", "4.1.0-1", "3.1.3-2", old=("3.2.2-2", "3.1.2-4", "3.1.2-5")
+    "3.2.2-3",
+    "3.1.2-5",
+    "3.1.2-23",
+    "4.1.0-1",
+    "3.1.3-2",
+    old=("3.2.2-2", "3.1.2-4", "3.1.2-5", "3.1.3-2"),
 )
 def test_a_session_goes_on(clients: Clients, name: str, topic: str) -> None:
     first = clients.keep(name)

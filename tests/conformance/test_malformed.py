@@ -23,7 +23,7 @@ def refused(client: Client, *reasons: int) -> None:
     client.closed()
 
 
-@normative("4.13.1-1", "3.14.1-1", "3.14.4-1", "3.14.4-2")
+@normative("4.13.1-1", "3.14.1-1", "3.14.2-2", "3.14.4-1", "3.14.4-2", "4.7.0-1")
 @pytest.mark.parametrize("mistake", PACKETS_5)
 def test_a_mistake_ends_the_connection_and_is_named(five: Clients, mistake: str) -> None:
     client = five.connect()
@@ -49,7 +49,7 @@ def test_a_mistake_in_connect(five: Clients, mistake: str) -> None:
     refused(client, reason)
 
 
-@normative(old=("3.1.4-1",))
+@normative(old=("3.1.4-1", "3.2.2-6", "3.1.2-11"))
 @pytest.mark.parametrize("mistake", CONNECTS_311)
 def test_a_mistake_in_connect_of_3_1_1(four: Clients, mistake: str) -> None:
     client = four.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,14 @@ from tests.conformance.conftest import Clients
 from tests.conformance.normative import normative
 
 
-@normative("3.3.4-1", "3.3.2-3", "4.3.1-1", old=("3.3.4-1", "3.3.5-1", "4.3.1-1"))
+@normative(
+    "3.3.4-1",
+    "3.3.2-3",
+    "4.3.1-1",
+    "2.2.1-2",
+    "4.2-1",
+    old=("2.3.1-5", "4.2.0-1", "3.3.4-1", "3.3.5-1", "4.3.1-1"),
+)
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_message_reaches_a_subscriber(clients: Clients, topic: str, qos: int) -> None:
     reader, writer = clients.connect(), clients.connect()
@@ -41,7 +49,7 @@ def test_dup_is_not_handed_on(clients: Clients, topic: str) -> None:
     assert not reader.message().dup
 
 
-@normative("3.3.1-5", "3.3.1-9", old=("3.3.1-5", "3.3.1-6", "3.3.1-8"))
+@normative("3.3.1-5", "3.3.1-9", old=("3.3.1-7", "3.1.2-7", "3.3.1-5", "3.3.1-6", "3.3.1-8"))
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_the_last_retained_message_is_kept(clients: Clients, topic: str, qos: int) -> None:
     writer, reader = clients.connect(), clients.connect()
@@ -138,7 +146,7 @@ def test_retained_messages_of_a_wildcard(clients: Clients, topic: str) -> None:
 def test_properties_are_handed_on_unaltered(five: Clients, topic: str, qos: int) -> None:
     reader, writer = five.connect(), five.connect()
     reader.subscribe(topic)
-    sent = {
+    sent: dict[str, Any] = {
         "payload_format": 1,
         "content_type": "text/plain",
         "response_topic": "answers/here",
@@ -228,7 +236,7 @@ def test_an_alias_beyond_the_maximum(five: Clients, topic: str) -> None:
 @normative("3.3.2-11", "3.1.2-26", "3.1.2-27")
 @pytest.mark.parametrize("most", [0, 2])
 def test_topic_aliases_of_the_server(five: Clients, topic: str, most: int) -> None:
-    wanted = {"topic_alias_maximum": most} if most else {}
+    wanted: dict[str, Any] = {"topic_alias_maximum": most} if most else {}
     reader, writer = five.connect(**wanted), five.connect()
     reader.subscribe(f"{topic}/#")
     known: dict[int, str] = {}

@@ -136,7 +136,7 @@ def test_puback_with_a_failure_is_an_acknowledgement(five: Clients, topic: str, 
     five.keep(name).quiet()
 
 
-@normative("2.2.1-4", "4.3.2-1", "4.3.2-2", "4.3.2-3", old=("2.3.1-2", "4.3.2-1"))
+@normative("2.2.1-4", "4.3.2-1", "4.3.2-2", "4.3.2-3", old=("2.3.1-2", "2.3.1-4", "4.3.2-1"))
 def test_identifiers_in_flight_are_unused_ones(clients: Clients, topic: str) -> None:
     reader, writer = clients.connect(), clients.connect()
     reader.subscribe(topic)

@@ -12,7 +12,7 @@ from tests.conformance.conftest import Clients
 from tests.conformance.normative import normative
 
 
-@normative("4.1.0-2", "3.1.2-23", old=("3.1.2-6",))
+@normative("4.1.0-2", "3.1.2-23", old=("3.1.2-6", "4.1.0-2"))
 def test_a_session_that_is_not_kept_ends(clients: Clients, name: str, topic: str) -> None:
     first = clients.connect(name, clean_start=clients.level == 4)
     first.subscribe(topic)
@@ -48,7 +48,7 @@ def test_a_disconnect_cannot_make_a_session_last(five: Clients, name: str) -> No
     assert not five.keep(name).connack.session_present
 
 
-@normative("3.1.2-5", "4.4.0-1", old=("3.1.2-4", "3.1.2-5"))
+@normative("3.1.2-5", "4.4.0-1", old=("3.1.2-4", "3.1.2-5", "4.1.0-1"))
 def test_a_session_keeps_its_subscriptions(clients: Clients, name: str, topic: str) -> None:
     first = clients.keep(name)
     first.subscribe(f"{topic}/a", f"{topic}/b")

@@ -332,6 +332,24 @@ def test_the_expired_are_left_out_and_are_no_gap(
     run(test())
 
 
+def test_what_has_expired_can_still_be_asked_for_by_its_position(
+    backend: Backend, tmp_path: Path, clock: FakeClock
+) -> None:
+    settings = Settings(tmp_path, clock, by_topic(few=Retention(1, 60_000)))
+
+    async def test() -> None:
+        async with opened(backend, settings) as store:
+            expiring = draft("a", b"1", expires_ms=NOW_MS + 1_000)
+            results = await append(store, expiring, *[draft("few/1")] * 3)
+            clock.advance(2)
+            assert await store.at(1) == results[0].publication
+            assert await store.at(2) is None  # Beyond its retention by count.
+            assert await store.at(4) == results[3].publication
+            assert await store.at(5) is None
+
+    run(test())
+
+
 # ---- history ----
 
 

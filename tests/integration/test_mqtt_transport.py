@@ -52,6 +52,21 @@ def test_mqtt_is_on_its_port_and_on_the_http_port(shared_server: ServerFactory, 
         talk(connection)
 
 
+def test_a_load_balancer_may_say_whom_it_speaks_for(server_factory: ServerFactory) -> None:
+    server = server_factory(dev=True, mqtt_proxy_protocol=True)
+    with socket.create_connection(("127.0.0.1", server.mqtt_port)) as connection:
+        connection.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 5000 1883\r\n")
+        talk(connection)
+    with socket.create_connection(("127.0.0.1", server.mqtt_port)) as connection:
+        connection.settimeout(10)
+        connection.sendall(CONNECT)
+        try:
+            answer = connection.recv(100)
+        except ConnectionResetError:
+            answer = b""
+        assert answer == b""
+
+
 @pytest.mark.parametrize(
     ("path", "protocols"), [("/mqtt", ["mqtt"]), ("/", ["mqtt"]), ("/v1/x", ["mqttv3.1", "other"])]
 )

@@ -150,6 +150,12 @@ class SlowStore:
         await self._pass_time()
         return page
 
+    async def at(self, position: int) -> Publication | None:
+        await self._pass_time()
+        if self._chance.random() < self._faults.read_fails:
+            raise ReddotError("store_unavailable")
+        return await self._disk.log.at(position)
+
     async def history(self, topic: str, *, before: int | None, limit: int) -> Sequence[Publication]:
         return await self._disk.log.history(topic, before=before, limit=limit)
 

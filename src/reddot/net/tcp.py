@@ -119,14 +119,11 @@ def tls_context(certfile: str, keyfile: str) -> ssl.SSLContext:
 
 async def listen(
     listener: socket.socket,
-    take: TakeSocket,
+    accepted: Callable[[], asyncio.Protocol],
     *,
-    write_buffer_bytes_max: int,
     backlog: int,
     tls: ssl.SSLContext | None = None,
 ) -> asyncio.Server:
-    """Take connections of a listening socket."""
+    """Take connections of a listening socket; `accepted` makes their first protocol."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        lambda: Accepted(take, write_buffer_bytes_max), sock=listener, backlog=backlog, ssl=tls
-    )
+    return await loop.create_server(accepted, sock=listener, backlog=backlog, ssl=tls)

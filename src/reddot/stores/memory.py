@@ -348,6 +348,13 @@ class MemoryStore:
             ),
         )
 
+    async def at(self, position: int) -> Publication | None:
+        """As `ports.Store.at`."""
+        found = self._log.get(position)
+        if found is None or self._topics[found.topic].beyond(found, self._clock.wall_ms()):
+            return None
+        return found
+
     def _in_window(self, filters: Sequence[str] | None, after: int, upto: int) -> list[Publication]:
         """Everything on the filters, by looking at each position."""
         found = (self._log.get(position) for position in range(after + 1, upto + 1))

@@ -261,6 +261,10 @@ class SqliteStore:
             lambda snapshot: snapshot.read(filters, after=after, upto=upto, limit=limit)
         )
 
+    async def at(self, position: int) -> Publication | None:
+        """As `ports.Store.at`."""
+        return await self._read(lambda snapshot: snapshot.at(position))
+
     async def history(self, topic: str, *, before: int | None, limit: int) -> Sequence[Publication]:
         """As `ports.Store.history`."""
         return await self._read(

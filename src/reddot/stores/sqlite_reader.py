@@ -51,6 +51,8 @@ _OF_TOPICS: Final = _PUBLICATIONS.format(
     "log WHERE pos > ? AND pos <= ? AND +topic_id IN (SELECT value FROM json_each(?))"
     " ORDER BY pos LIMIT ?"
 )
+_AT: Final = _PUBLICATIONS.format("log WHERE pos = ?")
+_WITH_ID: Final = _TOPICS.format("id = ?")
 _TRIMMED: Final = """
 SELECT json_group_array(json_array(trimmed_pos, name)) FROM (SELECT trimmed_pos, name FROM topic
   WHERE trimmed_pos > ? AND trimmed_pos > 0 ORDER BY trimmed_pos LIMIT ?)
@@ -247,6 +249,16 @@ class Snapshot:
             elif row.expires_ms is None or row.expires_ms > self._now_ms:
                 scan.found[row.pos] = _publication(topic.name, row)
         return gone
+
+    def at(self, position: int) -> Publication | None:
+        """As `ports.Store.at`."""
+        for row in self._list(_ROWS, _AT, position):
+            topic = self._list(_TOPIC_ROWS, _WITH_ID, row.topic_id)[0]
+            retention = self._retention(topic.name)
+            kept = row.off > (topic.top_off or 0) - retention.count
+            if kept and row.time_ms >= self._now_ms - retention.age_ms:
+                return _publication(topic.name, row)
+        return None
 
     def history(self, name: str, *, before: int | None, limit: int) -> list[Publication]:
         """As `ports.Store.history`."""

@@ -462,3 +462,62 @@ def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 async def _feed(wire: Wire, wrong: bytes) -> None:
     wire.feed(wrong)
+
+
+# Binary connections (MQTT)
+
+
+def binary_wire(
+    limits: WebSocketLimits = LIMITS,
+) -> tuple[WebSocketPeer, FakeTransport, list[bytes]]:
+    peer, pieces = WebSocketPeer(limits, binary=True), []
+    transport = FakeTransport(peer)
+    peer.attach(transport)
+
+    class Pieces(Listener):
+        def message(self, text: bytes) -> None:
+            pieces.append(text)
+
+    peer.listener = Pieces()
+    return peer, transport, pieces
+
+
+def test_binary_frames_are_handed_on_piece_by_piece() -> None:
+    async def test() -> None:
+        _, transport, pieces = binary_wire()
+        transport.feed(frame(b"ab", Opcode.BINARY) + frame(b"c", Opcode.BINARY, fin=False))
+        transport.feed(frame(b"d", Opcode.CONT, fin=False))
+        transport.feed(frame(b"", Opcode.CONT))
+        transport.feed(frame(b"\xff", Opcode.BINARY))
+        assert b"".join(pieces) == b"abcd\xff"
+
+    run_in_fake_time(test())
+
+
+def test_text_on_a_binary_connection_closes_it() -> None:
+    async def test() -> None:
+        _, transport, pieces = binary_wire()
+        transport.feed(text("x"))
+        assert Incoming(bytes(transport.sent)).close_code == 1003 and pieces == []
+
+    run_in_fake_time(test())
+
+
+def test_what_is_sent_on_a_binary_connection_is_one_binary_frame() -> None:
+    async def test() -> None:
+        peer, transport, _ = binary_wire()
+        peer.send(b"x" * 200)
+        assert bytes(transport.sent) == b"\x82\x7e\x00\xc8" + b"x" * 200
+        peer.end()
+        await fake_loop().advance(3)
+        assert transport.closed
+
+    run_in_fake_time(test())
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"), [("mqtt", "mqtt"), ("x, mqttv3.1, mqtt", "mqttv3.1")]
+)
+def test_mqtts_subprotocols_are_taken(offered: str, chosen: str) -> None:
+    fields = fields_of(wsclient.handshake("/", f"Sec-WebSocket-Protocol: {offered}"))
+    assert fields["sec-websocket-protocol"] == chosen

@@ -438,3 +438,16 @@ def test_connack_is_cut_to_what_the_client_takes() -> None:
         assert (answer.reason, answer.properties) == (0x87, Properties())
 
     run_node(test)
+
+
+def test_two_devices_of_one_name_are_stopped() -> None:
+    async def test(node: WireNode) -> None:
+        clients = [MqttClient(node) for _ in range(4)]
+        reasons = [(await client.connect("c")).reason for client in clients]
+        assert reasons == [0, 0, 0, 0x9F]
+        assert await clients[2].ping() == [Pingresp()]
+        assert node.node.counters.rejected["rate_limited"] == 1
+        await node.advance(61)
+        assert (await MqttClient(node).connect("c")).reason == 0
+
+    run_node(test, mqtt_takeovers_per_min=2)

@@ -24,6 +24,7 @@ from reddot.codecs.mqtt_packets import (
 )
 from reddot.core.access import Policy
 from reddot.core.rules import TopicRule, TopicRules
+from reddot.errors import ReddotError
 from tests.wire.mqttclient import MqttClient
 from tests.wire.node import WireNode, run_node
 from tests.wire.transport import settle
@@ -542,3 +543,24 @@ def test_what_is_ephemeral_comes_also_while_retained_publications_are_read() -> 
         assert sorted(await client.payloads()) == ["1", "now"]
 
     run_node(test)
+
+
+def test_a_log_that_cannot_be_read_ends_who_needs_it() -> None:
+    async def test(node: WireNode) -> None:
+        client = await lasting(node)
+        await client.subscribe("$share/g/a", qos=1)
+        await client.vanish()
+        await fill(node, "a", 3)
+        client = MqttClient(node)
+
+        async def fail(*_: object, **__: object) -> None:
+            raise ReddotError("store_unavailable")
+
+        read, node.node.store.read = node.node.store.read, fail  # type: ignore[method-assign,assignment]
+        await client.connect("c", clean_start=False, properties=LASTING)
+        (end,) = await client.take()
+        assert isinstance(end, Disconnect) and end.reason == 0x89
+        node.node.store.read = read  # type: ignore[method-assign]
+        assert await (await back(node)).payloads() == numbers(1, 3)
+
+    run_node(test, recent_publications_max=0)

@@ -27,6 +27,7 @@ class MqttLimits(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_connect_bytes_max: int = 16_384
     mqtt_packet_bytes_max: int = 131_072
     mqtt_client_id_bytes_max: int = 256
+    mqtt_takeovers_per_min: int = 30
     mqtt_receive_max: int = 20
     mqtt_inflight_max: int = 20
     mqtt_topic_alias_max: int = 16

@@ -75,6 +75,7 @@ class Clients:
         self._counters = counters
         self._spawn = spawn
         self._depth_max = data_depth_max
+        self._takeovers: dict[Key, int] = {}
         self._leaving: dict[Key, Client] = {}
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
         self._waking = False
@@ -121,6 +122,26 @@ class Clients:
             self.end(client)
             return None
         return client
+
+    def take_over(self, key: Key, most: int) -> Client | None:
+        """The attached client of this name, which is detached by it; None: there is none.
+
+        Raises:
+            ReddotError: `rate_limited`, two devices of one name would go on for ever.
+        """
+        old = self.attached.get(key)
+        if old is None:
+            return None
+        count = self._takeovers.get(key, 0)
+        if count >= most:
+            raise ReddotError("rate_limited", f"{most} connections of one client a minute")
+        self._takeovers[key] = count + 1
+        self._counters.mqtt_takeovers += 1
+        assert old.attachment is not None
+        old.attachment.take_over()
+        del self.attached[key]
+        old.attachment = None
+        return old
 
     def alone(self, key: Key) -> AbstractAsyncContextManager[object]:
         """Held while a client of this name comes in, so that a second one waits."""
@@ -240,6 +261,8 @@ class Clients:
         second = int(self._clock.monotonic())
         if second == self._second:
             return
+        if second // 60 != self._second // 60:
+            self._takeovers.clear()
         self._second = second
         dirty = [one for one in self.attached.values() if one.dirty and one.expiry_s]
         if dirty:

@@ -99,7 +99,7 @@ def _count(link: Link) -> None:
 def _draft(link: Link, packet: Publish) -> Draft:
     broker, topic, properties = link.broker, packet.topic, packet.properties
     publishing = broker.publishing
-    if is_reserved(topic):
+    if topic[0] == "$" and is_reserved(topic):
         raise ReddotError("forbidden", "the topic belongs to the server")
     bytes_max = publishing.limits.data_bytes_max
     expiry_s = properties.message_expiry_s
@@ -107,7 +107,7 @@ def _draft(link: Link, packet: Publish) -> Draft:
         link.session.actor,
         topic=topic,
         data=packet.payload,
-        id=next((value for name, value in properties.user if name == "id"), None),
+        id=_key(properties.user) if properties.user else None,
         ephemeral=publishing.is_ephemeral(topic, packet.qos, packet.retain),
         ttl_s=None if expiry_s is None else min(max(expiry_s, TTL_S_MIN), TTL_S_MAX),
         retain=packet.retain,
@@ -121,6 +121,11 @@ def _draft(link: Link, packet: Publish) -> Draft:
         properties=packet.forward,
         source=link.client.source,
     )
+
+
+def _key(pairs: Sequence[tuple[str, str]]) -> str | None:
+    """The publisher's own id, which makes it the same publication when it comes again."""
+    return next((value for name, value in pairs if name == "id"), None)
 
 
 def _publish(link: Link, packet: Publish, draft: Draft) -> None:

@@ -41,6 +41,9 @@ SHUTTING_DOWN: Final = 0x8B
 KEEP_ALIVE_TIMEOUT: Final = 0x8D
 TAKEN_OVER: Final = 0x8E
 
+_CONNACK_WORDS: Final = {0x96: 0x9F}
+"""Message rate too high is connection rate exceeded, for who is not connected yet."""
+
 RECEIVE_MAX_DEFAULT: Final = 65_535
 GRACE: Final = 1.5
 """How many times its keep-alive a client may be silent (3.1.2-22)."""
@@ -143,7 +146,7 @@ class Link(Member):
 
     def stop_reading(self, why: int) -> None:
         """A client that does not read, or whose publications wait, is not read from either."""
-        if not self._reading_stops:
+        if not self._reading_stops and not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
         self._reading_stops |= why
 
@@ -154,6 +157,9 @@ class Link(Member):
                 self.peer.transport.resume_reading()
 
     def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
+        if not reason:
+            self.write(encode_ack(self.level, Ack(kind, packet_id)))
+            return
         properties = NO_PROPERTIES
         if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
@@ -298,7 +304,8 @@ class Link(Member):
         elif self.phase is not Phase.CLOSED:
             if self.decoder.level:
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
-                known = reason if reason in CONNACK_REASONS else SERVER_BUSY
+                known = _CONNACK_WORDS.get(reason, reason)
+                known = known if known in CONNACK_REASONS else SERVER_BUSY
                 answer = encode_connack(self.level, Connack(reason=known, properties=properties))
                 if len(answer) > (self.properties.maximum_packet_bytes or len(answer)):
                     answer = encode_connack(self.level, Connack(reason=known))

@@ -85,14 +85,8 @@ async def _client(
         # May it, today? A will that could never be published is refused at once.
         will = stored_will(connect.will, broker.limits.mqtt_will_delay_s_max)
         broker.clients.will_draft(actor, will, "")
-    old = broker.clients.attached.get(key)
-    if old is not None:
-        assert old.attachment is not None
-        broker.counters.mqtt_takeovers += 1
-        old.attachment.take_over()
-        del broker.clients.attached[key]
-        old.attachment = None
-    else:
+    old = broker.clients.take_over(key, broker.limits.mqtt_takeovers_per_min)
+    if old is None:
         old = await broker.clients.load(key)
     if old is not None:
         _end_will(link, connect, old)
@@ -136,9 +130,9 @@ async def _sent(link: Link, client: Client) -> Mapping[int, Publication]:
         if flight.released:
             continue
         position = flight.position
-        page = await link.broker.store.read(None, after=position - 1, upto=position, limit=1)
-        if page.publications:
-            found[position] = page.publications[0]
+        publication = await link.broker.store.at(position)
+        if publication is not None:
+            found[position] = publication
         else:
             link.broker.counters.mqtt_backlogs_lost += 1
             del client.flights[packet_id]

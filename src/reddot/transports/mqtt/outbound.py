@@ -244,8 +244,7 @@ class Outbound:
 
     def encode(self, publication: Publication, cursor: Cursor | None) -> bytes:
         """One publication; nothing if it is not for this client, or not now."""
-        own = bool(publication.source) and publication.source == self._client.source
-        match = self._match(publication.topic, own=own)
+        match = self._match(publication.topic, own=publication.source == self._client.source)
         if match.qos < 0:
             return b""
         qos = min(publication.qos, match.qos)
@@ -361,7 +360,8 @@ class Outbound:
         more = identifiers
         if self.wants_ids:
             more += self._own_user_properties(publication)
-        if self.limits.aliases_max and alias and (qos < 2 or self._keep is None):
+        waits = self._keep is not None and (qos == 2 or self.is_saving)
+        if self.limits.aliases_max and alias and not waits:
             return self._aliased(publication, qos, retain, more)
         if not more:
             return frames.template(level, publication, qos, retain)

@@ -36,6 +36,9 @@ class Member:
     def put(self, data: bytes) -> None:
         raise NotImplementedError
 
+    def end(self, reason: int, detail: str = "", *, detach: bool = True) -> None:
+        raise NotImplementedError
+
 
 class Share:
     """One name and filter. The sink of its session."""
@@ -94,7 +97,10 @@ class Share:
         """Its members are told themselves."""
 
     def close(self, error: ReddotError | None, *, abort: bool = False) -> None:
-        """Its members are told themselves."""
+        """The log cannot be read: its members have to begin anew. Other ends they are told."""
+        if error is not None:
+            for member in list(self.members):
+                member.end(error.row.mqtt, "a shared subscription cannot go on")
 
 
 class Shares:

@@ -115,6 +115,7 @@ class Client:
     Attributes:
         owner: whose it is; names are unique per owner.
         expiry_s: how long its session outlives its connection; 0: not at all.
+        source: its name as a publisher, for No Local.
         filters: by their text.
         flights: by packet identifier, in the order in which they were sent.
         inbound: packet identifiers of QoS 2 publications that wait for PUBREL; whether durable.
@@ -136,6 +137,7 @@ class Client:
         "owner",
         "position",
         "shares",
+        "source",
         "stored",
         "will",
     )
@@ -143,6 +145,7 @@ class Client:
     def __init__(self, owner: str, name: str, actor: Actor, epoch: int) -> None:
         self.owner = owner
         self.name = name
+        self.source = f"{owner}\0{name}"  # An owner has no NUL, so this is unambiguous.
         self.actor = actor
         self.epoch = epoch
         self.expiry_s = 0
@@ -161,11 +164,6 @@ class Client:
     @property
     def key(self) -> tuple[str, str]:
         return self.owner, self.name
-
-    @property
-    def source(self) -> str:
-        """Who publishes, for No Local. An owner has no NUL, so this is unambiguous."""
-        return f"{self.owner}\0{self.name}"
 
     def next_id(self) -> int:
         """An unused packet identifier (2.2.1); the window is far smaller than their number."""

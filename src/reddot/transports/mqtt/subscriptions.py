@@ -113,8 +113,7 @@ def _answer(
     link: Link, packet: Subscribe, asked: _Asked, properties: Properties = NO_PROPERTIES
 ) -> None:
     """SUBACK, and behind it what is retained."""
-    answer = Suback(packet.packet_id, tuple(asked.reasons), properties)
-    link.write(encode_suback(link.level, answer))
+    link.write(_suback(link, packet.packet_id, asked.reasons, properties))
     broker = link.broker
     if wants_badge(link, asked.filters):
         broker.spawn(show_badge(link))
@@ -135,6 +134,16 @@ def _place(link: Link) -> Properties:
     live = session.state is State.LIVE
     here = hub.cursor if live else Cursor(hub.epoch, session.position)
     return Properties(user=(("cursor", encode_cursor(here)),))
+
+
+def _suback(link: Link, packet_id: int, reasons: Sequence[int], properties: Properties) -> bytes:
+    """SUBACK, with its properties if the client takes them (3.1.2-29, 3.9.2-1 and -2)."""
+    plain = encode_suback(link.level, Suback(packet_id, tuple(reasons)))
+    asked = link.properties
+    if properties is NO_PROPERTIES or asked.request_problem_information == 0:
+        return plain
+    full = encode_suback(link.level, Suback(packet_id, tuple(reasons), properties))
+    return full if len(full) <= (asked.maximum_packet_bytes or len(full)) else plain
 
 
 async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -20,11 +19,11 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
-from tests.conformance.statements.wires import Tcp
-from tests.integration.server import SECRET, Server, Servers
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import Tcp
+from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
 HOUR_S = 3600
@@ -32,12 +31,15 @@ ALPHANUMERIC = string.digits + string.ascii_letters
 PIPELINED_ID = 5
 
 
+<<<<<<< HEAD:tests/conformance/statements/test_mqtt5_connect.py
 @pytest.fixture
 def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     """As `guests`, on a server that believes nobody."""
     return Guests(servers.shared(jwt_secret=SECRET), guests.wire)
 
 
+=======
+>>>>>>> mqtt-conformance:tests/conformance/live/test_mqtt5_connect.py
 @states("MQTT-3.1.4-5", "MQTT-3.2.0-1", "MQTT-4.2-1")
 def test_connack_comes_first(guests: Guests, topic: str) -> None:
     """A client may send on before it has its answer."""

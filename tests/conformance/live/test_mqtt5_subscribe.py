@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reddot.codecs.mqtt_packets import (
@@ -16,9 +18,9 @@ from reddot.codecs.mqtt_packets import (
     Unsuback,
     Unsubscribe,
 )
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 NO_SUBSCRIPTION = 0x11
 FILTER_INVALID = 0x8F
@@ -287,7 +289,7 @@ def test_suback_and_unsuback_explain_nothing(guests: Guests, topic: str) -> None
     "asked", [{"maximum_packet_bytes": 24}, {"request_problem_information": 0}]
 )
 def test_suback_keeps_a_gap_to_itself_where_it_must(
-    guests: Guests, topic: str, asked: dict[str, int]
+    guests: Guests, topic: str, asked: dict[str, Any]
 ) -> None:
     """A cursor that means nothing is told in properties, if they may be there."""
     client = guests.connect("a", **asked)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reddot.codecs.mqtt_packets import PUBACK, Ack, Publish, Subscription
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 HOUR_S = 3600
 TOPIC_INVALID = 0x90
@@ -141,7 +141,7 @@ def _until_end(member: Conversation, topic: str, qos: int) -> list[bytes]:
     """The payloads that have come, each at this quality of service, in their order."""
     member.subscribe(f"{topic}/end")
     member.publish(f"{topic}/end", b"", 0)
-    found = []
+    found: list[bytes] = []
     while True:
         packet = member.take(Publish)
         if packet.topic != topic:

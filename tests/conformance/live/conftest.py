@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.wires import Wire
-from tests.integration.server import Server, Servers
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.wires import Wire
+from tests.integration.server import API_KEY, SECRET, Server, Servers
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,15 @@ def guests(servers: Servers, broker: Server, wire: Wire) -> Iterator[Guests]:
     guests.close()
     sys.stdout.write(servers.log())
     assert servers.complaints() == known
+
+
+@pytest.fixture
+def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
+    """As `guests`, on a server that believes nobody."""
+    server = servers.shared(jwt_secret=SECRET, api_key=API_KEY)
+    secured = Guests(server, guests.wire)
+    yield secured
+    secured.close()
 
 
 @pytest.fixture

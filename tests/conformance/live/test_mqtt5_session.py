@@ -7,8 +7,8 @@ import time
 import pytest
 
 from reddot.codecs.mqtt_packets import PUBREC, Ack, Disconnect, Properties, Publish, Subscription
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 HOUR_S = 3600
 TAKEN_OVER = 0x8E

@@ -32,7 +32,7 @@ from reddot.codecs.mqtt_packets import (
     Unsuback,
     Unsubscribe,
 )
-from tests.conformance.statements.wires import Connection
+from tests.conformance.live.wires import Connection
 from tests.unit.codecs.mqtt_values import encode
 
 P = TypeVar("P", bound=Packet)

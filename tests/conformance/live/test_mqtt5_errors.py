@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,10 +17,17 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
+<<<<<<< HEAD:tests/conformance/statements/test_mqtt5_errors.py
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
 from tests.conformance.statements.guests import Guests
 from tests.conformance.statements.numbers import states
 from tests.integration.server import API_KEY, SECRET, Servers
+=======
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
+from tests.conformance.malformed import CONNECTS_5, PACKETS_5
+from tests.integration.server import API_KEY
+>>>>>>> mqtt-conformance:tests/conformance/live/test_mqtt5_errors.py
 from tests.integration.tokens import user_token
 
 METHOD = "reddot-token"
@@ -29,6 +36,7 @@ NOT_AUTHORIZED = 0x87
 REAUTHENTICATE = 0x19
 
 
+<<<<<<< HEAD:tests/conformance/statements/test_mqtt5_errors.py
 @pytest.fixture
 def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     """As `guests`, on a server that believes nobody."""
@@ -38,6 +46,8 @@ def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
     secured.close()
 
 
+=======
+>>>>>>> mqtt-conformance:tests/conformance/live/test_mqtt5_errors.py
 # ---- what is malformed ----
 
 
@@ -174,7 +184,7 @@ def test_authentication_anew(secured: Guests) -> None:
     client.quiet()
 
 
-def _method(token: str) -> dict[str, object]:
+def _method(token: str) -> dict[str, Any]:
     return {"authentication_method": METHOD, "authentication_data": token.encode()}
 
 

@@ -6,8 +6,8 @@ import uuid
 from typing import Any
 
 from reddot.codecs.mqtt_packets import NO_PROPERTIES, Connect, Properties, Will
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.wires import Wire
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.wires import Wire
 from tests.integration.server import Server
 
 

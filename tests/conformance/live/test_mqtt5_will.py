@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from reddot.codecs.mqtt_packets import Properties, Will
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
-from tests.conformance.statements.wires import Wire
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import Wire
 
 HOUR_S = 3600
 TAKEN_OVER = 0x8E

@@ -18,9 +18,9 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
-from tests.conformance.statements.wires import Wire
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import Wire
 from tests.integration.server import Servers
 
 HOUR_S = 3600

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,11 +21,19 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
+<<<<<<< HEAD:tests/conformance/statements/test_known_bugs.py
 from tests.conformance.malformed import connect
 from tests.conformance.statements.conversation import Conversation
 from tests.conformance.statements.guests import Guests
 from tests.conformance.statements.wires import WebSocket, Wire
 from tests.integration.server import API_KEY, SECRET, Server, Servers
+=======
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.wires import WebSocket
+from tests.conformance.malformed import connect
+from tests.integration.server import API_KEY, Server
+>>>>>>> mqtt-conformance:tests/conformance/live/test_known_bugs.py
 from tests.integration.tokens import user_token
 from tests.unit.codecs.mqtt_values import encode
 
@@ -39,6 +47,7 @@ def sender(guests: Guests) -> Conversation:
     return guests.connect("sender")
 
 
+<<<<<<< HEAD:tests/conformance/statements/test_known_bugs.py
 @pytest.fixture
 def secured(servers: Servers, wire: Wire) -> Iterator[Guests]:
     """Clients of a server that believes nobody."""
@@ -48,13 +57,15 @@ def secured(servers: Servers, wire: Wire) -> Iterator[Guests]:
     secured.close()
 
 
+=======
+>>>>>>> mqtt-conformance:tests/conformance/live/test_known_bugs.py
 def test_will_fired_by_the_old_connection_after_takeover(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
     """The old connection's end, which is noticed late, is not the new one's."""
     watcher = guests.connect("w")
     watcher.subscribe(topic, qos=1)
-    late = {"session_expiry_s": HOUR_S, "clean": False}
+    late: dict[str, Any] = {"session_expiry_s": HOUR_S, "clean": False}
     old = guests.connect("a", will=_will(topic, b"old", will_delay_s=60), **late)
     new = guests.connect("a", will=_will(topic, b"new", will_delay_s=60), present=True, **late)
     old.refused(TAKEN_OVER)
@@ -69,7 +80,7 @@ def test_will_fired_by_the_old_connection_after_takeover(
     guests.connect("a", present=True, clean=False)
 
 
-def _will(topic: str, payload: bytes, **properties: int) -> Will:
+def _will(topic: str, payload: bytes, **properties: Any) -> Will:
     return Will(topic=topic, payload=payload, properties=Properties(**properties))
 
 
@@ -139,7 +150,11 @@ def test_in_flight_reordered_on_reconnect(guests: Guests, sender: Conversation, 
 
 
 def test_quota_leaks_at_every_reconnect(guests: Guests, sender: Conversation, topic: str) -> None:
+<<<<<<< HEAD:tests/conformance/statements/test_known_bugs.py
     asked = {"session_expiry_s": HOUR_S, "receive_maximum": 2, "clean": False}
+=======
+    asked: dict[str, Any] = {"session_expiry_s": HOUR_S, "receive_maximum": 2, "clean": False}
+>>>>>>> mqtt-conformance:tests/conformance/live/test_known_bugs.py
     client = guests.connect("a", **asked)
     client.subscribe(topic, qos=2)
     for number in range(30):
@@ -211,7 +226,7 @@ def test_subscription_identifiers_lost_on_resume(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
     """On what was missed, on what is live, and on what is sent again."""
-    asked = {"session_expiry_s": HOUR_S, "clean": False}
+    asked: dict[str, Any] = {"session_expiry_s": HOUR_S, "clean": False}
     client = guests.connect("a", **asked)
     client.subscribe(f"{topic}/#", qos=1, subscription_ids=(5,))
     client.subscribe(f"{topic}/a", qos=1, subscription_ids=(6,))
@@ -254,7 +269,7 @@ def test_rights_taken_away_leave_the_subscription(secured: Guests, topic: str) -
     server = secured.connect("s", password=API_KEY.encode())
     full = user_token("ann", subscribe=[f"{topic}/#"])
     less = user_token("ann", subscribe=[f"{topic}/b"])
-    asked = {"session_expiry_s": HOUR_S, "clean": False}
+    asked: dict[str, Any] = {"session_expiry_s": HOUR_S, "clean": False}
     client = secured.connect("a", username="ann", password=full.encode(), **asked)
     client.subscribe(f"{topic}/a", f"{topic}/b", qos=1)
     client.leave()
@@ -275,7 +290,7 @@ def test_rights_taken_away_leave_the_subscription(secured: Guests, topic: str) -
             break
 
 
-def _method(token: str) -> dict[str, object]:
+def _method(token: str) -> dict[str, Any]:
     return {"authentication_method": METHOD, "authentication_data": token.encode()}
 
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from reddot.codecs.mqtt_packets import PUBACK, PUBREC, Ack, Properties, Publish, Subscription
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
 
 HOUR_S = 3600
 

@@ -8,9 +8,9 @@ import pytest
 from websockets.frames import Opcode
 
 from reddot.codecs.mqtt_packets import Connack, Connect, Pingreq, Pingresp, Publish
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.numbers import states
-from tests.conformance.statements.wires import WebSocket
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import WebSocket
 from tests.integration.server import Server
 from tests.unit.codecs.mqtt_values import encode
 from tests.wire.wsclient import frame, handshake

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
-from tests.conformance.statements.wires import Wire
+from tests.conformance.live.conversation import Conversation
+from tests.conformance.live.guests import Guests
+from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import Wire
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"
@@ -239,7 +240,7 @@ def test_what_is_retained_and_too_large_is_skipped(
 @pytest.mark.parametrize(
     "asked", [{"maximum_packet_bytes": 16}, {"request_problem_information": 0}]
 )
-def test_acknowledgements_without_explanation(guests: Guests, asked: dict[str, int]) -> None:
+def test_acknowledgements_without_explanation(guests: Guests, asked: dict[str, Any]) -> None:
     client = guests.open()
     assert client.begin(guests.asks("a", **asked)).reason == 0
     for qos, kind in ((1, PUBACK), (2, PUBREC)):
@@ -350,7 +351,7 @@ def test_aliases_of_the_server(guests: Guests, sender: Conversation, topic: str,
 @states("MQTT-3.1.2-27", "MQTT-3.2.2-18")
 @pytest.mark.parametrize("asked", [{}, {"topic_alias_maximum": 0}])
 def test_no_aliases_unasked(
-    guests: Guests, sender: Conversation, topic: str, asked: dict[str, int]
+    guests: Guests, sender: Conversation, topic: str, asked: dict[str, Any]
 ) -> None:
     client = guests.connect("a", **asked)
     client.subscribe(topic, qos=1)
