@@ -203,6 +203,9 @@ class Settings(BaseSettings):
     mqtt_receive_max: int = _mqtt(
         20, 1, 65_535, "Publications of a client that wait for an answer; beyond: reason 0x93."
     )
+    mqtt_unreleased_max: int = _mqtt(
+        1000, 1, 65_535, "QoS 2 publications of a 3.1.1 client that wait for PUBREL; then closed."
+    )
     mqtt_inflight_max: int = _mqtt(
         20, 1, 65_535, "Publications that a client has not acknowledged; the others wait."
     )

@@ -200,6 +200,19 @@ def test_more_than_the_receive_maximum_ends_the_connection() -> None:
     run_node(test)
 
 
+def test_an_old_client_that_never_releases_is_closed_at_the_limit() -> None:
+    async def test(node: WireNode) -> None:
+        client = await joined(node, "c", 4)
+        client.acknowledging = False
+        for packet_id in range(1, 31):
+            await client.publish("a", b"1", qos=2, packet_id=packet_id)
+        assert not client.transport.ended
+        await client.publish("a", b"1", qos=2, packet_id=31)
+        assert client.transport.ended
+
+    run_node(test, mqtt_unreleased_max=30)
+
+
 def test_an_old_client_that_publishes_faster_than_the_store_is_not_read() -> None:
     async def test(node: WireNode) -> None:
         client = await joined(node, "c", 4)

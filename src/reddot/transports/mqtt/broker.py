@@ -29,6 +29,7 @@ class MqttLimits(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_client_id_bytes_max: int = 256
     mqtt_takeovers_per_min: int = 30
     mqtt_receive_max: int = 20
+    mqtt_unreleased_max: int = 1000
     mqtt_inflight_max: int = 20
     mqtt_topic_alias_max: int = 16
     mqtt_keep_alive_s_max: int = 300

@@ -86,14 +86,18 @@ def _with_topic(link: Link, packet: Publish) -> Publish:
 
 
 def _count(link: Link) -> None:
-    """Flow control: 5.0 has a quota (3.3.4-9), the others are not read from for a while."""
-    waiting = link.unanswered + len(link.client.inbound)
-    most = link.broker.limits.mqtt_receive_max
-    if waiting >= most:
-        if link.level == LEVEL_5:
-            raise MqttError(RECEIVE_MAXIMUM_EXCEEDED, f"{most} publications wait for an answer")
-        if link.unanswered >= most:
-            link.stop_reading(PUBLISHING)
+    """Flow control: 5.0 has a quota (3.3.4-9), the others are not read from for a while. What waits
+    for their PUBREL is bounded too, but no quota was ever agreed, so by more."""
+    limits, inbound = link.broker.limits, len(link.client.inbound)
+    most = limits.mqtt_receive_max
+    if link.unanswered + inbound < most:
+        return
+    if link.level == LEVEL_5:
+        raise MqttError(RECEIVE_MAXIMUM_EXCEEDED, f"{most} publications wait for an answer")
+    if inbound >= limits.mqtt_unreleased_max:
+        raise MqttError(RECEIVE_MAXIMUM_EXCEEDED, f"{inbound} publications wait for PUBREL")
+    if link.unanswered >= most:
+        link.stop_reading(PUBLISHING)
 
 
 def _draft(link: Link, packet: Publish) -> Draft:
