@@ -51,6 +51,8 @@ import { websocket } from "./transports/websocket.js";
 
 /** Of a publish: after the last one the page is told. */
 const TRIES = 4;
+/** Frames; beyond, the page is told of a gap. */
+const HELD_MAX = 10_000;
 const TRANSPORTS = [websocket, sse, longPoll];
 
 export class Reddot extends Emitter {
@@ -73,6 +75,9 @@ export class Reddot extends Emitter {
   /** @type {string | undefined} */
   #user;
   #refreshed = false;
+  /** @type {Frame[] | undefined} what the leader says before this tab has what it missed */
+  #held;
+  #catching = false;
   #queued = false;
   #begun = 0;
   #closed = false;
@@ -236,13 +241,14 @@ export class Reddot extends Emitter {
   #start() {
     if (!this.#union().length && !this.#options.inbox) return;
     if (!this.#begun || (this.#options.shared && Tabs.possible && !this.#tabs?.leads)) return;
-    this.#followed = undefined;
+    this.#followed = this.#held = undefined;
     this.#link.start();
   }
 
   /** Let go of connection and lead, to come back later with the cursor. */
   #pause() {
     this.#begun = 0;
+    this.#held = this.#cursor ? [] : undefined;
     this.#tabs?.stop();
     this.#tabs = undefined;
     this.#link.stop();
@@ -275,6 +281,10 @@ export class Reddot extends Emitter {
   async #prepare(transport) {
     const api = this.#api;
     const init = await api.init();
+    if (this.#tabs && this.#user !== userOf(init.headers.authorization) && init.headers.authorization) {
+      // Other tabs would get what is for somebody else.
+      throw { reason: "user_changed", final: true };
+    }
     const needed = transport.ticket && init.headers.authorization;
     const ticket = needed ? (await api.call("POST", api.url("tickets"))).ticket : undefined;
     const filters = (this.#sent = this.#union());
@@ -315,6 +325,11 @@ export class Reddot extends Emitter {
   }
 
   #status() {
+    if (this.#link.state === "closed") {
+      // Another tab may have a better credential.
+      this.#tabs?.stop();
+      this.#tabs = undefined;
+    }
     this.#tabs?.tell(this.#report());
     this.#changed();
   }
@@ -340,7 +355,10 @@ export class Reddot extends Emitter {
       return;
     }
     if (message.badge) this.inbox.take(message.badge);
-    if (message.frame) this.#take(message.frame);
+    if (message.frame) {
+      if (this.#held && this.#held.push(message.frame) > HELD_MAX) this.#release(true);
+      else if (!this.#held) this.#take(message.frame);
+    }
     if (message.state) {
       this.#followed = message.state;
       this.#changed();
@@ -391,14 +409,39 @@ export class Reddot extends Emitter {
     }
   }
 
-  /** Fetch what is retained on filters that came after the stream had begun. */
+  /** Fetch what this tab has to have besides the stream, which may be another tab's. */
   #settle() {
-    if (this.state !== "live" || !this.#owed.size || !this.#cursor) return;
-    const filters = [...this.#owed];
+    if (this.state !== "live" || !this.#cursor) return;
+    // What is retained on filters that came after the stream had begun.
+    if (this.#owed.size) this.#poll([...this.#owed]).catch((error) => this.emit("error", error));
     this.#owed.clear();
-    this.#api.call("GET", this.#api.url("poll", { inbox: false }, filters)).then(
-      ({ publications }) => publications.forEach((/** @type {Publication} */ one) => this.#publication(one)),
-      (error) => this.emit("error", error),
-    );
+    // What the leader had heard before this tab came back.
+    if (this.#held && !this.leads && !this.#catching) {
+      this.#catching = true;
+      const done = (/** @type {unknown} */ failed) => ((this.#catching = false), this.#release(!!failed));
+      this.#poll(this.#own(), this.#cursor).then(done, done);
+    }
+  }
+
+  /**
+   * @param {string[]} filters
+   * @param {string} [cursor] none: what is retained
+   */
+  async #poll(filters, cursor) {
+    for (let more = filters.length > 0; more; ) {
+      const answer = await this.#api.call("GET", this.#api.url("poll", { inbox: false, cursor }, filters), undefined, TRIES);
+      more = !!cursor && !!answer;
+      cursor = answer?.cursor;
+      answer?.gaps?.forEach((/** @type {Gap} */ gap) => this.#gap(gap));
+      answer?.publications.forEach((/** @type {Publication} */ one) => this.#publication(one));
+    }
+  }
+
+  /** Take what was held. @param {boolean} incomplete */
+  #release(incomplete) {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    if (incomplete) this.#own().forEach((topic) => this.#gap({ topic, reason: "trimmed" }));
+    held.forEach((frame) => this.#take(frame));
   }
 }

@@ -241,6 +241,21 @@ def test_the_inbox(page: Page, shared_server: ServerFactory) -> None:
     assert page.evaluate("client.inbox.items.every(({ read }) => read)")
 
 
+def test_a_network_that_was_away(
+    page: Page, context: BrowserContext, shared_server: ServerFactory, topic: str
+) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    start(page, server, topic, transports=["sse", "longPoll"])
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 10)
+    wait(page, "got.length === 10")
+    context.set_offline(True)
+    page.wait_for_timeout(1500)
+    publish(server, topic, 10, 10)
+    context.set_offline(False)
+    expect_all(page, 20)
+
+
 # ---- tabs ----
 
 
@@ -315,6 +330,34 @@ def test_a_leader_that_is_closed_is_followed_within_a_second(
     for one in rest:
         expect_all(one, 20)
     until(lambda: sessions(server) == 1)
+
+
+def test_a_tab_that_was_put_away_catches_up(
+    context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    """As when Back brings a page out of the browser's cache, with another tab leading by now."""
+    server = server_factory(dev=True, api_key=API_KEY)
+    first, second = tabs(context, server, topic, 2)
+    publish(server, topic, 0, 10)
+    for one in (first, second):
+        wait(one, "got.length === 10")
+    first.evaluate("void dispatchEvent(new Event('pagehide'))")
+    wait(second, "client.leads && client.state === 'live'")
+    publish(server, topic, 10, 10)
+    wait(second, "got.length === 20")
+    assert first.evaluate("got.length") == 10
+    first.evaluate(
+        "void (() => { const real = fetch; const slow = new Promise((go) => { window.go = go; });"
+        " window.fetch = (url, init) => slow.then(() => real(url, init)); })()"
+    )
+    first.evaluate("void dispatchEvent(new Event('pageshow'))")
+    wait(first, "client.state === 'live'")
+    publish(server, topic, 20, 10)
+    wait(second, "got.length === 30")
+    first.evaluate("go()")
+    for one in (first, second):
+        expect_all(one, 30)
+    assert len(leaders([first, second])) == sessions(server) == 1
 
 
 def test_a_leader_that_hangs_is_replaced(
