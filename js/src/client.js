@@ -8,7 +8,6 @@
 import { Api, ReddotError, userOf } from "./api.js";
 import { backoff } from "./backoff.js";
 import { Emitter, guard } from "./emitter.js";
-import { Inbox } from "./inbox.js";
 import { Link } from "./link.js";
 import { Tabs } from "./tabs.js";
 import { matches, Offsets } from "./topics.js";
@@ -55,8 +54,7 @@ const TRIES = 4;
 const HELD_MAX = 10_000;
 const TRANSPORTS = [websocket, sse, longPoll];
 
-export class Reddot extends Emitter {
-  #api;
+export class Client extends Emitter {
   #options;
   #link;
   /** @type {Tabs | undefined} */
@@ -77,6 +75,8 @@ export class Reddot extends Emitter {
   #refreshed = false;
   /** @type {Frame[] | undefined} what the leader says before this tab has what it missed */
   #held;
+  /** @type {import("./frames.js").Badge | undefined} */
+  #badge;
   #catching = false;
   #queued = false;
   #begun = 0;
@@ -87,10 +87,10 @@ export class Reddot extends Emitter {
     super();
     const { server = location.origin, token, credentials = "same-origin", user } = options;
     const { inbox = !!(token || user), shared = inbox } = options;
-    this.#options = { server, inbox, shared };
+    this.#options = { server, inbox, shared: shared && Tabs.possible };
     this.#user = user;
-    this.#api = new Api(server, token, credentials);
-    this.inbox = new Inbox(this.#api);
+    /** Requests with the credential of the moment. */
+    this.api = new Api(server, token, credentials);
     this.#link = new Link(options.transports ?? TRANSPORTS, `reddot ${server}`, {
       prepare: (transport) => this.#prepare(transport),
       frame: (frame) => this.#fromLink(frame),
@@ -162,7 +162,7 @@ export class Reddot extends Emitter {
    */
   publish(topic, data, options = {}) {
     const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    return this.#api.call("POST", this.#api.url("publish"), { id, ...options, topic, data }, TRIES);
+    return this.api.call("POST", this.api.url("publish"), { id, ...options, topic, data }, TRIES);
   }
 
   /** The end; this client is of no use any more. */
@@ -172,7 +172,6 @@ export class Reddot extends Emitter {
     this.#listen(globalThis.removeEventListener);
     this.#pause();
     this.#followed = undefined;
-    this.inbox.leave();
     this.#link.close("closed");
   }
 
@@ -219,9 +218,9 @@ export class Reddot extends Emitter {
   /** Connect, or find the tab that is connected. @param {number} turn */
   async #begin(turn, attempt = 0) {
     const { server, inbox, shared } = this.#options;
-    if (!shared || !Tabs.possible) return this.#start();
+    if (!shared) return this.#start();
     try {
-      this.#user ??= userOf(await this.#api.token());
+      this.#user ??= userOf(await this.api.token());
     } catch (error) {
       setTimeout(() => turn === this.#begun && this.#begin(turn, attempt + 1), backoff(attempt));
       return this.emit("error", error);
@@ -240,7 +239,7 @@ export class Reddot extends Emitter {
 
   #start() {
     if (!this.#union().length && !this.#options.inbox) return;
-    if (!this.#begun || (this.#options.shared && Tabs.possible && !this.#tabs?.leads)) return;
+    if (!this.#begun || (this.#options.shared && !this.#tabs?.leads)) return;
     this.#followed = this.#held = undefined;
     this.#link.start();
   }
@@ -259,8 +258,8 @@ export class Reddot extends Emitter {
     if (!change) return;
     change("online", this.#wake);
     change("visibilitychange", this.#wake);
-    change("pagehide", this.#hide);
     change("pageshow", this.#wake);
+    change("pagehide", this.#hide);
   }
 
   #hide = () => this.#pause();
@@ -279,7 +278,7 @@ export class Reddot extends Emitter {
    * @returns {Promise<import("./transports/face.js").Request>}
    */
   async #prepare(transport) {
-    const api = this.#api;
+    const api = this.api;
     const init = await api.init();
     if (this.#tabs && this.#user !== userOf(init.headers.authorization) && init.headers.authorization) {
       // Other tabs would get what is for somebody else.
@@ -298,7 +297,7 @@ export class Reddot extends Emitter {
 
   /** The credential was refused: once in a row a fresh one is asked for. */
   #refresh() {
-    this.#api.forget();
+    this.api.forget();
     const again = !this.#refreshed;
     this.#refreshed = true;
     return again;
@@ -341,7 +340,7 @@ export class Reddot extends Emitter {
 
   #report() {
     const { state, transport, reason, retryAt } = this.#link;
-    return { state: { state, transport, reason, retryAt }, cursor: this.#cursor, badge: this.inbox.badge };
+    return { state: { state, transport, reason, retryAt }, cursor: this.#cursor, badge: this.#badge };
   }
 
   // ---- what other tabs say ----
@@ -354,7 +353,7 @@ export class Reddot extends Emitter {
       if (message.hurry) this.#link.hurry();
       return;
     }
-    if (message.badge) this.inbox.take(message.badge);
+    if (message.badge) this.#dot(message.badge);
     if (message.frame) {
       if (this.#held && this.#held.push(message.frame) > HELD_MAX) this.#release(true);
       else if (!this.#held) this.#take(message.frame);
@@ -372,7 +371,7 @@ export class Reddot extends Emitter {
     const { type, cursor } = frame;
     if (type === "publication") this.#publication(/** @type {any} */ (frame));
     else if (type === "gap") this.#gap(/** @type {any} */ (frame));
-    else if (type === "badge") this.inbox.take(/** @type {any} */ (frame));
+    else if (type === "badge") this.#dot(/** @type {any} */ (frame));
     else if (type === "sync") this.#sync(frame);
     if (cursor) this.#cursor = cursor;
   }
@@ -382,7 +381,14 @@ export class Reddot extends Emitter {
     // A stream from now on begins with what is retained.
     if (!this.#cursor) this.#owed.clear();
     for (const gap of gaps) this.#gap(gap);
-    if (badge) this.inbox.take(badge);
+    if (badge) this.#dot(badge);
+  }
+
+  /** @param {import("./frames.js").Badge} badge */
+  #dot(badge) {
+    if (badge.as_of <= (this.#badge?.as_of ?? -1)) return;
+    this.#badge = badge;
+    this.emit("badge", badge);
   }
 
   /** @param {Publication} publication */
@@ -399,9 +405,7 @@ export class Reddot extends Emitter {
   #gap(gap) {
     if (gap.reason === "epoch") {
       this.#offsets.clear();
-      this.inbox.restart();
-    } else {
-      this.inbox.refresh();
+      this.#badge = undefined;
     }
     this.emit("gap", gap);
     for (const { filters, gap: callback } of this.#subscriptions) {
@@ -429,7 +433,7 @@ export class Reddot extends Emitter {
    */
   async #poll(filters, cursor) {
     for (let more = filters.length > 0; more; ) {
-      const answer = await this.#api.call("GET", this.#api.url("poll", { inbox: false, cursor }, filters), undefined, TRIES);
+      const answer = await this.api.call("GET", this.api.url("poll", { inbox: false, cursor }, filters), undefined, TRIES);
       more = !!cursor && !!answer;
       cursor = answer?.cursor;
       answer?.gaps?.forEach((/** @type {Gap} */ gap) => this.#gap(gap));

@@ -256,6 +256,25 @@ def test_a_network_that_was_away(
     expect_all(page, 20)
 
 
+@pytest.mark.parametrize("genuine", [True, False])
+def test_its_etag_pins_it(page: Page, shared_server: ServerFactory, genuine: bool) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    etag = httpx.get(f"{server.url}/reddot.js").headers["etag"].strip('"')
+    digest = etag if genuine else "sha384-" + "A" * 64
+    page.goto(f"{server.url}/livez")
+    kind = page.evaluate(
+        """async ([url, digest]) => {
+          const map = document.createElement("script");
+          map.type = "importmap";
+          map.textContent = JSON.stringify({ integrity: { [url]: digest } });
+          document.head.append(map);
+          return import(url).then(({ Reddot }) => typeof Reddot, () => "refused");
+        }""",
+        [f"{server.url}/reddot.js", digest],
+    )
+    assert kind == ("function" if genuine else "refused")
+
+
 # ---- tabs ----
 
 
