@@ -79,7 +79,8 @@ export class Client extends Emitter {
   #badge;
   #catching = false;
   #queued = false;
-  #begun = 0;
+  /** @type {object | undefined} this stay on the page; none: it is put away */
+  #begun;
   #closed = false;
 
   /** @param {Options} [options] */
@@ -194,7 +195,7 @@ export class Client extends Emitter {
     queueMicrotask(() => {
       this.#queued = false;
       if (this.#closed) return;
-      if (!this.#begun) void this.#begin(++this.#begun);
+      if (!this.#begun) void this.#begin((this.#begun = {}));
       this.#tabs?.announce();
       if (this.leads) this.#adjust();
       this.#settle();
@@ -215,12 +216,12 @@ export class Client extends Emitter {
     if (!told) this.#link.renew();
   }
 
-  /** Connect, or find the tab that is connected. @param {number} turn */
+  /** Connect, or find the tab that is connected. @param {object} turn */
   async #begin(turn, attempt = 0) {
     const { server, inbox, shared } = this.#options;
     if (!shared) return this.#start();
     try {
-      this.#user ??= userOf(await this.api.token());
+      this.#user = userOf(await this.api.token()) ?? this.#user;
     } catch (error) {
       setTimeout(() => turn === this.#begun && this.#begin(turn, attempt + 1), backoff(attempt));
       return this.emit("error", error);
@@ -229,7 +230,10 @@ export class Client extends Emitter {
     // Never shared between users: each has rights and an inbox of their own.
     this.#tabs = new Tabs(`reddot ${server} ${inbox} ${this.#user ?? ""}`, {
       lead: () => this.#start(),
-      follow: () => this.#link.stop(),
+      follow: () => {
+        this.#link.stop();
+        this.#tabs?.tell({ hello: 1 });
+      },
       hear: (message) => this.#hear(message),
       want: () => ({ filters: this.#own(), cursor: this.#cursor }),
       wanted: () => this.#change(),
@@ -246,7 +250,7 @@ export class Client extends Emitter {
 
   /** Let go of connection and lead, to come back later with the cursor. */
   #pause() {
-    this.#begun = 0;
+    this.#begun = undefined;
     this.#held = this.#cursor ? [] : undefined;
     this.#tabs?.stop();
     this.#tabs = undefined;
@@ -329,7 +333,7 @@ export class Client extends Emitter {
       this.#tabs?.stop();
       this.#tabs = undefined;
     }
-    this.#tabs?.tell(this.#report());
+    if (this.leads) this.#tabs?.tell(this.#report());
     this.#changed();
   }
 
@@ -422,8 +426,10 @@ export class Client extends Emitter {
     // What the leader had heard before this tab came back.
     if (this.#held && !this.leads && !this.#catching) {
       this.#catching = true;
-      const done = (/** @type {unknown} */ failed) => ((this.#catching = false), this.#release(!!failed));
-      this.#poll(this.#own(), this.#cursor).then(done, done);
+      this.#poll(this.#own(), this.#cursor).then(
+        () => this.#release(),
+        () => this.#release(true),
+      );
     }
   }
 
@@ -441,10 +447,11 @@ export class Client extends Emitter {
     }
   }
 
-  /** Take what was held. @param {boolean} incomplete */
+  /** Take what was held. @param {boolean} [incomplete] */
   #release(incomplete) {
     const held = this.#held ?? [];
     this.#held = undefined;
+    this.#catching = false;
     if (incomplete) this.#own().forEach((topic) => this.#gap({ topic, reason: "trimmed" }));
     held.forEach((frame) => this.#take(frame));
   }
