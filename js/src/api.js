@@ -112,7 +112,7 @@ export class Api {
    * @param {URL} url
    * @param {unknown} [body] as JSON
    * @param {number} [tries] of what may be repeated when there is no answer, or a "later"
-   * @returns {Promise<any>} the answer
+   * @returns {Promise<any>} the answer; nothing for "nothing new"
    * @throws {ReddotError}
    */
   async call(method, url, body, tries = 1) {
@@ -123,7 +123,7 @@ export class Api {
         const signal = AbortSignal.timeout(ANSWER_MS_MAX);
         if (body) headers["content-type"] = "application/json";
         const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined });
-        return await answer.json();
+        return answer.status === 304 ? undefined : await answer.json();
       } catch (error) {
         const { status, final, retryMs = 0 } = /** @type {ReddotError} */ (error);
         if (status === 401 && !fresh) {

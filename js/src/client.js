@@ -8,7 +8,6 @@
 import { Api, ReddotError, userOf } from "./api.js";
 import { backoff } from "./backoff.js";
 import { Emitter, guard } from "./emitter.js";
-import { Inbox } from "./inbox.js";
 import { Link } from "./link.js";
 import { Tabs } from "./tabs.js";
 import { matches, Offsets } from "./topics.js";
@@ -51,10 +50,11 @@ import { websocket } from "./transports/websocket.js";
 
 /** Of a publish: after the last one the page is told. */
 const TRIES = 4;
+/** Frames; beyond, the page is told of a gap. */
+const HELD_MAX = 10_000;
 const TRANSPORTS = [websocket, sse, longPoll];
 
-export class Reddot extends Emitter {
-  #api;
+export class Client extends Emitter {
   #options;
   #link;
   /** @type {Tabs | undefined} */
@@ -73,8 +73,14 @@ export class Reddot extends Emitter {
   /** @type {string | undefined} */
   #user;
   #refreshed = false;
+  /** @type {Frame[] | undefined} what the leader says before this tab has what it missed */
+  #held;
+  /** @type {import("./frames.js").Badge | undefined} */
+  #badge;
+  #catching = false;
   #queued = false;
-  #begun = 0;
+  /** @type {object | undefined} this stay on the page; none: it is put away */
+  #begun;
   #closed = false;
 
   /** @param {Options} [options] */
@@ -82,10 +88,10 @@ export class Reddot extends Emitter {
     super();
     const { server = location.origin, token, credentials = "same-origin", user } = options;
     const { inbox = !!(token || user), shared = inbox } = options;
-    this.#options = { server, inbox, shared };
+    this.#options = { server, inbox, shared: shared && Tabs.possible };
     this.#user = user;
-    this.#api = new Api(server, token, credentials);
-    this.inbox = new Inbox(this.#api);
+    /** Requests with the credential of the moment. */
+    this.api = new Api(server, token, credentials);
     this.#link = new Link(options.transports ?? TRANSPORTS, `reddot ${server}`, {
       prepare: (transport) => this.#prepare(transport),
       frame: (frame) => this.#fromLink(frame),
@@ -157,7 +163,7 @@ export class Reddot extends Emitter {
    */
   publish(topic, data, options = {}) {
     const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
-    return this.#api.call("POST", this.#api.url("publish"), { id, ...options, topic, data }, TRIES);
+    return this.api.call("POST", this.api.url("publish"), { id, ...options, topic, data }, TRIES);
   }
 
   /** The end; this client is of no use any more. */
@@ -167,7 +173,6 @@ export class Reddot extends Emitter {
     this.#listen(globalThis.removeEventListener);
     this.#pause();
     this.#followed = undefined;
-    this.inbox.leave();
     this.#link.close("closed");
   }
 
@@ -190,7 +195,7 @@ export class Reddot extends Emitter {
     queueMicrotask(() => {
       this.#queued = false;
       if (this.#closed) return;
-      if (!this.#begun) void this.#begin(++this.#begun);
+      if (!this.#begun) void this.#begin((this.#begun = {}));
       this.#tabs?.announce();
       if (this.leads) this.#adjust();
       this.#settle();
@@ -211,12 +216,12 @@ export class Reddot extends Emitter {
     if (!told) this.#link.renew();
   }
 
-  /** Connect, or find the tab that is connected. @param {number} turn */
+  /** Connect, or find the tab that is connected. @param {object} turn */
   async #begin(turn, attempt = 0) {
     const { server, inbox, shared } = this.#options;
-    if (!shared || !Tabs.possible) return this.#start();
+    if (!shared) return this.#start();
     try {
-      this.#user ??= userOf(await this.#api.token());
+      this.#user = userOf(await this.api.token()) ?? this.#user;
     } catch (error) {
       setTimeout(() => turn === this.#begun && this.#begin(turn, attempt + 1), backoff(attempt));
       return this.emit("error", error);
@@ -225,7 +230,10 @@ export class Reddot extends Emitter {
     // Never shared between users: each has rights and an inbox of their own.
     this.#tabs = new Tabs(`reddot ${server} ${inbox} ${this.#user ?? ""}`, {
       lead: () => this.#start(),
-      follow: () => this.#link.stop(),
+      follow: () => {
+        this.#link.stop();
+        this.#tabs?.tell({ hello: 1 });
+      },
       hear: (message) => this.#hear(message),
       want: () => ({ filters: this.#own(), cursor: this.#cursor }),
       wanted: () => this.#change(),
@@ -235,14 +243,15 @@ export class Reddot extends Emitter {
 
   #start() {
     if (!this.#union().length && !this.#options.inbox) return;
-    if (!this.#begun || (this.#options.shared && Tabs.possible && !this.#tabs?.leads)) return;
-    this.#followed = undefined;
+    if (!this.#begun || (this.#options.shared && !this.#tabs?.leads)) return;
+    this.#followed = this.#held = undefined;
     this.#link.start();
   }
 
   /** Let go of connection and lead, to come back later with the cursor. */
   #pause() {
-    this.#begun = 0;
+    this.#begun = undefined;
+    this.#held = this.#cursor ? [] : undefined;
     this.#tabs?.stop();
     this.#tabs = undefined;
     this.#link.stop();
@@ -253,8 +262,8 @@ export class Reddot extends Emitter {
     if (!change) return;
     change("online", this.#wake);
     change("visibilitychange", this.#wake);
-    change("pagehide", this.#hide);
     change("pageshow", this.#wake);
+    change("pagehide", this.#hide);
   }
 
   #hide = () => this.#pause();
@@ -273,8 +282,12 @@ export class Reddot extends Emitter {
    * @returns {Promise<import("./transports/face.js").Request>}
    */
   async #prepare(transport) {
-    const api = this.#api;
+    const api = this.api;
     const init = await api.init();
+    if (this.#tabs && this.#user !== userOf(init.headers.authorization) && init.headers.authorization) {
+      // Other tabs would get what is for somebody else.
+      throw { reason: "user_changed", final: true };
+    }
     const needed = transport.ticket && init.headers.authorization;
     const ticket = needed ? (await api.call("POST", api.url("tickets"))).ticket : undefined;
     const filters = (this.#sent = this.#union());
@@ -288,7 +301,7 @@ export class Reddot extends Emitter {
 
   /** The credential was refused: once in a row a fresh one is asked for. */
   #refresh() {
-    this.#api.forget();
+    this.api.forget();
     const again = !this.#refreshed;
     this.#refreshed = true;
     return again;
@@ -315,7 +328,12 @@ export class Reddot extends Emitter {
   }
 
   #status() {
-    this.#tabs?.tell(this.#report());
+    if (this.#link.state === "closed") {
+      // Another tab may have a better credential.
+      this.#tabs?.stop();
+      this.#tabs = undefined;
+    }
+    if (this.leads) this.#tabs?.tell(this.#report());
     this.#changed();
   }
 
@@ -326,7 +344,7 @@ export class Reddot extends Emitter {
 
   #report() {
     const { state, transport, reason, retryAt } = this.#link;
-    return { state: { state, transport, reason, retryAt }, cursor: this.#cursor, badge: this.inbox.badge };
+    return { state: { state, transport, reason, retryAt }, cursor: this.#cursor, badge: this.#badge };
   }
 
   // ---- what other tabs say ----
@@ -339,8 +357,11 @@ export class Reddot extends Emitter {
       if (message.hurry) this.#link.hurry();
       return;
     }
-    if (message.badge) this.inbox.take(message.badge);
-    if (message.frame) this.#take(message.frame);
+    if (message.badge) this.#dot(message.badge);
+    if (message.frame) {
+      if (this.#held && this.#held.push(message.frame) > HELD_MAX) this.#release(true);
+      else if (!this.#held) this.#take(message.frame);
+    }
     if (message.state) {
       this.#followed = message.state;
       this.#changed();
@@ -354,7 +375,7 @@ export class Reddot extends Emitter {
     const { type, cursor } = frame;
     if (type === "publication") this.#publication(/** @type {any} */ (frame));
     else if (type === "gap") this.#gap(/** @type {any} */ (frame));
-    else if (type === "badge") this.inbox.take(/** @type {any} */ (frame));
+    else if (type === "badge") this.#dot(/** @type {any} */ (frame));
     else if (type === "sync") this.#sync(frame);
     if (cursor) this.#cursor = cursor;
   }
@@ -364,7 +385,14 @@ export class Reddot extends Emitter {
     // A stream from now on begins with what is retained.
     if (!this.#cursor) this.#owed.clear();
     for (const gap of gaps) this.#gap(gap);
-    if (badge) this.inbox.take(badge);
+    if (badge) this.#dot(badge);
+  }
+
+  /** @param {import("./frames.js").Badge} badge */
+  #dot(badge) {
+    if (badge.as_of <= (this.#badge?.as_of ?? -1)) return;
+    this.#badge = badge;
+    this.emit("badge", badge);
   }
 
   /** @param {Publication} publication */
@@ -381,9 +409,7 @@ export class Reddot extends Emitter {
   #gap(gap) {
     if (gap.reason === "epoch") {
       this.#offsets.clear();
-      this.inbox.restart();
-    } else {
-      this.inbox.refresh();
+      this.#badge = undefined;
     }
     this.emit("gap", gap);
     for (const { filters, gap: callback } of this.#subscriptions) {
@@ -391,14 +417,42 @@ export class Reddot extends Emitter {
     }
   }
 
-  /** Fetch what is retained on filters that came after the stream had begun. */
+  /** Fetch what this tab has to have besides the stream, which may be another tab's. */
   #settle() {
-    if (this.state !== "live" || !this.#owed.size || !this.#cursor) return;
-    const filters = [...this.#owed];
+    if (this.state !== "live" || !this.#cursor) return;
+    // What is retained on filters that came after the stream had begun.
+    if (this.#owed.size) this.#poll([...this.#owed]).catch((error) => this.emit("error", error));
     this.#owed.clear();
-    this.#api.call("GET", this.#api.url("poll", { inbox: false }, filters)).then(
-      ({ publications }) => publications.forEach((/** @type {Publication} */ one) => this.#publication(one)),
-      (error) => this.emit("error", error),
-    );
+    // What the leader had heard before this tab came back.
+    if (this.#held && !this.leads && !this.#catching) {
+      this.#catching = true;
+      this.#poll(this.#own(), this.#cursor).then(
+        () => this.#release(),
+        () => this.#release(true),
+      );
+    }
+  }
+
+  /**
+   * @param {string[]} filters
+   * @param {string} [cursor] none: what is retained
+   */
+  async #poll(filters, cursor) {
+    for (let more = filters.length > 0; more; ) {
+      const answer = await this.api.call("GET", this.api.url("poll", { inbox: false, cursor }, filters), undefined, TRIES);
+      more = !!cursor && !!answer;
+      cursor = answer?.cursor;
+      answer?.gaps?.forEach((/** @type {Gap} */ gap) => this.#gap(gap));
+      answer?.publications.forEach((/** @type {Publication} */ one) => this.#publication(one));
+    }
+  }
+
+  /** Take what was held. @param {boolean} [incomplete] */
+  #release(incomplete) {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#catching = false;
+    if (incomplete) this.#own().forEach((topic) => this.#gap({ topic, reason: "trimmed" }));
+    held.forEach((frame) => this.#take(frame));
   }
 }

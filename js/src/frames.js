@@ -44,7 +44,7 @@ export function frameOf(type, data, id) {
 }
 
 /**
- * A parser of server-sent events (WHATWG HTML section 9.2.6), fed with text as it comes.
+ * A parser of our server-sent events (WHATWG HTML section 9.2.6), fed with text as it comes.
  *
  * @param {(frame: Frame) => void} report
  * @returns {(text: string) => void} throws `RangeError` beyond `EVENT_CHARS_MAX`, `SyntaxError`
@@ -59,7 +59,7 @@ export function eventParser(report) {
   /** @param {string} line */
   const take = (line) => {
     if (line === "") {
-      if (data.length) report(frameOf(type || "message", data.join("\n"), id));
+      if (data.length) report(frameOf(type, data.join("\n"), id));
       type = "";
       data = [];
       return;
@@ -67,7 +67,7 @@ export function eventParser(report) {
     const [, name, value] = /** @type {string[]} */ (/^([^:]*):? ?(.*)$/s.exec(line));
     if (name === "data") data.push(value);
     else if (name === "event") type = value;
-    else if (name === "id" && !value.includes("\0")) id = value;
+    else if (name === "id") id = value;
   };
   return (text) => {
     rest += text;

@@ -33,9 +33,10 @@ import { Emitter } from "./emitter.js";
  * @typedef {Which & {as: As, op_id: string}} Operation
  */
 
-/** Of a mark that gets no answer; after the last one it is taken back. After a change elsewhere the list is fetched anew, by all who show it, though not all at once. */
+/** Of a mark that gets no answer; after the last one it is taken back. */
 const TRIES = 4;
-const REFRESH_MS = [100, 400];
+/** After a change elsewhere the list is fetched anew by all who show it, though not all at once. */
+const REFRESH_MS = 200;
 
 /** @type {Badge} */
 const NO_BADGE = { as_of: -1, unread: 0, unseen: 0, by_category: {} };
@@ -208,9 +209,7 @@ export class Inbox extends Emitter {
   refresh() {
     if (!this.#query) return;
     clearTimeout(this.#timer);
-    const [least, most] = REFRESH_MS;
-    const ms = least + Math.random() * (most - least);
-    this.#timer = setTimeout(() => this.#fetch().catch(() => {}), ms);
+    this.#timer = setTimeout(() => this.#fetch().catch(() => {}), REFRESH_MS * (1 + Math.random()));
   }
 
   /** A log has begun anew, and with it the numbers by which badges are compared. */

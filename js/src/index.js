@@ -1,7 +1,8 @@
-/** The door of the package: the client, and the transports that it may be given. */
+/** The door of the package: the client, with and without inbox, and transports to give it. */
 
 export { ReddotError } from "./api.js";
-export { Reddot } from "./client.js";
+export { Client } from "./client.js";
+export { Reddot } from "./reddot.js";
 export { eventsource } from "./transports/eventsource.js";
 export { iframe } from "./transports/iframe.js";
 export { longPoll, shortPoll } from "./transports/polling.js";

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
+from tests.browser.nginx import Nginx
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
@@ -45,9 +47,10 @@ def start(
     *,
     transports: list[str] | None = None,
     filters: list[str] | None = None,
+    url: str | None = None,
     **options: object,
 ) -> None:
-    page.goto(f"{server.url}/livez")  # The plainest page of this origin.
+    page.goto(f"{url or server.url}/livez")  # The plainest page of this origin.
     wanted = [topic] if filters is None else filters
     page.evaluate(START, [options, wanted, transports])
 
@@ -100,13 +103,13 @@ def test_every_transport_with_a_token(
     page: Page, shared_server: ServerFactory, topic: str, transport: str
 ) -> None:
     server = shared_server(jwt_secret=SECRET, api_key=API_KEY)
-    token = user_token("42", subscribe=[topic])
+    token = user_token(topic, subscribe=[topic])
     start(page, server, topic, transports=[transport], token=token, shared=False)
     wait(page, "client.state === 'live'")
     publish(server, topic, 0, 5)
     expect_all(page, 5)
-    notify(server, "42", "hello")
-    wait(page, "client.inbox.badge?.unread > 0")
+    notify(server, topic, "hello")
+    wait(page, "client.inbox.badge?.unread === 1")
 
 
 def notify(server: Server, user: str, title: str) -> None:
@@ -162,6 +165,26 @@ def test_streams_that_are_held_back(page: Page, shared_server: ServerFactory, to
     expect_all(page, 20)
     for route in held:
         route.abort()
+
+
+def test_a_proxy_that_buffers(
+    page: Page, server_factory: ServerFactory, topic: str, tmp_path: Path
+) -> None:
+    """It refuses WebSockets, and of a stream nothing comes through until there is much."""
+    server = server_factory(dev=True, api_key=API_KEY)
+    nginx = Nginx(tmp_path, server.url)
+    try:
+        start(page, server, topic, url=nginx.url)
+        wait(page, "client.state === 'live'")
+        assert page.evaluate("client.transport") == "long_poll"
+        for first in range(0, 100, 10):
+            publish(server, topic, first, 10)
+            page.wait_for_timeout(50)
+        expect_all(page, 100)
+        page.evaluate("client.close()")
+        page.goto("about:blank")
+    finally:
+        nginx.close()
 
 
 def test_switching_under_load(page: Page, shared_server: ServerFactory, topic: str) -> None:
@@ -221,11 +244,11 @@ def test_a_token_that_ends_is_renewed(page: Page, shared_server: ServerFactory, 
     expect_all(page, 10)
 
 
-def test_the_inbox(page: Page, shared_server: ServerFactory) -> None:
+def test_the_inbox(page: Page, shared_server: ServerFactory, topic: str) -> None:
     server = shared_server(jwt_secret=SECRET, api_key=API_KEY)
-    start(page, server, "", filters=[], token=user_token("7"), shared=False)
+    start(page, server, "", filters=[], token=user_token(topic), shared=False)
     for number in range(3):
-        notify(server, "7", f"Number {number}")
+        notify(server, topic, f"Number {number}")
     wait(page, "client.inbox.badge?.unread === 3")
     titles = page.evaluate("client.inbox.list().then((all) => all.map(({ data }) => data.title))")
     assert titles == ["Number 2", "Number 1", "Number 0"]
@@ -234,11 +257,45 @@ def test_the_inbox(page: Page, shared_server: ServerFactory) -> None:
         " const now = client.inbox.badge.unread; return [now, (await done).unread]; })()"
     )
     assert at_once == [2, 2]
-    notify(server, "7", "One more")
+    notify(server, topic, "One more")
     wait(page, "client.inbox.items[0].data.title === 'One more'")
     page.evaluate("client.inbox.mark('all', 'read')")
     wait(page, "client.inbox.badge.unread === 0")
     assert page.evaluate("client.inbox.items.every(({ read }) => read)")
+
+
+def test_a_network_that_was_away(
+    page: Page, context: BrowserContext, shared_server: ServerFactory, topic: str
+) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    start(page, server, topic, transports=["sse", "longPoll"])
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 10)
+    wait(page, "got.length === 10")
+    context.set_offline(True)
+    page.wait_for_timeout(1500)
+    publish(server, topic, 10, 10)
+    context.set_offline(False)
+    expect_all(page, 20)
+
+
+@pytest.mark.parametrize("genuine", [True, False])
+def test_its_etag_pins_it(page: Page, shared_server: ServerFactory, genuine: bool) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    etag = httpx.get(f"{server.url}/reddot.js").headers["etag"].strip('"')
+    digest = etag if genuine else "sha384-" + "A" * 64
+    page.goto(f"{server.url}/livez")
+    kind = page.evaluate(
+        """async ([url, digest]) => {
+          const map = document.createElement("script");
+          map.type = "importmap";
+          map.textContent = JSON.stringify({ integrity: { [url]: digest } });
+          document.head.append(map);
+          return import(url).then(({ Reddot }) => typeof Reddot, () => "refused");
+        }""",
+        [f"{server.url}/reddot.js", digest],
+    )
+    assert kind == ("function" if genuine else "refused")
 
 
 # ---- tabs ----
@@ -317,6 +374,34 @@ def test_a_leader_that_is_closed_is_followed_within_a_second(
     until(lambda: sessions(server) == 1)
 
 
+def test_a_tab_that_was_put_away_catches_up(
+    context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    """As when Back brings a page out of the browser's cache, with another tab leading by now."""
+    server = server_factory(dev=True, api_key=API_KEY)
+    first, second = tabs(context, server, topic, 2)
+    publish(server, topic, 0, 10)
+    for one in (first, second):
+        wait(one, "got.length === 10")
+    first.evaluate("void dispatchEvent(new Event('pagehide'))")
+    wait(second, "client.leads && client.state === 'live'")
+    publish(server, topic, 10, 10)
+    wait(second, "got.length === 20")
+    assert first.evaluate("got.length") == 10
+    first.evaluate(
+        "void (() => { const real = fetch; const slow = new Promise((go) => { window.go = go; });"
+        " window.fetch = (url, init) => slow.then(() => real(url, init)); })()"
+    )
+    first.evaluate("void dispatchEvent(new Event('pageshow'))")
+    wait(first, "client.state === 'live'")
+    publish(server, topic, 20, 10)
+    wait(second, "got.length === 30")
+    first.evaluate("go()")
+    for one in (first, second):
+        expect_all(one, 30)
+    assert len(leaders([first, second])) == sessions(server) == 1
+
+
 def test_a_leader_that_hangs_is_replaced(
     context: BrowserContext, server_factory: ServerFactory, topic: str
 ) -> None:
@@ -332,7 +417,8 @@ def test_a_leader_that_hangs_is_replaced(
     wait(follower, "client.leads && client.state === 'live'", 4)
     assert time.monotonic() - leader_hung_at < 4
     expect_all(follower, 10)
-    wait(leader, "!client.leads")
+    wait(leader, "!client.leads && client.state === 'live'")
+    assert follower.evaluate("client.state") == "live"
     publish(server, topic, 10, 10)
     for one in pages:
         expect_all(one, 20)

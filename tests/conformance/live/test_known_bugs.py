@@ -21,19 +21,11 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
     Will,
 )
-<<<<<<< HEAD:tests/conformance/statements/test_known_bugs.py
-from tests.conformance.malformed import connect
-from tests.conformance.statements.conversation import Conversation
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.wires import WebSocket, Wire
-from tests.integration.server import API_KEY, SECRET, Server, Servers
-=======
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.wires import WebSocket
 from tests.conformance.malformed import connect
 from tests.integration.server import API_KEY, Server
->>>>>>> mqtt-conformance:tests/conformance/live/test_known_bugs.py
 from tests.integration.tokens import user_token
 from tests.unit.codecs.mqtt_values import encode
 
@@ -47,18 +39,6 @@ def sender(guests: Guests) -> Conversation:
     return guests.connect("sender")
 
 
-<<<<<<< HEAD:tests/conformance/statements/test_known_bugs.py
-@pytest.fixture
-def secured(servers: Servers, wire: Wire) -> Iterator[Guests]:
-    """Clients of a server that believes nobody."""
-    settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(**settings), wire)
-    yield secured
-    secured.close()
-
-
-=======
->>>>>>> mqtt-conformance:tests/conformance/live/test_known_bugs.py
 def test_will_fired_by_the_old_connection_after_takeover(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -150,11 +130,7 @@ def test_in_flight_reordered_on_reconnect(guests: Guests, sender: Conversation, 
 
 
 def test_quota_leaks_at_every_reconnect(guests: Guests, sender: Conversation, topic: str) -> None:
-<<<<<<< HEAD:tests/conformance/statements/test_known_bugs.py
-    asked = {"session_expiry_s": HOUR_S, "receive_maximum": 2, "clean": False}
-=======
     asked: dict[str, Any] = {"session_expiry_s": HOUR_S, "receive_maximum": 2, "clean": False}
->>>>>>> mqtt-conformance:tests/conformance/live/test_known_bugs.py
     client = guests.connect("a", **asked)
     client.subscribe(topic, qos=2)
     for number in range(30):

@@ -31,15 +31,6 @@ ALPHANUMERIC = string.digits + string.ascii_letters
 PIPELINED_ID = 5
 
 
-<<<<<<< HEAD:tests/conformance/statements/test_mqtt5_connect.py
-@pytest.fixture
-def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
-    """As `guests`, on a server that believes nobody."""
-    return Guests(servers.shared(jwt_secret=SECRET), guests.wire)
-
-
-=======
->>>>>>> mqtt-conformance:tests/conformance/live/test_mqtt5_connect.py
 @states("MQTT-3.1.4-5", "MQTT-3.2.0-1", "MQTT-4.2-1")
 def test_connack_comes_first(guests: Guests, topic: str) -> None:
     """A client may send on before it has its answer."""

@@ -17,17 +17,10 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Subscription,
 )
-<<<<<<< HEAD:tests/conformance/statements/test_mqtt5_errors.py
-from tests.conformance.malformed import CONNECTS_5, PACKETS_5
-from tests.conformance.statements.guests import Guests
-from tests.conformance.statements.numbers import states
-from tests.integration.server import API_KEY, SECRET, Servers
-=======
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
 from tests.integration.server import API_KEY
->>>>>>> mqtt-conformance:tests/conformance/live/test_mqtt5_errors.py
 from tests.integration.tokens import user_token
 
 METHOD = "reddot-token"
@@ -36,18 +29,6 @@ NOT_AUTHORIZED = 0x87
 REAUTHENTICATE = 0x19
 
 
-<<<<<<< HEAD:tests/conformance/statements/test_mqtt5_errors.py
-@pytest.fixture
-def secured(servers: Servers, guests: Guests) -> Iterator[Guests]:
-    """As `guests`, on a server that believes nobody."""
-    settings = {"jwt_secret": SECRET, "api_key": API_KEY}
-    secured = Guests(servers.shared(**settings), guests.wire)
-    yield secured
-    secured.close()
-
-
-=======
->>>>>>> mqtt-conformance:tests/conformance/live/test_mqtt5_errors.py
 # ---- what is malformed ----
 
 
