@@ -23,7 +23,7 @@ from reddot.codecs.mqtt_packets import (
 )
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.wires import WebSocket
+from tests.conformance.live.wires import TCP_ONLY, WebSocket
 from tests.conformance.malformed import connect
 from tests.integration.server import API_KEY, Server
 from tests.integration.tokens import user_token
@@ -181,6 +181,7 @@ def test_a_hash_misses_its_parent(guests: Guests, sender: Conversation, topic: s
 
 
 @pytest.mark.slow
+@TCP_ONLY
 def test_expiry_not_reduced_and_expired_message_blocks_the_queue(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:

@@ -19,6 +19,7 @@ from reddot.codecs.mqtt_packets import (
 )
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import TCP_ONLY
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
 from tests.integration.server import API_KEY
 from tests.integration.tokens import user_token
@@ -208,6 +209,7 @@ def test_rights(secured: Guests, topic: str) -> None:
 
 
 @pytest.mark.slow
+@TCP_ONLY
 def test_a_token_that_expires_ends_its_connection(secured: Guests) -> None:
     token = user_token("ann", lifetime_s=2).encode()
     client = secured.connect("a", username="ann", password=token)

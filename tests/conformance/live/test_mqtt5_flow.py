@@ -25,7 +25,7 @@ from reddot.codecs.mqtt_packets import (
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
-from tests.conformance.live.wires import Wire
+from tests.conformance.live.wires import TCP_ONLY
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"
@@ -33,7 +33,6 @@ KEEP_ALIVE_TIMEOUT = 0x8D
 RECEIVE_MAXIMUM_EXCEEDED = 0x93
 ALIAS_INVALID = 0x94
 PACKET_TOO_LARGE = 0x95
-TCP_ONLY = pytest.mark.parametrize("wire", [Wire.TCP], indirect=True, ids=["tcp"])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from reddot.codecs.mqtt_packets import PUBACK, PUBREC, Ack, Properties, Publish,
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import TCP_ONLY
 
 HOUR_S = 3600
 
@@ -260,6 +261,7 @@ def test_expiry_is_forwarded(guests: Guests, sender: Conversation, topic: str) -
 
 
 @pytest.mark.slow
+@TCP_ONLY
 @states("MQTT-3.3.2-5", "MQTT-3.3.2-6")
 def test_expiry_counts_while_a_message_waits(
     guests: Guests, sender: Conversation, topic: str

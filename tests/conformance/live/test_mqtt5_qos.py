@@ -17,6 +17,7 @@ from reddot.codecs.mqtt_packets import (
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import TCP_ONLY
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"
@@ -308,6 +309,7 @@ def test_redelivery_is_in_order_and_before_what_is_new(guests: Guests, topic: st
 
 
 @pytest.mark.slow
+@TCP_ONLY
 @states("MQTT-4.3.3-7", "MQTT-4.3.3-13")
 def test_a_publication_that_was_sent_does_not_expire(guests: Guests, topic: str) -> None:
     first, sender = lasting(guests, topic), guests.connect()

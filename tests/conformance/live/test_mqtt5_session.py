@@ -9,6 +9,7 @@ import pytest
 from reddot.codecs.mqtt_packets import PUBREC, Ack, Disconnect, Properties, Publish, Subscription
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
+from tests.conformance.live.wires import TCP_ONLY
 
 HOUR_S = 3600
 TAKEN_OVER = 0x8E
@@ -73,6 +74,7 @@ def test_without_expiry_a_session_ends_with_its_connection(guests: Guests, topic
 
 
 @pytest.mark.slow
+@TCP_ONLY
 @states("MQTT-4.1.0-2")
 def test_a_session_ends_when_it_expires(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=1)

@@ -11,12 +11,11 @@ from reddot.codecs.mqtt_packets import Properties, Will
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
 from tests.conformance.live.numbers import states
-from tests.conformance.live.wires import Wire
+from tests.conformance.live.wires import TCP_ONLY
 
 HOUR_S = 3600
 TAKEN_OVER = 0x8E
 WITH_WILL = 0x04
-TCP_ONLY = pytest.mark.parametrize("wire", [Wire.TCP], indirect=True, ids=["tcp"])
 
 
 def watch(guests: Guests, topic: str, qos: int = 2) -> Conversation:
@@ -127,6 +126,8 @@ def test_the_end_of_the_session_publishes_a_delayed_will(guests: Guests, topic: 
     watcher.message(topic, b"gone")
 
 
+@pytest.mark.slow
+@TCP_ONLY
 @states("MQTT-3.1.3-9", "MQTT-3.1.2-8")
 def test_a_session_that_goes_on_in_time_takes_its_will_back(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)

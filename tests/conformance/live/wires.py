@@ -10,6 +10,7 @@ import socket
 from enum import Enum
 from typing import Final, Protocol
 
+import pytest
 from websockets.frames import Frame, Opcode
 from websockets.protocol import CLIENT, OPEN
 from websockets.protocol import Protocol as Core
@@ -129,3 +130,7 @@ class Wire(Enum):
         if self is Wire.TCP:
             return Tcp(server.mqtt_port)
         return WebSocket(server.port)
+
+
+TCP_ONLY: Final = pytest.mark.parametrize("wire", [Wire.TCP], indirect=True, ids=["tcp"])
+"""For tests that have to let seconds pass, which has nothing to do with frames."""
