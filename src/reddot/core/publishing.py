@@ -158,15 +158,21 @@ class Publishing:
         return not retain and (qos == 0 if durable is None else not durable)
 
     def publish(
-        self, drafts: Sequence[Draft], done: AppendDone, clients: Sequence[ClientRow] = ()
+        self,
+        drafts: Sequence[Draft],
+        done: AppendDone,
+        clients: Sequence[ClientRow] = (),
+        *,
+        in_turn: bool = False,
     ) -> None:
         """Publish all drafts or none. `done` is called when every durable one is durable.
 
         For drafts that are all ephemeral it is called before this returns, unless there are
-        `clients`, which are stored in the same transaction.
+        `clients`, which are stored in the same transaction, or they are to come `in_turn`: not
+        before what was published earlier and is being stored.
         """
         durable = [draft for draft in drafts if not draft.ephemeral]
-        if not durable and not clients:
+        if not (durable or clients or in_turn):
             self._finish(drafts, (), done)
             return
         self.busy += 1

@@ -24,7 +24,7 @@ from reddot.core.access import is_reserved
 from reddot.errors import ReddotError
 from reddot.model import Appended, Draft
 from reddot.transports.mqtt.clients import TTL_S_MIN, is_json
-from reddot.transports.mqtt.link import PUBLISHING, Link, Phase
+from reddot.transports.mqtt.link import PUBLISHING, STORING, Link, Phase
 from reddot.transports.mqtt.state import TTL_S_MAX
 
 ID_NOT_FOUND: Final = 0x92
@@ -136,6 +136,9 @@ def _publish(link: Link, packet: Publish, draft: Draft) -> None:
     """QoS 0 and 1."""
     if packet.qos:
         link.unanswered += 1
+    elif link.storing or not draft.ephemeral:
+        _publish_in_turn(link, packet, draft)
+        return
 
     def done(result: Sequence[Appended] | ReddotError) -> None:
         if packet.qos:
@@ -150,6 +153,24 @@ def _publish(link: Link, packet: Publish, draft: Draft) -> None:
             link.acknowledge(PUBACK, packet.packet_id)
 
     link.broker.publishing.publish((draft,), done)
+
+
+def _publish_in_turn(link: Link, packet: Publish, draft: Draft) -> None:
+    """QoS 0 that is stored, because it is retained or a rule says so, and what comes behind it
+    while it is: it must not be overtaken (4.6.0-5)."""
+    most = link.broker.limits.mqtt_receive_max
+    link.storing += 1
+    if link.storing >= most:
+        link.stop_reading(STORING)
+
+    def done(result: Sequence[Appended] | ReddotError) -> None:
+        link.storing -= 1
+        if link.storing < most:
+            link.go_on_reading(STORING)
+        if isinstance(result, ReddotError) and link.phase is Phase.OPEN:
+            _refuse(link, packet, result)
+
+    link.broker.publishing.publish((draft,), done, in_turn=True)
 
 
 def _publish_once(link: Link, packet: Publish, draft: Draft) -> None:

@@ -57,6 +57,7 @@ def wants_ids(properties: Properties) -> bool:
 OPENING: Final = 1
 WRITING: Final = 2
 PUBLISHING: Final = 4
+STORING: Final = 8
 """Why a client is not read from: it is being let in, does not read, or publishes too fast."""
 
 
@@ -76,6 +77,7 @@ class Link(Member):
         write: writes encoded packets; on WebSocket it puts them into a frame.
         client, session, outbound: from CONNACK on; `outbound` only for sessions of QoS 1 and 2 or
             with options.
+        storing: QoS 0 publications of the client that are being stored, or wait behind such.
         unanswered: QoS 1 publications of the client that are not acknowledged yet.
         properties: those of CONNECT.
         known: whom the upgrade of its WebSocket has named.
@@ -100,6 +102,7 @@ class Link(Member):
         "properties",
         "session",
         "stash",
+        "storing",
         "unanswered",
         "websocket",
         "write",
@@ -128,6 +131,7 @@ class Link(Member):
         self.keep_alive_s = 0
         self.known: Actor | None = None
         self.unanswered = 0
+        self.storing = 0
         self.properties = NO_PROPERTIES
         self.stash: list[bytes] | None = None
         self._saving = False
