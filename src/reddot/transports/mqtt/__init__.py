@@ -64,6 +64,7 @@ class Mqtt:
             data_depth_max=data_depth_max,
         )
         self._pending: dict[Link, float] = {}
+        self._answered = self._forget_pending  # One bound method for all connections.
         self._server_topics = ServerTopics(
             hub=subscribing.hub,
             counters=counters,
@@ -103,9 +104,7 @@ class Mqtt:
         if self._is_full():
             transport.abort()
             return
-        connection = Connection(
-            self._broker, peer, websocket=False, forget_pending=self._forget_pending
-        )
+        connection = Connection(self._broker, peer, websocket=False, forget_pending=self._answered)
         peer.listener = connection
         transport.set_protocol(peer)
         self._wait_for_connect(connection)
@@ -124,9 +123,7 @@ class Mqtt:
             raise ReddotError("too_many_sessions", "too many connections wait for CONNECT")
         peer = WebSocketPeer(self._websocket_limits, binary=True)
         exchange.stream(101, answer, peer)
-        connection = Connection(
-            self._broker, peer, websocket=True, forget_pending=self._forget_pending
-        )
+        connection = Connection(self._broker, peer, websocket=True, forget_pending=self._answered)
         if not is_anonymous(identified.actor):
             connection.known = identified.actor
         peer.listener = connection

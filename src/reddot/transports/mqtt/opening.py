@@ -33,6 +33,7 @@ from reddot.transports.mqtt.subscriptions import choose_encoder
 
 ID_INVALID: Final = 0x85
 BAD_METHOD: Final = 0x8C
+FOREVER: Final = float("inf")
 SILENCE_S_MAX: Final = 86_400.0
 """How often a client that promised nothing is looked at."""
 
@@ -162,7 +163,7 @@ def _begin(link: Link, connect: Connect, client: Client, actor: Actor) -> None:
         _give_back(link, client)
         raise
     _keep_alive(link, connect, session)
-    session.age_at = float("inf")  # A will would be published for everybody who is asked to go.
+    session.age_at = FOREVER  # A will would be published for everybody who is asked to go.
     client.actor, client.detached_ms = actor, 0
     client.expiry_s = _expiry_s(link, connect)
     if connect.will is not None:
