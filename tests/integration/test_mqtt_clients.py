@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ import aiomqtt
 import pytest
 from paho.mqtt.client import MQTTv5, MQTTv311
 
+from tests.integration.certificates import certificate, free_port, wait_for
 from tests.integration.clients import Reader, beside, run, until
 from tests.integration.ready_clients import lines
 from tests.integration.server import ROOT, Server, ServerFactory
@@ -132,6 +134,74 @@ def test_what_mosquitto_publishes_reaches_a_browser(version: str, qos: str, brok
         assert first["data"] == {"t": 1.5}
         assert second["data"] == {"base64": "bm90IGpzb24="}
         assert ("offset" in first) == (qos != "0")
+
+    run(check())
+
+
+class SecureServer(Server):
+    """A server whose every listener speaks TLS, with one for MQTT alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.certificate, key = certificate(folder)
+        self.mqtts_port = free_port()
+        settings: dict[str, object] = {"dev": True, "tls_certfile": self.certificate}
+        super().__init__(folder, settings | {"tls_keyfile": key, "mqtts_port": self.mqtts_port})
+
+
+@pytest.fixture
+def secure(tmp_path: Path) -> Iterator[SecureServer]:
+    server = SecureServer(tmp_path)
+    server.start_unready()
+    wait_for(server.mqtts_port)
+    yield server
+    server.close()
+
+
+def mosquitto_tls(server: SecureServer, version: str) -> Payloads:
+    name = "mqttv311" if version == "311" else "mqttv5"
+    command = ("mosquitto_sub", "-V", name, "-h", "localhost", "-p", str(server.mqtts_port))
+    more = ("--cafile", str(server.certificate), "-t", "news/#", "-q", "1", "-F", "%t %p")
+    return lines(*command, *more)
+
+
+def mqttjs_tls(server: SecureServer, version: str) -> Payloads:
+    trusted = ("env", f"NODE_EXTRA_CA_CERTS={server.certificate}")
+    address = f"mqtts://localhost:{server.mqtts_port}"
+    level = str(VERSIONS[version][0])
+    return lines(*trusted, "node", str(NODE_CLIENT), address, level, "news/#")
+
+
+async def aio_tls(server: SecureServer, version: str) -> Payloads:
+    async with aiomqtt.Client(
+        "localhost",
+        server.mqtts_port,
+        protocol=aiomqtt.ProtocolVersion(VERSIONS[version][1]),
+        tls_context=ssl.create_default_context(cafile=str(server.certificate)),
+    ) as client:
+        await client.subscribe("news/#", qos=1)
+        async for message in client.messages:
+            assert isinstance(message.payload, bytes)
+            yield f"{message.topic} {message.payload.decode()}"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("listen", [mosquitto_tls, mqttjs_tls, aio_tls])
+def test_over_tls(
+    listen: Callable[[SecureServer, str], Payloads], version: str, secure: SecureServer
+) -> None:
+    async def publish_tls(payload: str, *more: str) -> None:
+        where = ("-h", "localhost", "-p", str(secure.mqtts_port))
+        trusted = ("--cafile", str(secure.certificate))
+        command = ("mosquitto_pub", *where, *trusted, "-t", "news/a", "-q", "1", "-m", payload)
+        process = await asyncio.create_subprocess_exec(*command, *more)
+        assert await process.wait() == 0
+
+    async def check() -> None:
+        await publish_tls("0", "-r")
+        async with aclosing(listen(secure, version)) as arriving:
+            for number in range(3):
+                assert await asyncio.wait_for(anext(arriving), 20) == f"news/a {number}"
+                await publish_tls(str(number + 1))
 
     run(check())
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import shutil
 import socket
 import ssl
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.sync.client import connect as websocket_connect
 
 from reddot.codecs.mqtt_encode import encode_connect, encode_publish, encode_subscribe
 from reddot.codecs.mqtt_packets import Connect, Subscribe, Subscription
+from tests.integration.certificates import certificate, free_port, wait_for
 from tests.integration.clients import STREAMS, Reader, beside, run, until
 from tests.integration.mqtt_device import Device
 from tests.integration.server import Server, ServerFactory
@@ -91,39 +86,6 @@ def test_mqtt_is_on_websocket_at_any_path_in_any_pieces(
         assert found == CONNACK + SUBACK + PUBLISH
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this machine that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / "cert.pem", folder / "key.pem"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return pem, private
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 @pytest.mark.parametrize("alpn", [None, ["mqtt"]])
 def test_mqtt_over_tls(tmp_path: Path, alpn: list[str] | None) -> None:
     pem, private = certificate(tmp_path)
@@ -147,18 +109,6 @@ def test_mqtt_over_tls(tmp_path: Path, alpn: list[str] | None) -> None:
                 talk(connection)
     finally:
         server.close()
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError("the port does not open")
 
 
 # One order

@@ -1,6 +1,6 @@
 // MQTT.js, unchanged: one line "TOPIC PAYLOAD" on stdout for each message.
 //
-// node mqtt_client.mjs ADDRESS LEVEL FILTER
+// node mqtt_client.mjs ADDRESS LEVEL FILTER   (NODE_EXTRA_CA_CERTS=FILE for TLS)
 
 import mqtt from "mqtt";
 
