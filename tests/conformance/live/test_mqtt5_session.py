@@ -210,3 +210,19 @@ def test_an_inbound_identifier_outlives_the_connection(guests: Guests, topic: st
     guests.connect().publish(topic, b"end", 0)
     watcher.message(topic, b"once")
     watcher.message(topic, b"end")
+
+
+@states("MQTT-3.1.2-5")
+def test_coming_and_going_faster_than_the_disk(guests: Guests, topic: str) -> None:
+    """What was acknowledged on one connection is acknowledged on the next."""
+    sender = guests.connect()
+    client = guests.connect("a", clean=False, session_expiry_s=HOUR_S)
+    client.subscribe(topic, qos=1)
+    for number in range(20):
+        sender.publish(topic, b"%d" % number)
+        client.message(topic, b"%d" % number, 1)
+        client.quiet()
+        client.drop()
+        guests.connect("a", clean=False, present=True, session_expiry_s=HOUR_S).drop()
+        client = guests.connect("a", clean=False, present=True, session_expiry_s=HOUR_S)
+    client.quiet()

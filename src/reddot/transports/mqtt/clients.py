@@ -76,7 +76,7 @@ class Clients:
         self._spawn = spawn
         self._depth_max = data_depth_max
         self._takeovers: dict[Key, int] = {}
-        self._leaving: dict[Key, Client] = {}
+        self._leaving: dict[Key, tuple[Client]] = {}
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
         self._waking = False
         self._second = 0
@@ -113,7 +113,7 @@ class Clients:
         if key not in self.stored:
             return None
         if (leaving := self._leaving.pop(key, None)) is not None:
-            return leaving  # Its row may not have been written yet.
+            return leaving[0]  # Its row may not have been written yet.
         row = await self._rows.load(*key)
         if row is None or row.state is None:
             return None
@@ -201,10 +201,11 @@ class Clients:
         if not client.expiry_s:
             self.end(client)
             return
-        self._leaving[client.key] = client
+        # Of this time: who comes back and goes again is the same client, with another row to write.
+        entry = self._leaving[client.key] = (client,)
 
         def stored(error: ReddotError | None) -> None:
-            if self._leaving.get(client.key) is client:
+            if self._leaving.get(client.key) is entry:
                 del self._leaving[client.key]
             if error is not None:
                 _log.warning("mqtt_session_not_stored", error=str(error))
