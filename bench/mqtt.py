@@ -53,7 +53,7 @@ class ReddotMqtt(Reddot):
 
 def run(lab: Laboratory) -> list[Line]:
     def reddot() -> Peer:
-        return ReddotMqtt(lab.folder(), mqtt_port=0)
+        return ReddotMqtt(lab.folder())
 
     with lab.peers(reddot, lab.mosquitto) as (peers, absent):
         lines = [_fan_out(lab, peers, absent), *_to_one(lab, peers, absent)]
@@ -92,7 +92,7 @@ def _to_one(lab: Laboratory, peers: list[Peer], absent: list[str]) -> list[Line]
     cases: dict[str, Callable[[], Result]] = {
         peer.name: partial(_acknowledged, lab, peer) for peer in peers
     }
-    with ReddotMqtt(lab.folder(), mqtt_port=0, store_url="sqlite:///bench.db") as durable:
+    with ReddotMqtt(lab.folder(), store_url="sqlite:///bench.db") as durable:
         cases["on disk"] = partial(_acknowledged, lab, durable)
         found = lab.take_turns("mqtt_qos1", cases)
     what = "MQTT QoS 1 to one of 1,000: CPU per message"

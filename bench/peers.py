@@ -31,6 +31,7 @@ FRAME_BYTES: Final = 272
 SETTINGS: Final = f"""\
 api_key = ["{API_KEY}"]
 log_level = "warning"
+mqtt_port = 0
 
 [[topics]]
 filter = "bench/#"

@@ -29,7 +29,9 @@ pytestmark = pytest.mark.slow
 
 def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("REDDOT_")}
-    return kept | {"NO_PROXY": "127.0.0.1", "TERM": "dumb"} | more
+    # The usual MQTT port may be another program's.
+    ours = {"NO_PROXY": "127.0.0.1", "TERM": "dumb", "REDDOT_MQTT_PORT": "0"}
+    return kept | ours | more
 
 
 class Lines:
