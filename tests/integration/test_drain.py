@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import httpx
 import pytest
@@ -91,6 +92,18 @@ def check_sent_away(readers: list[Reader]) -> None:
         assert share > 0.1, f"too few come back in third {third}: {sorted(delays)}"
 
 
+async def until_complete(reader: Reader, acknowledged: Mapping[tuple[str, int], str]) -> None:
+    """Wait until everything has come; says what has not if it does not."""
+    try:
+        await reader.until(len(acknowledged))
+    except TimeoutError:
+        missing = sorted(acknowledged.keys() - reader.places)
+        raise AssertionError(
+            f"{reader.transport} misses {len(missing)}, first {missing[:5]}; "
+            f"cursor {reader.cursor}, connections {reader.connections}, told {reader.others[-3:]}"
+        ) from None
+
+
 async def check_nothing_lost(
     server: Server, readers: list[Reader], publishers: list[Publisher]
 ) -> None:
@@ -100,7 +113,7 @@ async def check_nothing_lost(
     assert len(acknowledged) > PUBLISHERS * 10, "hardly any load"
     await asyncio.to_thread(server.start)
     async with beside(*(reader.run() for reader in readers)):
-        await asyncio.gather(*(reader.until(len(acknowledged)) for reader in readers))
+        await asyncio.gather(*(until_complete(reader, acknowledged) for reader in readers))
     for reader in readers:
         # Nothing was stored whose publisher was not answered.
         check_complete(reader.publications, acknowledged)
