@@ -66,6 +66,9 @@ T = TypeVar("T", bound=msgspec.Struct)
 TICK_S: Final = 0.5
 INBOX_UPKEEP_S: Final = 1.0
 TRIM_ROWS: Final = 500
+DRAIN_PUBLISHES_S: Final = 0.5
+"""Publishers that never pause must not put off the end: a connection is closed behind its answer,
+so what is still under way after this is answered all the same."""
 WARM_PAGE: Final = 5000
 SERVER: Final = Actor(admin=True)
 """Who publishes in-process: the program itself."""
@@ -544,7 +547,8 @@ class Reddot:
         self.draining = True
         await asyncio.sleep(self.settings.drain_delay_s)
         self.subscribing.drain()
-        while self.publishing.busy:  # noqa: ASYNC110 - once in a life, 10 ms at a time
+        until = self.clock.monotonic() + DRAIN_PUBLISHES_S
+        while self.publishing.busy and self.clock.monotonic() < until:
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
