@@ -7,57 +7,34 @@ answered, listener closed, store closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
 
 import reddot
-from reddot.api.admission import Admission
-from reddot.api.credentials import DevTokenRequest, IssueDevToken, IssueTicket
 from reddot.api.demo import demo_routes
-from reddot.api.inbox import InboxRoutes
-from reddot.api.notifications import Notify, ShowBadge
-from reddot.api.ops import CountersCollector, ops_routes
-from reddot.api.publish import Publish
-from reddot.api.reception import Reception
-from reddot.api.script import load_script, script_routes
-from reddot.api.service import Asgi, build_service, with_application
-from reddot.buses.local import LocalBus
+from reddot.api.service import Asgi, with_application
 from reddot.codecs.json_data import check_data
-from reddot.core.access import Policy
-from reddot.core.boxes import Boxes, BoxLimits
-from reddot.core.dots import Dots
-from reddot.core.feed import Feed
-from reddot.core.gate import Gate, Origins
-from reddot.core.hub import Hub
-from reddot.core.inbox import Inboxes, InboxLimits, Receipt
-from reddot.core.polling import Polling
-from reddot.core.publishing import Publishing, PublishLimits
+from reddot.core.inbox import Receipt
 from reddot.core.recent import Recent
-from reddot.core.session import SessionLimits
-from reddot.core.subscribing import Subscribing
-from reddot.core.tickets import Tickets
-from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier, issue_token
-from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Actor, Appended
 from reddot.net.edge import Door, EdgeLimits
 from reddot.net.exchange import Exchange, Handler
 from reddot.net.framing import Head, HeadLimits
-from reddot.net.jwks import JwksKeys
-from reddot.net.websocket import WebSocketLimits
-from reddot.opening import open_store, topic_rules
+from reddot.parts import Parts, pick
 from reddot.ports import Clock, Entropy, Store
+from reddot.routes import (
+    Routes,
+    admission,
+    attaching_routes,
+    cold_service,
+    command_routes,
+    notifier,
+)
 from reddot.settings import Settings
-from reddot.system import SystemClock, SystemEntropy
-from reddot.transports.iframe import Iframe
-from reddot.transports.long_poll import LongPoll
-from reddot.transports.mqtt import Mqtt, MqttLimits
-from reddot.transports.short_poll import ShortPoll
-from reddot.transports.sse import Sse
-from reddot.transports.websocket import WebSocket
 
 _log = structlog.get_logger("reddot")
 
@@ -74,8 +51,8 @@ SERVER: Final = Actor(admin=True)
 """Who publishes in-process: the program itself."""
 
 
-class Reddot:
-    """One node: everything between the store and the routes.
+class Reddot(Parts):
+    """One node: everything between the store and the routes, alive.
 
     Usable without a listener (tests, embedding): `await start()`, `await publish(…)`,
     `await stop()`.
@@ -89,301 +66,50 @@ class Reddot:
         entropy: Entropy | None = None,
         store: Store | None = None,
     ) -> None:
-        self.settings = settings
-        self.clock: Clock = clock or SystemClock()
-        self.entropy: Entropy = entropy or SystemEntropy()
-        self.counters = Counters()
-        self.rules = topic_rules(settings)
-        self.policy = Policy(self.rules, settings.dev)
-        self.store: Store = store or open_store(settings, clock=self.clock)
-        self.bus = LocalBus()
+        super().__init__(settings, clock=clock, entropy=entropy, store=store)
         self.draining = False
-        self._tasks: set[asyncio.Task[None]] = set()
         self._cut_until = 0.0
-        self._jwks: JwksKeys | None = None
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run in the background; owned here, so that nothing is lost and no error is silent."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("task_failed", exc_info=error)
 
     async def start(self) -> None:
         """Open the store and begin to listen to the bus."""
-        settings = self.settings
         await self.store.open()
-        head = self.store.head
-        self.recent = Recent(
-            floor=head,
-            publications_max=settings.recent_publications_max,
-            bytes_max=settings.recent_bytes_max,
-        )
-        await self._warm(head)
-        loop = asyncio.get_running_loop()
-        self.hub = Hub(
-            epoch=self.store.epoch,
-            position=head,
-            recent=self.recent,
-            counters=self.counters,
-            schedule=loop.call_soon,
-        )
-        self.feed = Feed(
-            start=head,
-            store=self.store,
-            dispatch=self.hub.dispatch,
-            lost=lambda upto: self.subscribing.lost(upto),
-            spawn=self.spawn,
-            counters=self.counters,
-        )
-        self.bus.listen(self.feed.hint)
-        self._build_core()
-        self.mqtt = self._build_mqtt()
+        self.assemble(await self._warm(self.store.head))
         await self.mqtt.start()
-        self._build_routes()
+        self._notify = notifier(self)
+        self.routes = self._hot_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
         self.spawn(self._keep_inboxes())
         reddot.running.append(self)
+        head = self.store.head
         _log.info("started", version=reddot.__version__, store=_describe(self.store), head=head)
 
-    async def _warm(self, head: int) -> None:
-        """Fill memory with the newest publications, so that a restart's resumes are cheap.
+    async def _warm(self, head: int) -> Recent:
+        """Memory with the newest publications, so that a restart's resumes are cheap.
 
-        Memory must be without holes: what was trimmed in between has to be told as a gap.
+        It must be without holes: what was trimmed in between has to be told as a gap.
         """
-        start = max(0, head - min(self.settings.recent_publications_max, WARM_PAGE))
-        if start == head:
-            return
-        page = await self.store.read(None, after=start, upto=head, limit=WARM_PAGE)
-        if page.gaps or page.upto < head:
-            return
-        self.recent.floor = start
-        for publication in page.publications:
-            self.recent.add(publication)
-
-    def _build_core(self) -> None:
-        settings, clock, entropy = self.settings, self.clock, self.entropy
-        self.boxes = Boxes(
-            inbox=self.store.inbox,
-            clock=clock,
-            position=lambda: self.hub.position,
-            spawn=self.spawn,
-            limits=_pick(BoxLimits, settings),
-        )
-        self.dots = Dots(
-            boxes=self.boxes,
-            clock=clock,
-            counters=self.counters,
-            cursor=lambda: self.hub.cursor,
-            later=asyncio.get_running_loop().call_later,
-            spawn=self.spawn,
-            interval_s=settings.badge_interval_s,
-        )
-        self.hub.observe = self.dots.observe
-        self.subscribing = Subscribing(
-            hub=self.hub,
-            recent=self.recent,
-            store=self.store,
-            policy=self.policy,
-            clock=clock,
-            entropy=entropy,
-            counters=self.counters,
-            spawn=self.spawn,
-            limits=_pick(SessionLimits, settings),
-            dots=self.dots,
-        )
-        self.publishing = Publishing(
-            store=self.store,
-            bus=self.bus,
-            policy=self.policy,
-            rules=self.rules,
-            clock=clock,
-            entropy=entropy,
-            counters=self.counters,
-            limits=_pick(PublishLimits, settings),
-        )
-        self.inboxes = Inboxes(
-            publishing=self.publishing,
-            inbox=self.store.inbox,
-            boxes=self.boxes,
-            recent=self.recent,
-            policy=self.policy,
-            clock=clock,
-            entropy=entropy,
-            counters=self.counters,
-            limits=_pick(InboxLimits, settings),
-        )
-        self.tickets = Tickets(
-            clock=clock,
-            entropy=entropy,
-            lifetime_s=settings.ticket_lifetime_s,
-            tickets_max=settings.tickets_max,
-        )
-        self.gate = Gate(
-            verifier=self._verifier(),
-            api_keys=settings.api_key,
-            tickets=self.tickets,
-            origins=Origins(settings.allowed_origins),
-            dev=settings.dev,
-        )
-
-    def _build_mqtt(self) -> Mqtt:
-        return Mqtt(
-            subscribing=self.subscribing,
-            publishing=self.publishing,
-            gate=self.gate,
-            store=self.store,
-            clock=self.clock,
-            entropy=self.entropy,
-            counters=self.counters,
-            spawn=self.spawn,
-            limits=_pick(MqttLimits, self.settings),
-            data_depth_max=self.settings.data_depth_max,
-            dev=self.settings.dev,
-        )
-
-    def _verifier(self) -> TokenVerifier | None:
         settings = self.settings
-        rings: list[KeyRing] = []
-        if settings.jwt_secret or settings.jwt_public_key:
-            rings.append(StaticKeys(secret=settings.jwt_secret, public_key=settings.jwt_public_key))
-        if settings.jwt_jwks_url:
-            self._jwks = JwksKeys(settings.jwt_jwks_url, clock=self.clock)
-            rings.append(self._jwks)
-        if not rings:
-            return None
-        return TokenVerifier(
-            keys=KeyRings(*rings),
-            issuer=settings.jwt_issuer,
-            audience=settings.jwt_audience,
-            clock=self.clock,
-            leeway_s=settings.jwt_leeway_s,
-            lifetime_s_max=settings.token_lifetime_s_max,
+        recent = Recent(
+            floor=head,
+            publications_max=settings.recent_publications_max,
+            bytes_max=settings.recent_bytes_max,
         )
+        start = max(0, head - min(settings.recent_publications_max, WARM_PAGE))
+        if start < head:
+            page = await self.store.read(None, after=start, upto=head, limit=WARM_PAGE)
+            if not page.gaps and page.upto >= head:
+                recent.floor = start
+                for publication in page.publications:
+                    recent.add(publication)
+        return recent
 
-    def _build_routes(self) -> None:
-        admission = Admission(
-            gate=self.gate,
-            clock=self.clock,
-            counters=self.counters,
-            spawn=self.spawn,
-            boxes=self.boxes,
-        )
-        attaching = {**self._poll_routes(admission), **self._stream_routes(admission)}
+    def _hot_routes(self) -> Routes:
+        door = admission(self)
+        attaching = attaching_routes(self, door)
         if self.settings.dev:
             attaching = {path: self._cuttable(methods) for path, methods in attaching.items()}
-        self.routes: dict[str, Mapping[str, Handler]] = {
-            **attaching,
-            **self._command_routes(admission),
-        }
-
-    def _poll_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
-        settings, subscribing, counters = self.settings, self.subscribing, self.counters
-        polling = Polling(
-            hub=self.hub,
-            recent=self.recent,
-            store=self.store,
-            clock=self.clock,
-            publications_max=settings.poll_publications_max,
-        )
-        short_poll = ShortPoll(
-            subscribing=subscribing, counters=counters, polling=polling, spawn=self.spawn
-        )
-        long_poll = LongPoll(
-            subscribing=subscribing,
-            counters=counters,
-            polling=polling,
-            spawn=self.spawn,
-            wait_s_max=settings.longpoll_wait_s_max,
-            now=self.clock.monotonic,
-        )
-        return {
-            "/v1/poll": admission.get(short_poll.open),
-            "/v1/longpoll": admission.get(long_poll.open),
-        }
-
-    def _stream_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
-        settings, subscribing, counters = self.settings, self.subscribing, self.counters
-        sse = Sse(subscribing=subscribing, counters=counters, heartbeat_s=settings.heartbeat_sse_s)
-        iframe = Iframe(
-            subscribing=subscribing,
-            counters=counters,
-            heartbeat_s=settings.heartbeat_sse_s,
-            nonce=self.entropy.secret(),
-            rotate_bytes=settings.iframe_rotate_bytes,
-            rotate_s=settings.iframe_rotate_s,
-            allow_origin=self.gate.allow_origin,
-        )
-        websocket = WebSocket(
-            subscribing=subscribing,
-            counters=counters,
-            publishing=self.publishing,
-            gate=self.gate,
-            spawn=self.spawn,
-            heartbeat_s=settings.heartbeat_websocket_s,
-            limits=WebSocketLimits(
-                message_bytes_max=settings.ws_message_bytes_max,
-                fragments_max=settings.ws_fragments_max,
-                messages_per_s=settings.ws_commands_per_s,
-            ),
-            data_depth_max=settings.data_depth_max,
-            auth_timeout_s=settings.ws_auth_timeout_s,
-            inboxes=self.inboxes,
-        )
-        return {
-            "/v1/sse": admission.get(sse.open),
-            "/v1/iframe": admission.get(iframe.open, refuse=iframe.refuse),
-            "/v1/ws": admission.get(websocket.open),
-            "/mqtt": admission.get(self.mqtt.open),
-        }
-
-    def _command_routes(self, admission: Admission) -> dict[str, Mapping[str, Handler]]:
-        settings, epoch = self.settings, self.store.epoch
-        publish = Publish(
-            publishing=self.publishing,
-            counters=self.counters,
-            epoch=epoch,
-            data_depth_max=settings.data_depth_max,
-        )
-        self._notify = notify = Notify(
-            inboxes=self.inboxes,
-            counters=self.counters,
-            epoch=epoch,
-            data_bytes_max=settings.data_bytes_max,
-            data_depth_max=settings.data_depth_max,
-        )
-        badge = ShowBadge(boxes=self.boxes, epoch=epoch)
-        tickets = IssueTicket(tickets=self.tickets, lifetime_s=settings.ticket_lifetime_s)
-        routes = {
-            "/v1/publish": admission.post(publish.open),
-            "/v1/tickets": admission.post(tickets.open),
-            "/v1/notifications": admission.post(notify.open, alone=False),
-            "/v1/badge": admission.get(badge.open),
-        }
-        if settings.dev:
-            dev_token = IssueDevToken(issue=self._dev_token)
-            routes["/v1/dev/token"] = admission.post(dev_token.open)
-        return routes
-
-    def _dev_token(self, request: DevTokenRequest) -> str:
-        secret = self.settings.jwt_secret
-        assert secret is not None, "development always has a secret"
-        return issue_token(
-            secret,
-            user=request.user,
-            subscribe=request.subscribe,
-            publish=request.publish,
-            admin=request.admin,
-            lifetime_s=min(86_400, self.settings.token_lifetime_s_max),
-            clock=self.clock,
-            issuer=self.settings.jwt_issuer,
-            audience=self.settings.jwt_audience,
-        )
+        return {**attaching, **command_routes(self, door, self._notify)}
 
     # The demo's faults
 
@@ -488,30 +214,17 @@ class Reddot:
         return Door(
             routes=self.routes,
             counters=self.counters,
-            head_limits=_pick(HeadLimits, self.settings),
-            limits=_pick(EdgeLimits, self.settings),
+            head_limits=pick(HeadLimits, self.settings),
+            limits=pick(EdgeLimits, self.settings),
             now=self.clock.monotonic,
             wall=lambda: self.clock.wall_ms() / 1000,
             mqtt=self.mqtt.take,
         )
 
     def asgi(self, application: Asgi | None = None) -> Asgi:
-        """Everything that is not hot."""
-        gauges = {"head": ("Newest durable position.", lambda: float(self.store.head))}
-        routes = ops_routes(CountersCollector(self.counters, gauges), self.unready)
-        routes += script_routes(load_script())
-        if self.settings.dev:
-            routes += demo_routes(self)
-        reception = Reception(gate=self.gate, counters=self.counters)
-        InboxRoutes(
-            inboxes=self.inboxes,
-            store=self.store,
-            subscribing=self.subscribing,
-            dots=self.dots,
-            policy=self.policy,
-            clock=self.clock,
-        ).register(reception)
-        return with_application(build_service(routes, reception.router), application)
+        """Everything that is not hot, with a user's own application behind it."""
+        pages = demo_routes(self) if self.settings.dev else []
+        return with_application(cold_service(self, self.unready, pages), application)
 
     def unready(self) -> str | None:
         """Why no new client is welcome, or None."""
@@ -548,7 +261,7 @@ class Reddot:
         await asyncio.sleep(self.settings.drain_delay_s)
         self.subscribing.drain()
         until = self.clock.monotonic() + DRAIN_PUBLISHES_S
-        while self.publishing.busy and self.clock.monotonic() < until:
+        while self.publishing.busy and self.clock.monotonic() < until:  # noqa: ASYNC110 - once a life
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
@@ -563,12 +276,6 @@ class Reddot:
         await self.bus.aclose()
         await self.store.aclose()
         _log.info("stopped")
-
-
-def _pick(kind: type[T], settings: Settings) -> T:
-    """The limits of one part: the settings with the same names."""
-    names = (field.name for field in msgspec.structs.fields(kind))
-    return kind(**{name: getattr(settings, name) for name in names if hasattr(settings, name)})
 
 
 def _describe(store: Store) -> str:

@@ -1,0 +1,186 @@
+"""Which address is answered by what: the hot routes on the transport, the cold ones over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from starlette.routing import BaseRoute
+
+from reddot.api.admission import Admission
+from reddot.api.credentials import DevTokenRequest, IssueDevToken, IssueTicket
+from reddot.api.inbox import InboxRoutes
+from reddot.api.notifications import Notify, ShowBadge
+from reddot.api.ops import CountersCollector, ops_routes
+from reddot.api.publish import Publish
+from reddot.api.reception import Reception
+from reddot.api.script import load_script, script_routes
+from reddot.api.service import Asgi, build_service
+from reddot.core.polling import Polling
+from reddot.core.tokens import issue_token
+from reddot.net.exchange import Handler
+from reddot.net.websocket import WebSocketLimits
+from reddot.parts import Parts
+from reddot.transports.iframe import Iframe
+from reddot.transports.long_poll import LongPoll
+from reddot.transports.short_poll import ShortPoll
+from reddot.transports.sse import Sse
+from reddot.transports.websocket import WebSocket
+
+Routes = dict[str, Mapping[str, Handler]]
+"""Path → method → handler."""
+
+
+def admission(parts: Parts) -> Admission:
+    """What stands before every hot route."""
+    return Admission(
+        gate=parts.gate,
+        clock=parts.clock,
+        counters=parts.counters,
+        spawn=parts.spawn,
+        boxes=parts.boxes,
+    )
+
+
+def attaching_routes(parts: Parts, admission: Admission) -> Routes:
+    """Where clients attach: one address per transport."""
+    return {**_poll_routes(parts, admission), **_stream_routes(parts, admission)}
+
+
+def _poll_routes(parts: Parts, admission: Admission) -> Routes:
+    settings, subscribing, counters = parts.settings, parts.subscribing, parts.counters
+    polling = Polling(
+        hub=parts.hub,
+        recent=parts.recent,
+        store=parts.store,
+        clock=parts.clock,
+        publications_max=settings.poll_publications_max,
+    )
+    short_poll = ShortPoll(
+        subscribing=subscribing, counters=counters, polling=polling, spawn=parts.spawn
+    )
+    long_poll = LongPoll(
+        subscribing=subscribing,
+        counters=counters,
+        polling=polling,
+        spawn=parts.spawn,
+        wait_s_max=settings.longpoll_wait_s_max,
+        now=parts.clock.monotonic,
+    )
+    return {
+        "/v1/poll": admission.get(short_poll.open),
+        "/v1/longpoll": admission.get(long_poll.open),
+    }
+
+
+def _stream_routes(parts: Parts, admission: Admission) -> Routes:
+    settings, subscribing, counters = parts.settings, parts.subscribing, parts.counters
+    sse = Sse(subscribing=subscribing, counters=counters, heartbeat_s=settings.heartbeat_sse_s)
+    iframe = Iframe(
+        subscribing=subscribing,
+        counters=counters,
+        heartbeat_s=settings.heartbeat_sse_s,
+        nonce=parts.entropy.secret(),
+        rotate_bytes=settings.iframe_rotate_bytes,
+        rotate_s=settings.iframe_rotate_s,
+        allow_origin=parts.gate.allow_origin,
+    )
+    websocket = WebSocket(
+        subscribing=subscribing,
+        counters=counters,
+        publishing=parts.publishing,
+        gate=parts.gate,
+        spawn=parts.spawn,
+        heartbeat_s=settings.heartbeat_websocket_s,
+        limits=WebSocketLimits(
+            message_bytes_max=settings.ws_message_bytes_max,
+            fragments_max=settings.ws_fragments_max,
+            messages_per_s=settings.ws_commands_per_s,
+        ),
+        data_depth_max=settings.data_depth_max,
+        auth_timeout_s=settings.ws_auth_timeout_s,
+        inboxes=parts.inboxes,
+    )
+    return {
+        "/v1/sse": admission.get(sse.open),
+        "/v1/iframe": admission.get(iframe.open, refuse=iframe.refuse),
+        "/v1/ws": admission.get(websocket.open),
+        "/mqtt": admission.get(parts.mqtt.open),
+    }
+
+
+def command_routes(parts: Parts, admission: Admission, notify: Notify) -> Routes:
+    settings, epoch = parts.settings, parts.store.epoch
+    publish = Publish(
+        publishing=parts.publishing,
+        counters=parts.counters,
+        epoch=epoch,
+        data_depth_max=settings.data_depth_max,
+    )
+    badge = ShowBadge(boxes=parts.boxes, epoch=epoch)
+    tickets = IssueTicket(tickets=parts.tickets, lifetime_s=settings.ticket_lifetime_s)
+    routes = {
+        "/v1/publish": admission.post(publish.open),
+        "/v1/tickets": admission.post(tickets.open),
+        "/v1/notifications": admission.post(notify.open, alone=False),
+        "/v1/badge": admission.get(badge.open),
+    }
+    if settings.dev:
+        dev_token = IssueDevToken(issue=partial(_dev_token, parts))
+        routes["/v1/dev/token"] = admission.post(dev_token.open)
+    return routes
+
+
+def notifier(parts: Parts) -> Notify:
+    """What makes a notification out of its JSON."""
+    settings = parts.settings
+    return Notify(
+        inboxes=parts.inboxes,
+        counters=parts.counters,
+        epoch=parts.store.epoch,
+        data_bytes_max=settings.data_bytes_max,
+        data_depth_max=settings.data_depth_max,
+    )
+
+
+def _dev_token(parts: Parts, request: DevTokenRequest) -> str:
+    secret = parts.settings.jwt_secret
+    assert secret is not None, "development always has a secret"
+    return issue_token(
+        secret,
+        user=request.user,
+        subscribe=request.subscribe,
+        publish=request.publish,
+        admin=request.admin,
+        lifetime_s=min(86_400, parts.settings.token_lifetime_s_max),
+        clock=parts.clock,
+        issuer=parts.settings.jwt_issuer,
+        audience=parts.settings.jwt_audience,
+    )
+
+
+def cold_service(
+    parts: Parts, unready: Callable[[], str | None], pages: Sequence[BaseRoute]
+) -> Asgi:
+    """Everything that is not hot.
+
+    Args:
+        unready: why no new client is welcome, or None.
+        pages: further routes, such as the demo page's.
+    """
+    gauges = {"head": ("Newest durable position.", lambda: float(parts.store.head))}
+    routes = [
+        *ops_routes(CountersCollector(parts.counters, gauges), unready),
+        *script_routes(load_script()),
+        *pages,
+    ]
+    reception = Reception(gate=parts.gate, counters=parts.counters)
+    InboxRoutes(
+        inboxes=parts.inboxes,
+        store=parts.store,
+        subscribing=parts.subscribing,
+        dots=parts.dots,
+        policy=parts.policy,
+        clock=parts.clock,
+    ).register(reception)
+    return build_service(routes, reception.router)
