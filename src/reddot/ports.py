@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from reddot.delivery import Outcome, Parcel
 from reddot.errors import ReddotError
 from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
 from reddot.model import Appended, ClientRow, Draft, Page, Publication
@@ -203,6 +204,28 @@ class ClientRows(Protocol):
     async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
         """At most `limit` rows with `first_ms` <= `wake_ms` <= `last_ms`, the earliest first."""
         ...
+
+
+class Courier(Protocol):
+    """One way to reach somebody who is not there. At least once; doubles carry the same id.
+
+    Never raises for what a provider or an address does: that is an `Outcome`. Bounded in time and
+    in what it reads. Calls may overlap; the caller bounds how many.
+    """
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        """Hand one parcel to the provider."""
+        ...
+
+    def check(self, address: object) -> bytes:
+        """A decoded JSON address in the form that `Parcel.address` has.
+
+        Raises:
+            ReddotError: `field_invalid`, with what is wrong with it.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 Hint = Callable[[Sequence[Publication]], None]
