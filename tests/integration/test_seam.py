@@ -20,6 +20,9 @@ from tests.integration.server import ServerFactory
 CLIENTS_EACH = 2
 SEAMS = 1500
 """Per case; three cases make 4,500."""
+BOTH_MIN = SEAMS / 30
+"""How often a way must have been taken for the case to mean something. A machine that publishes
+slowly leaves more of them to memory."""
 TOPICS = ("seam/a", "seam/b")
 FILTERS = (TOPICS, ("seam/+",))
 """Exact filters and wildcards take different ways through memory."""
@@ -95,7 +98,7 @@ class Crosser:
 
 
 @pytest.mark.parametrize(
-    "recent_publications_max", [20_000, 20, 0], ids=["memory", "both", "store"]
+    "recent_publications_max", [20_000, 8, 0], ids=["memory", "both", "store"]
 )
 def test_nothing_falls_into_the_seam(
     server_factory: ServerFactory, rng: random.Random, recent_publications_max: int
@@ -105,9 +108,9 @@ def test_nothing_falls_into_the_seam(
     by_memory = server.metric("reddot_catchup_memory_total")
     by_store = server.metric("reddot_catchup_store_total")
     if recent_publications_max != 0:
-        assert by_memory > SEAMS / 10
+        assert by_memory > BOTH_MIN
     if recent_publications_max != 20_000:
-        assert by_store > SEAMS / 10
+        assert by_store > BOTH_MIN
 
 
 async def seam_test(port: int, rng: random.Random) -> None:
