@@ -111,6 +111,7 @@ class Parts:
         )
         self.dots = Dots(
             boxes=self.boxes,
+            policy=self.policy,
             clock=self.clock,
             counters=self.counters,
             cursor=lambda: self.hub.cursor,

@@ -261,7 +261,7 @@ class DotMachine(RuleBasedStateMachine):
         await node.boxes.prepare(user)
         session = node.subscribing.create(
             actor=Actor(user=user),
-            filters=node.subscribing.inbox_filters(Actor(user=user)),
+            filters=node.dots.filters(Actor(user=user)),
             encoder=self.encoder,
             heartbeat_s=60,
             inbox=True,

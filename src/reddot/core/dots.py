@@ -12,13 +12,14 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
+from reddot.core.access import Policy, inbox_filters
 from reddot.core.boxes import Boxes
 from reddot.core.hub import Encoder
 from reddot.core.session import Session, State
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.inbox import Badge, Effect, Noted
-from reddot.model import EVERYONE, USERS_ROOT, Cursor, Publication
+from reddot.model import EVERYONE, USERS_ROOT, Actor, Cursor, Publication
 from reddot.ports import Clock
 
 BATCH_USERS: Final = 100
@@ -52,6 +53,7 @@ class Dots:
         later: runs a function after so many seconds; 0: in one of the next loop turns.
         changed: called when a user who is here follows or unfollows: sessions, position of the
             change, topics that are added and dropped.
+        policy: decides which followed topics a session may hear.
         interval_s: least time between two badges to one user.
     """
 
@@ -59,6 +61,7 @@ class Dots:
         self,
         *,
         boxes: Boxes,
+        policy: Policy,
         clock: Clock,
         counters: Counters,
         cursor: Callable[[], Cursor],
@@ -68,6 +71,7 @@ class Dots:
     ) -> None:
         self.boxes = boxes
         self.changed: Callable[[Iterable[Session], int, tuple[str, ...], tuple[str, ...]], None]
+        self._policy = policy
         self._clock = clock
         self._counters = counters
         self._cursor = cursor
@@ -80,18 +84,55 @@ class Dots:
         self._due: list[tuple[float, str]] = []
         self._timer_at = float("inf")
 
+    # ---- what a session has of an inbox ----
+
+    def filters(self, actor: Actor) -> tuple[str, ...]:
+        """The topics of a user's inbox; followed ones if they are in memory and still allowed."""
+        own = inbox_filters(actor)
+        if actor.user is None:
+            return own
+        follows = self.boxes.follows(actor.user)
+        return (*own, *(text for text in follows if self._policy.may_subscribe(actor, text)))
+
+    def badge_of(self, session: Session) -> Badge | None:
+        """The badge of a session's user, if it wants one and it is known at once."""
+        return self.badge_for(session.actor, inbox=session.inbox)
+
+    def badge_for(self, actor: Actor, *, inbox: bool) -> Badge | None:
+        """The same for one who polls."""
+        user = actor.user
+        if not inbox or user is None or not self.boxes.is_ready(user):
+            return None
+        return self.boxes.badge(user)
+
     # ---- who is here ----
 
-    def attach(self, user: str, session: Session) -> None:
+    def attach(self, session: Session) -> None:
+        """Push badges to a session from now on, if it has an inbox."""
+        if session.inbox and session.actor.user is not None:
+            self._attach(session.actor.user, session)
+
+    def show(self, session: Session) -> None:
+        """Push badges to a session that asks for them later than when it began, and one now."""
+        user = session.actor.user
+        if user is not None:
+            self._attach(user, session)
+            self._here[user].owed.add(session)
+            if session.state is State.LIVE:
+                self.live(session)
+
+    def _attach(self, user: str, session: Session) -> None:
         here = self._here.get(user)
         if here is None:
             here = self._here[user] = _Here()
             self._follow(user, here)
         here.sessions[session] = None
 
-    def detach(self, user: str, session: Session) -> None:
-        here = self._here.get(user)
-        if here is None:
+    def detach(self, session: Session) -> None:
+        """The session has ended, or is another user's."""
+        user = session.actor.user
+        here = self._here.get(user) if user is not None else None
+        if user is None or here is None:
             return
         here.sessions.pop(session, None)
         here.owed.discard(session)
@@ -241,12 +282,6 @@ class Dots:
             self._push_at(user, self._clock.monotonic() + max(1.0, self._interval_s))
             return
         self._push_at(user, self._clock.monotonic())
-
-    def owe(self, user: str, session: Session) -> None:
-        """Push the badge to one session, whatever was pushed before."""
-        self._here[user].owed.add(session)
-        if session.state is State.LIVE:
-            self.live(session)
 
     def live(self, session: Session) -> None:
         """A session has become live: give it the badge that it could not take before."""

@@ -7,8 +7,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from reddot.core import dots as module
+from reddot.core.access import Policy
 from reddot.core.dots import Dots
 from reddot.core.hub import Encoder
+from reddot.core.rules import TopicRules
 from reddot.core.session import Session, State
 from reddot.counters import Counters
 from reddot.inbox import Badge, Follow, Mark, Note, Unfollow
@@ -53,6 +55,7 @@ class Stage(Rig):
         self.counters = Counters()
         self.dots = Dots(
             boxes=self.boxes,
+            policy=Policy(TopicRules([]), dev=True),
             clock=self.clock,
             counters=self.counters,
             cursor=lambda: Cursor(1, self.position),
@@ -94,7 +97,7 @@ class Stage(Rig):
     async def hear(self, user: str, state: State = State.LIVE) -> Ear:
         await self.boxes.prepare(user)
         ear = Ear(self, user, state)
-        self.dots.attach(user, ear.session)
+        self.dots.attach(ear.session)
         return ear
 
 
@@ -214,8 +217,8 @@ def test_who_has_gone_is_forgotten() -> None:
         ear = await stage.hear("a")
         await stage.notify("news")
         stage.observe()
-        stage.dots.detach("a", ear.session)
-        stage.dots.detach("a", ear.session)
+        stage.dots.detach(ear.session)
+        stage.dots.detach(ear.session)
         stage.turn()
         assert ear.unread == []
         assert stage.dots.connected("news") == stage.dots.connected("everyone") == 0
