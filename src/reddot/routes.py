@@ -17,6 +17,7 @@ from reddot.api.reception import Reception
 from reddot.api.script import load_script, script_routes
 from reddot.api.service import Asgi, build_service
 from reddot.core.polling import Polling
+from reddot.core.presence import Presence
 from reddot.core.tokens import issue_token
 from reddot.net.exchange import Handler
 from reddot.net.websocket import WebSocketLimits
@@ -181,6 +182,7 @@ def cold_service(
         subscribing=parts.subscribing,
         dots=parts.dots,
         policy=parts.policy,
+        presence=Presence(subscribing=parts.subscribing, rules=parts.rules, policy=parts.policy),
         clock=parts.clock,
     ).register(reception)
     return build_service(routes, reception.router)

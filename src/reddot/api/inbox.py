@@ -11,6 +11,7 @@ from reddot.codecs.frames import data_json
 from reddot.core.access import Policy, is_user_name
 from reddot.core.dots import Dots
 from reddot.core.inbox import Inboxes, user_of
+from reddot.core.presence import Presence
 from reddot.core.subscribing import Subscribing
 from reddot.core.topics import check_topic
 from reddot.errors import ReddotError
@@ -21,6 +22,8 @@ from reddot.ports import Clock, Store
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
 SESSIONS_MAX: Final = 1_000
+PRESENT_DEFAULT: Final = 100
+PRESENT_MAX: Final = 1_000
 SEARCH_CHARS_MAX: Final = 200
 VIEWS: Final = get_args(View)
 
@@ -36,6 +39,7 @@ class InboxRoutes:
         subscribing: Subscribing,
         dots: Dots,
         policy: Policy,
+        presence: Presence,
         clock: Clock,
     ) -> None:
         self._inboxes = inboxes
@@ -43,6 +47,7 @@ class InboxRoutes:
         self._subscribing = subscribing
         self._dots = dots
         self._policy = policy
+        self._presence = presence
         self._clock = clock
 
     def register(self, reception: Reception) -> None:
@@ -59,6 +64,7 @@ class InboxRoutes:
         add("GET", one, "notify", "A notification and its counts", self.inspect)
         add("DELETE", one, "notify", "Take a notification back", self.retract)
         add("GET", "/v1/topics/{topic:path}/history", "subscribe", "History", self.history)
+        add("GET", "/v1/topics/{topic:path}/presence", "subscribe", "Who is there", self.presence)
         add("GET", "/v1/sessions", "operate", "Who is attached", self.sessions)
         user = "/v1/users/{user}"
         add("POST", f"{user}/disconnect", "operate", "End a user's sessions", self.disconnect)
@@ -157,6 +163,14 @@ class InboxRoutes:
             "items": [codec.publication_fields(one, data_json(one)) for one in found],
             "next": str(found[-1].offset) if len(found) == limit else None,
         }
+
+    async def presence(self, caller: Caller) -> Any:
+        return self._presence.of(
+            caller.actor,
+            caller.place["topic"],
+            after=caller.query.get("after", ""),
+            limit=caller.number("limit", PRESENT_DEFAULT, 1, PRESENT_MAX),
+        )
 
     async def sessions(self, caller: Caller) -> Any:
         caller.require_admin()

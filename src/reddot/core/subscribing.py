@@ -7,7 +7,7 @@ in pages first (`_read`), until memory reaches back far enough. Nothing is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from reddot.core.access import Policy, inbox_filters
@@ -16,7 +16,7 @@ from reddot.core.hub import Encoder, Hub
 from reddot.core.paying import Payer, chunks
 from reddot.core.recent import Recent
 from reddot.core.session import Backfill, ReconnectReason, Session, SessionLimits, State
-from reddot.core.topics import check_filter
+from reddot.core.topics import check_filter, matches
 from reddot.core.upkeep import Upkeep
 from reddot.counters import Counters
 from reddot.errors import ReddotError
@@ -158,6 +158,16 @@ class Subscribing:
             self._per_user[user] = self._per_user.get(user, 0) + 1
         self.dots.attach(session)
         self._reschedule(session, self._clock.monotonic())
+
+    def listening(self, topic: str) -> Iterator[Session]:
+        """The sessions that get what is published on a topic, now or when they have caught up."""
+        groups = self.hub.groups(topic)
+        for session in self.sessions.values():
+            if session.group is None:
+                if any(matches(text, topic) for text in session.filters):
+                    yield session
+            elif session.group in groups:
+                yield session
 
     def _foreign(self, cursor: Cursor) -> bool:
         """Whether the cursor is of another log, or of a future that this log never had."""
