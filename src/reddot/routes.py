@@ -153,6 +153,7 @@ def _dev_token(parts: Parts, request: DevTokenRequest) -> str:
         subscribe=request.subscribe,
         publish=request.publish,
         admin=request.admin,
+        since_s=request.since,
         lifetime_s=min(86_400, parts.settings.token_lifetime_s_max),
         clock=parts.clock,
         issuer=parts.settings.jwt_issuer,

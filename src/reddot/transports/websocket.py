@@ -195,7 +195,7 @@ class _Connection:
             )
             actor = identified.actor
             if actor.user is not None and session.inbox:
-                await self._owner.inboxes.boxes.prepare(actor.user)
+                await self._owner.inboxes.boxes.prepare(actor.user, actor.since_ms)
             if session.state is State.CLOSED:
                 return
             subscribing.reauthorize(session, actor)

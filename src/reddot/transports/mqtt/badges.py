@@ -34,7 +34,7 @@ async def show_badge(link: Link) -> None:
     assert user is not None, "who wants a badge is somebody"
     dots = link.broker.subscribing.dots
     try:
-        await dots.boxes.prepare(user)
+        await dots.boxes.prepare(user, link.session.actor.since_ms)
     except ReddotError as error:
         link.broker.counters.reject(error.code)
         link.fail(error.row.mqtt, "the badge cannot be read")
