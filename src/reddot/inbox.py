@@ -77,7 +77,7 @@ class Person(msgspec.Struct, frozen=True):
     Attributes:
         rev: position of the user's last own change.
         marks: by topic; a followed topic is always there, the own one and `everyone` may be.
-        since_ms: what went to everyone up to this time is not in the inbox.
+        since_ms: what went to everyone before this time is not in the inbox.
     """
 
     rev: int
@@ -200,7 +200,7 @@ class Prefer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """Leave what went to everyone up to `since_ms` out of a user's inbox, now and for good."""
+    """Leave what went to everyone before `since_ms` out of a user's inbox, now and for good."""
 
     user: str
     since_ms: int
@@ -305,6 +305,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
         state: `live`, `scheduled`, `expired`, `retracted` or `replaced`.
         seen, read: people who have, among its recipients; of a topic, among its followers who
             have marked anything; None in a list.
+        reached: people who were connected, on any node, when it went live; None in a list.
     """
 
     id: str
@@ -319,6 +320,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     collapse_key: str | None = None
     seen: int | None = None
     read: int | None = None
+    reached: int | None = None
 
 
 class Scheduled(msgspec.Struct, frozen=True):

@@ -181,7 +181,7 @@ def cold_service(
         inboxes=parts.inboxes,
         store=parts.store,
         subscribing=parts.subscribing,
-        dots=parts.dots,
+        reached=parts.reached,
         policy=parts.policy,
         presence=Presence(subscribing=parts.subscribing, rules=parts.rules, policy=parts.policy),
         clock=parts.clock,

@@ -29,8 +29,9 @@ def test_what_was_sent_before_is_not_in_the_inbox(
 ) -> None:
     async def test(box: Boxes) -> None:
         times = await five_seconds_apart(box)
-        effect = await box.effect(Join(user="1", since_ms=times[number]))
-        assert effect.since_ms == times[number]
+        since_ms = times[number] + 1
+        effect = await box.effect(Join(user="1", since_ms=since_ms))
+        assert effect.since_ms == since_ms
         later = [f"n{one}" for one in range(number + 1, 5)]
         assert [id for id in await box.ids("1") if id.startswith("n")] == later[::-1]
         assert await box.counts("1") == (
@@ -52,7 +53,7 @@ def test_one_who_was_there_before_everything_loses_nothing(
 ) -> None:
     async def test(box: Boxes) -> None:
         times = await five_seconds_apart(box)
-        effect = await box.effect(Join(user="1", since_ms=times[0] - 1))
+        effect = await box.effect(Join(user="1", since_ms=times[0]))
         assert effect.marks == {}
         assert await box.unread("1") == 10
         assert (await box.effect(Join(user="3", since_ms=0))).marks == {}
@@ -65,15 +66,15 @@ def test_the_latest_time_holds_and_marks_above_it_stay(backend: Backend, tmp_pat
         times = await five_seconds_apart(box)
         await box.mark("2", "read", "n0", "n3")
         await box.mark("2", "archived", "n4")
-        await box.effect(Join(user="2", since_ms=times[1]))
+        await box.effect(Join(user="2", since_ms=times[2]))
         assert await box.ids("2", "unread") == ["n2"]
         again = await box.effect(Join(user="2", since_ms=times[0]))
         assert (again.since_ms, again.marks) == (None, {})
-        await box.effect(Join(user="2", since_ms=times[2]))
+        await box.effect(Join(user="2", since_ms=times[3]))
         assert await box.ids("2", "unread") == []
         assert await box.ids("2", "archived") == ["n4"]
         person = (await box.store.inbox.warm(["2"], [])).people["2"]
-        assert person.since_ms == times[2]
+        assert person.since_ms == times[3]
         await box.effect(Erase(user="2"))
         assert await box.unread("2") == 5
 

@@ -122,7 +122,7 @@ class Truth:
         """What went to everyone before they were a user was never in their inbox."""
         inbox = self.inboxes[user]
         for sent in self.sent:
-            if sent.topic == "everyone" and sent.time_ms <= since_ms:
+            if sent.topic == "everyone" and sent.time_ms < since_ms:
                 inbox.held.pop((sent.topic, sent.number), None)
 
     def shown(self, user: str) -> list[str]:

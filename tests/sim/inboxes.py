@@ -9,6 +9,7 @@ from reddot.core.access import Policy
 from reddot.core.boxes import Boxes, BoxLimits
 from reddot.core.dots import Dots
 from reddot.core.hub import Hub
+from reddot.core.reached import Reached
 from reddot.counters import Counters
 from reddot.ports import Clock, Store
 
@@ -33,6 +34,7 @@ def quiet_dots(
     return Dots(
         boxes=boxes,
         policy=policy,
+        reached=Reached(inbox=store.inbox, counters=counters),
         clock=clock,
         counters=counters,
         cursor=lambda: hub.cursor,

@@ -9,9 +9,9 @@ from reddot.api.reception import Caller, Reception
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import data_json
 from reddot.core.access import Policy, is_user_name
-from reddot.core.dots import Dots
 from reddot.core.inbox import Inboxes
 from reddot.core.presence import Presence
+from reddot.core.reached import Reached
 from reddot.core.subscribing import Subscribing
 from reddot.core.topics import check_topic
 from reddot.errors import ReddotError
@@ -39,7 +39,7 @@ class InboxRoutes:
         inboxes: Inboxes,
         store: Store,
         subscribing: Subscribing,
-        dots: Dots,
+        reached: Reached,
         policy: Policy,
         presence: Presence,
         clock: Clock,
@@ -47,7 +47,7 @@ class InboxRoutes:
         self._inboxes = inboxes
         self._store = store
         self._subscribing = subscribing
-        self._dots = dots
+        self._reached = reached
         self._policy = policy
         self._presence = presence
         self._clock = clock
@@ -157,7 +157,7 @@ class InboxRoutes:
         found = await self._inboxes.store.sent(id=id_, before=None, limit=1)
         if not found:
             raise ReddotError("not_found", "no such notification")
-        return codec.sent_fields(found[0], delivered=self._dots.delivered.get(id_, 0))
+        return codec.sent_fields(found[0], reached=self._reached.waiting(id_))
 
     async def retract(self, caller: Caller) -> None:
         caller.require_admin()

@@ -144,7 +144,7 @@ class Boxes:
     async def prepare(self, user: str, since_ms: int | None = None) -> None:
         """Bring a user into memory, and let die what is due.
 
-        What went to everyone up to `since_ms` leaves their inbox.
+        What went to everyone before `since_ms` leaves their inbox.
 
         Raises:
             ReddotError: the store does not answer; `overloaded` if memory is too small for it.

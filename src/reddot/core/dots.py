@@ -15,6 +15,7 @@ from typing import Any, Final
 from reddot.core.access import Policy, inbox_filters
 from reddot.core.boxes import Boxes
 from reddot.core.hub import Encoder
+from reddot.core.reached import Reached
 from reddot.core.session import Session, State
 from reddot.counters import Counters
 from reddot.errors import ReddotError
@@ -24,7 +25,6 @@ from reddot.ports import Clock
 
 BATCH_USERS: Final = 100
 BATCH_S: Final = 0.002
-DELIVERED_MAX: Final = 10_000
 
 _PERSONAL: Final = USERS_ROOT + "/"
 
@@ -46,13 +46,11 @@ class _Here:
 class Dots:
     """One per node.
 
-    Attributes:
-        delivered: people who were here when a notification went live, by its id; of the newest.
-
     Args:
         later: runs a function after so many seconds; 0: in one of the next loop turns.
         changed: called when a user who is here follows or unfollows: sessions, position of the
             change, topics that are added and dropped.
+        reached: is told how many were here when a notification went live.
         policy: decides which followed topics a session may hear.
         interval_s: least time between two badges to one user.
     """
@@ -62,6 +60,7 @@ class Dots:
         *,
         boxes: Boxes,
         policy: Policy,
+        reached: Reached,
         clock: Clock,
         counters: Counters,
         cursor: Callable[[], Cursor],
@@ -72,13 +71,13 @@ class Dots:
         self.boxes = boxes
         self.changed: Callable[[Iterable[Session], int, tuple[str, ...], tuple[str, ...]], None]
         self._policy = policy
+        self._reached = reached
         self._clock = clock
         self._counters = counters
         self._cursor = cursor
         self._later = later
         self._spawn = spawn
         self._interval_s = interval_s
-        self.delivered: dict[str, int] = {}
         self._here: dict[str, _Here] = {}
         self._followers: dict[str, dict[str, None]] = {}
         self._due: list[tuple[float, str]] = []
@@ -169,7 +168,8 @@ class Dots:
         for publication in publications:
             change = publication.inbox
             if isinstance(change, Noted):
-                self._deliver(publication)
+                if self._here and (people := self.connected(publication.topic)):
+                    self._reached.add(publication.id, people)
                 self._mark_topic(publication.topic)
             elif isinstance(change, Effect):
                 self._take(change, publication.position)
@@ -179,15 +179,6 @@ class Dots:
         self.boxes.lost()
         for user, here in self._here.items():
             self._mark(user, here)
-
-    def _deliver(self, publication: Publication) -> None:
-        """Count for whom a notification came live."""
-        count = self.connected(publication.topic) if self._here else 0
-        if not count:
-            return
-        if publication.id not in self.delivered and len(self.delivered) >= DELIVERED_MAX:
-            del self.delivered[next(iter(self.delivered))]
-        self.delivered[publication.id] = self.delivered.get(publication.id, 0) + count
 
     def _take(self, effect: Effect, position: int) -> None:
         for topic in effect.died:

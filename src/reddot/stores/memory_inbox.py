@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
@@ -63,6 +63,7 @@ class _Sending:
     position: int
     keep_ms: int
     state: str = LIVE
+    reached: int = 0
 
 
 @dataclass(slots=True)
@@ -262,7 +263,7 @@ class MemoryInbox:
             return Effect(user=change.user)
         self._people[change.user] = msgspec.structs.replace(person, since_ms=change.since_ms)
         records = self._topics.get(EVERYONE, _Topic()).records
-        before = [r.seq for r in records if r.sending.draft.time_ms <= change.since_ms]
+        before = [r.seq for r in records if r.sending.draft.time_ms < change.since_ms]
         marks = self._marks(change.user)[EVERYONE]
         new = badge.raised(marks, max(before, default=0))
         altered: dict[str, Marks | None] = {EVERYONE: new} if new != marks else {}
@@ -457,7 +458,14 @@ class MemoryInbox:
             collapse_key=note.collapse_key,
             seen=seen if counts else None,
             read=read if counts else None,
+            reached=sending.reached if counts else None,
         )
+
+    async def reached(self, counts: Mapping[str, int]) -> None:
+        """As `ports.Inbox.reached`."""
+        for id, people in counts.items():
+            if (sending := self._sent.get(id)) is not None:
+                sending.reached += people
 
     async def audit(self, user: str) -> Sequence[Audit]:
         """As `ports.Inbox.audit`."""

@@ -355,13 +355,13 @@ class InboxWriter:
         altered: dict[str, Marks | None] = {}
         topic, marks = self._inbox(change.user, person).get(EVERYONE, (None, UNMARKED))
         if topic is not None:
-            new = badge.raised(marks, self._seq_until(topic, change.since_ms, position))
+            new = badge.raised(marks, self._seq_before(topic, change.since_ms, position))
             altered = {EVERYONE: new} if new != marks else {}
         effect = self._alter(change.user, altered, position)
         return msgspec.structs.replace(effect, since_ms=change.since_ms)
 
-    def _seq_until(self, topic: Topic, time_ms: int, head: int) -> int:
-        """The last notification of a topic that was sent up to a time; 0 if there is none.
+    def _seq_before(self, topic: Topic, time_ms: int, head: int) -> int:
+        """The last notification of a topic that was sent before a time; 0 if there is none.
 
         Times are not indexed, but grow with positions.
         """
@@ -369,7 +369,7 @@ class InboxWriter:
         while low < high:
             middle = (low + high + 1) // 2
             row = self._cursor.execute(_SENT_AT, (topic.id, middle)).fetchone()
-            if row is not None and row[2] > time_ms:
+            if row is not None and row[2] >= time_ms:
                 high = row[0] - 1
             else:
                 seq, low = seq if row is None else row[1], middle

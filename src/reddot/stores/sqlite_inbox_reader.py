@@ -317,6 +317,7 @@ class InboxSnapshot:
         )
         names = dict(found)
         seen, read = self._count_marks(number, ids) if counts else (None, None)
+        reached = self._all("SELECT people FROM reached WHERE num = ?", number) if counts else None
         return Sent(
             id=id,
             state=STATES[state],
@@ -329,6 +330,7 @@ class InboxSnapshot:
             collapse_key=collapse_key,
             seen=seen,
             read=read,
+            reached=None if reached is None else reached[0][0] if reached else 0,
         )
 
     def _count_marks(self, number: int, ids: list[int]) -> tuple[int, int]:

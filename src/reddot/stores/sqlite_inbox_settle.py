@@ -153,11 +153,16 @@ class Settling:
         count = 1 if isinstance(topics, int) else len(msgspec.json.decode(topics))
         self._release(range(number, number + count))
         self._cursor.execute(_DELETE_NOTES, (_json(topics), number))
-        self._cursor.execute(_UNINDEX, (number,))
-        self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+        self._forget(number)
         ids = [topics] if isinstance(topics, int) else msgspec.json.decode(topics)
         for topic_id in ids:
             self._rebase(topic_id)
+
+    def _forget(self, number: int) -> None:
+        """Delete what was sent, once for all it was sent to."""
+        self._cursor.execute(_UNINDEX, (number,))
+        self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+        self._cursor.execute("DELETE FROM reached WHERE num = ?", (number,))
 
     def _release(self, positions: Iterable[int]) -> None:
         """Let rows of the log be found without their rows of inboxes, which are to be deleted."""
@@ -243,8 +248,7 @@ class Settling:
             if row is None:
                 continue
             if isinstance(row[0], int):
-                self._cursor.execute(_UNINDEX, (number,))
-                self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+                self._forget(number)
             else:
                 ids: list[int] = msgspec.json.decode(row[0])
                 left = json_text([0 if one == topic_id else one for one in ids])

@@ -21,7 +21,7 @@ UNION ALL
   SELECT note.topic_id, note.pos, off, time_ms, log.expires_ms, id, event, flags, data, mqtt
   FROM note CROSS JOIN log ON log.pos = note.pos;
 
--- Since when somebody is a user: what went to everyone up to then is not in their inbox.
+-- Since when somebody is a user: what went to everyone before is not in their inbox.
 ALTER TABLE person ADD COLUMN since_ms INTEGER NOT NULL DEFAULT 0;
 
 -- How many people a notification has reached live; written behind it, many at once.
