@@ -59,6 +59,7 @@ class Counters:
         "notifications",
         "published_durable",
         "published_ephemeral",
+        "reached_dropped",
         "rejected",
         "transports",
     )
@@ -73,6 +74,7 @@ class Counters:
         self.notifications = 0
         self.inbox_changes = 0
         self.badges_pushed = 0
+        self.reached_dropped = 0
         self.catchup_memory = 0
         self.catchup_store = 0
         self.mqtt_windows_full = 0

@@ -77,11 +77,13 @@ class Person(msgspec.Struct, frozen=True):
     Attributes:
         rev: position of the user's last own change.
         marks: by topic; a followed topic is always there, the own one and `everyone` may be.
+        since_ms: what went to everyone before this time is not in the inbox.
     """
 
     rev: int
     marks: dict[str, Marks]
     preferences: Preferences = NO_PREFERENCES
+    since_ms: int = 0
 
 
 class Notes(msgspec.Struct, frozen=True):
@@ -197,6 +199,14 @@ class Prefer(msgspec.Struct, frozen=True, kw_only=True):
     identity: bytes = b""
 
 
+class Join(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave what went to everyone before `since_ms` out of a user's inbox, now and for good."""
+
+    user: str
+    since_ms: int
+    identity: bytes = b""
+
+
 class Retract(msgspec.Struct, frozen=True, kw_only=True):
     """Take a notification back, everywhere; one that is scheduled never goes out."""
 
@@ -218,7 +228,7 @@ class Erase(msgspec.Struct, frozen=True, kw_only=True):
     identity: bytes = b""
 
 
-Change = Schedule | Mark | Follow | Unfollow | Prefer | Retract | Settle | Erase
+Change = Schedule | Mark | Follow | Unfollow | Prefer | Join | Retract | Settle | Erase
 
 
 # ---- what came of it: `Publication.inbox` ----
@@ -241,7 +251,7 @@ class Effect(msgspec.Struct, frozen=True):
     """What a change has altered. Absent fields have not changed.
 
     Attributes:
-        user: whose marks or preferences.
+        user: whose marks, preferences or `since_ms`.
         marks: new ones by topic; None: the topic is not in the inbox any more.
         died: topic → seqs that are not live any more.
         erased: nothing of the user is left.
@@ -251,6 +261,7 @@ class Effect(msgspec.Struct, frozen=True):
     user: str | None = None
     marks: dict[str, Marks | None] = {}
     preferences: Preferences | None = None
+    since_ms: int | None = None
     died: dict[str, tuple[int, ...]] = {}
     erased: bool = False
     more: bool = False
@@ -294,6 +305,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
         state: `live`, `scheduled`, `expired`, `retracted` or `replaced`.
         seen, read: people who have, among its recipients; of a topic, among its followers who
             have marked anything; None in a list.
+        reached: people who were connected, on any node, when it went live; None in a list.
     """
 
     id: str
@@ -308,6 +320,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     collapse_key: str | None = None
     seen: int | None = None
     read: int | None = None
+    reached: int | None = None
 
 
 class Scheduled(msgspec.Struct, frozen=True):

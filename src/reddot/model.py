@@ -162,6 +162,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         service: an API key: may publish everywhere, people's topics included.
         expires_ms: when the credential ends; None: never.
         key: what to revoke it by (`jti` or API key prefix); empty if it has none.
+        since_ms: when the user came to be one; None: not said.
     """
 
     user: str | None = None
@@ -171,6 +172,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     service: bool = False
     expires_ms: int | None = None
     key: str = ""
+    since_ms: int | None = None
 
 
 ANONYMOUS: Final = Actor()

@@ -252,6 +252,7 @@ class Reddot(Parts):
             await asyncio.sleep(INBOX_UPKEEP_S)
             try:
                 await self.inboxes.upkeep()
+                await self.reached.write()
             except ReddotError as error:
                 _log.warning("inbox_upkeep_failed", error=str(error))
 
@@ -274,6 +275,10 @@ class Reddot(Parts):
         if self._jwks is not None:
             await self._jwks.aclose()
         await self.bus.aclose()
+        try:
+            await self.reached.write()
+        except ReddotError as error:
+            _log.warning("reached_not_written", error=str(error))
         await self.store.aclose()
         _log.info("stopped")
 

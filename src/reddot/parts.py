@@ -21,6 +21,7 @@ from reddot.core.gate import Gate, Origins
 from reddot.core.hub import Hub
 from reddot.core.inbox import Inboxes, InboxLimits
 from reddot.core.publishing import Publishing, PublishLimits
+from reddot.core.reached import Reached
 from reddot.core.recent import Recent
 from reddot.core.session import SessionLimits
 from reddot.core.subscribing import Subscribing
@@ -57,6 +58,7 @@ class Parts:
         self.rules = topic_rules(settings)
         self.policy = Policy(self.rules, settings.dev)
         self.store: Store = store or open_store(settings, clock=self.clock)
+        self.reached = Reached(inbox=self.store.inbox, counters=self.counters)
         self.bus = LocalBus()
         self._tasks: set[asyncio.Task[None]] = set()
         self._jwks: JwksKeys | None = None
@@ -111,6 +113,8 @@ class Parts:
         )
         self.dots = Dots(
             boxes=self.boxes,
+            policy=self.policy,
+            reached=self.reached,
             clock=self.clock,
             counters=self.counters,
             cursor=lambda: self.hub.cursor,

@@ -5,7 +5,7 @@ Contract suites live in `tests/contract/`; a new store or bus passes them unchan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from reddot.delivery import Outcome, Parcel
@@ -179,6 +179,13 @@ class Inbox(Protocol):
 
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         """One notification with its counts, or the newest below position `before`."""
+        ...
+
+    async def reached(self, counts: Mapping[str, int]) -> None:
+        """Add to how many people notifications have reached live, by id; unknown ones are let be.
+
+        Not one change of the log: a few rows that nobody waits for.
+        """
         ...
 
     async def audit(self, user: str) -> Sequence[Audit]:

@@ -17,6 +17,7 @@ from reddot.api.reception import Reception
 from reddot.api.script import load_script, script_routes
 from reddot.api.service import Asgi, build_service
 from reddot.core.polling import Polling
+from reddot.core.presence import Presence
 from reddot.core.tokens import issue_token
 from reddot.net.exchange import Handler
 from reddot.net.websocket import WebSocketLimits
@@ -152,6 +153,7 @@ def _dev_token(parts: Parts, request: DevTokenRequest) -> str:
         subscribe=request.subscribe,
         publish=request.publish,
         admin=request.admin,
+        since_s=request.since,
         lifetime_s=min(86_400, parts.settings.token_lifetime_s_max),
         clock=parts.clock,
         issuer=parts.settings.jwt_issuer,
@@ -179,8 +181,9 @@ def cold_service(
         inboxes=parts.inboxes,
         store=parts.store,
         subscribing=parts.subscribing,
-        dots=parts.dots,
+        reached=parts.reached,
         policy=parts.policy,
+        presence=Presence(subscribing=parts.subscribing, rules=parts.rules, policy=parts.policy),
         clock=parts.clock,
     ).register(reception)
     return build_service(routes, reception.router)

@@ -402,7 +402,7 @@ def test_sent_ones_are_listed_and_counted(backend: Backend, tmp_path: Path) -> N
         await box.mark("1", "read", "a")
         await box.mark("2", "seen", "a")
         (one,) = await box.store.inbox.sent(id="a", before=None, limit=1)
-        assert (one.seen, one.read, one.state) == (2, 1, "live")
+        assert (one.seen, one.read, one.reached, one.state) == (2, 1, 0, "live")
         assert one.topics == ("users/1", "users/2", "users/3")
         listed = await box.store.inbox.sent(id=None, before=None, limit=9)
         assert [(s.id, s.seen, s.position) for s in listed] == [("b", None, 4), ("a", None, 1)]
@@ -412,6 +412,32 @@ def test_sent_ones_are_listed_and_counted(backend: Backend, tmp_path: Path) -> N
         assert gone.state == "retracted"
 
     run(backend, tmp_path, test)
+
+
+def test_people_reached_are_added_up_and_forgotten_with_it(
+    backend: Backend, tmp_path: Path
+) -> None:
+    async def reached(box: Boxes, id: str) -> int | None:
+        found = await box.store.inbox.sent(id=id, before=None, limit=1)
+        return found[0].reached if found else None
+
+    async def test(box: Boxes) -> None:
+        await box.send("a", "users/1", "users/2")
+        await box.send("b", "everyone")
+        head = box.store.head
+        await box.store.inbox.reached({"a": 2, "b": 3, "unknown": 9})
+        await box.store.inbox.reached({"b": 4})
+        await box.store.inbox.reached({})
+        assert [await reached(box, id) for id in ("a", "b", "unknown")] == [2, 7, None]
+        assert box.store.head == head
+        (listed, *_) = await box.store.inbox.sent(id=None, before=None, limit=1)
+        assert listed.reached is None
+        box.clock.advance(11)
+        await box.settle()
+        await box.send("a", "users/1")
+        assert await reached(box, "a") == 0
+
+    run(backend, tmp_path, test, age_ms=10_000)
 
 
 def test_an_erased_person_leaves_nothing(backend: Backend, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ class DotMachine(RuleBasedStateMachine):
         self, topics: tuple[str, ...], category: str, ttl_s: int | None, key: str | None
     ) -> str:
         self.number += 1
+        self.truth.now_ms = self.clock.wall_ms()
         id = f"n{self.number}"
         receipt = self.run(self._send(id, topics, category, ttl_s, key))
         expires_ms = None if ttl_s is None else self.clock.wall_ms() + ttl_s * 1000
@@ -196,6 +197,7 @@ class DotMachine(RuleBasedStateMachine):
                 del self.scheduled[id]
                 (sent,) = await self.node.store.inbox.sent(id=id, before=None, limit=1)
                 expires_ms = None if ttl_s is None else now_ms + ttl_s * 1000
+                self.truth.now_ms = now_ms
                 self.truth.send(id, topics, sent.position, CATEGORIES[0], expires_ms, None)
 
     @rule(id=ids)
@@ -210,9 +212,20 @@ class DotMachine(RuleBasedStateMachine):
     # ---- what people do ----
 
     @rule(user=USER, state=st.sampled_from(STATES), some=st.lists(ids, min_size=1, max_size=3))
+    def mark_some(self, user: str, state: As, some: list[str]) -> None:
+        self.mark(user, state, some)
+
     def mark(self, user: str, state: As, some: list[str]) -> None:
         self.run(self.node.inboxes.mark(user, state, ids=tuple(some)))
         self.truth.mark(user, state, some)
+
+    @rule(user=USER, states=st.lists(st.sampled_from(STATES), min_size=1, max_size=3))
+    def mark_the_newest(self, user: str, states: list[As]) -> None:
+        """What somebody does who looks at the list: one that is shown, and again."""
+        self.truth.now_ms = self.clock.wall_ms()
+        shown = self.truth.shown(user)
+        for state in states if shown else ():
+            self.mark(user, state, shown[-1:])
 
     @rule(target=cursors)
     def render(self) -> int:
@@ -232,12 +245,16 @@ class DotMachine(RuleBasedStateMachine):
 
     @rule(user=USER, topic=st.sampled_from(TOPICS), backfill=st.integers(0, 2))
     def follow(self, user: str, topic: str, backfill: int) -> None:
-        self.run(self.node.inboxes.follow(Actor(user=user), topic, backfill=backfill))
+        self.run(self._follow(user, topic, backfill))
         self.truth.follow(user, topic, backfill)
+
+    async def _follow(self, user: str, topic: str, backfill: int) -> None:
+        by = Actor(user=user)
+        await self.node.inboxes.follow(user, topic, by=by, backfill=backfill)
 
     @rule(user=USER, topic=st.sampled_from(TOPICS))
     def unfollow(self, user: str, topic: str) -> None:
-        self.run(self.node.inboxes.unfollow(Actor(user=user), topic))
+        self.run(self.node.inboxes.unfollow(user, topic))
         self.truth.unfollow(user, topic)
 
     @rule(
@@ -250,6 +267,13 @@ class DotMachine(RuleBasedStateMachine):
         inbox = self.truth.inboxes[user]
         inbox.muted_categories, inbox.muted_topics = categories, topics
 
+    @rule(user=USER, ago_s=st.sampled_from((0, 3, 1000, 1000)))
+    def arrive(self, user: str, ago_s: int) -> None:
+        """With a credential that says since when they are a user."""
+        since_ms = self.clock.wall_ms() - ago_s * 1000
+        self.run(self.node.boxes.prepare(user, since_ms))
+        self.truth.join(user, since_ms)
+
     # ---- devices, time, faults ----
 
     @rule(user=USER)
@@ -261,7 +285,7 @@ class DotMachine(RuleBasedStateMachine):
         await node.boxes.prepare(user)
         session = node.subscribing.create(
             actor=Actor(user=user),
-            filters=node.subscribing.inbox_filters(Actor(user=user)),
+            filters=node.dots.filters(Actor(user=user)),
             encoder=self.encoder,
             heartbeat_s=60,
             inbox=True,

@@ -24,6 +24,7 @@ class Sent:
     expires_ms: int | None
     collapse_key: str | None
     dead: bool = False
+    time_ms: int = 0
 
 
 @dataclass
@@ -70,6 +71,7 @@ class Truth:
             sent = Sent(
                 id, topic, len(same) + 1, position + index, category, expires_ms, collapse_key
             )
+            sent.time_ms = self.now_ms
             self.sent.append(sent)
             for user, inbox in self.inboxes.items():
                 if topic in ("everyone", f"users/{user}") or topic in inbox.follows:
@@ -116,15 +118,30 @@ class Truth:
             inbox.held = {key: one for key, one in inbox.held.items() if key[0] != topic}
             inbox.seen.pop(topic, None)
 
+    def join(self, user: str, since_ms: int) -> None:
+        """What went to everyone before they were a user was never in their inbox."""
+        inbox = self.inboxes[user]
+        for sent in self.sent:
+            if sent.topic == "everyone" and sent.time_ms < since_ms:
+                inbox.held.pop((sent.topic, sent.number), None)
+
+    def shown(self, user: str) -> list[str]:
+        """What is in the list, archived or not; the newest last."""
+        held = sorted(self.inboxes[user].held.values(), key=lambda one: one.sent.position)
+        return [one.sent.id for one in held if not (self._gone(one.sent) or one.deleted)]
+
+    def _gone(self, sent: Sent) -> bool:
+        expired = sent.expires_ms is not None and sent.expires_ms <= self.now_ms
+        return sent.dead or expired
+
     def counts(self, user: str) -> Counts:
         inbox = self.inboxes[user]
         unread = unseen = 0
         by_category: dict[str, int] = {}
         for held in inbox.held.values():
             sent = held.sent
-            expired = sent.expires_ms is not None and sent.expires_ms <= self.now_ms
             muted = sent.category in inbox.muted_categories or sent.topic in inbox.muted_topics
-            if sent.dead or expired or muted or held.read or held.archived or held.deleted:
+            if self._gone(sent) or muted or held.read or held.archived or held.deleted:
                 continue
             unread += 1
             unseen += sent.number > inbox.seen.get(sent.topic, 0)

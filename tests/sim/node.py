@@ -27,6 +27,7 @@ from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
 from reddot.transports.long_poll import LongPoll
 from reddot.transports.short_poll import ShortPoll
+from tests.sim.inboxes import quiet_dots
 from tests.sim.schedule import Process, Schedule, Turn, deferred, finished
 from tests.sim.truth import Log
 
@@ -274,6 +275,14 @@ class Node:
             counters=self.counters,
             spawn=process.spawn,
             limits=SessionLimits(),
+            dots=quiet_dots(
+                store=store,
+                hub=self.hub,
+                policy=policy,
+                clock=clock,
+                counters=self.counters,
+                spawn=process.spawn,
+            ),
         )
         self.publishing = Publishing(
             store=store,

@@ -1,9 +1,10 @@
 """The promise of the red dot, kept by random lives of a whole node; and a machine that can fail.
 
 In the usual run the machine takes a few seconds. `REDDOT_DOT_RUNS=200 REDDOT_DOT_STEPS=100` is the
-whole proof. Six rules are broken on purpose, one at a time, and the machine has to notice each:
+whole proof. Seven rules are broken on purpose, one at a time, and the machine has to notice each:
 "mark all" means now, what is retracted stays counted, a new follower owes the past, unread again is
-lost, memory does not hear of marks, and the last badge is not pushed.
+lost, memory does not hear of marks, the last badge is not pushed, and a new user owes what went to
+everyone before.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from reddot.core import badge, boxes, dots
 from reddot.core.badge import Mask
-from reddot.inbox import Marks
+from reddot.errors import ReddotError
+from reddot.inbox import Effect, Marks
+from reddot.stores.sqlite_inbox import InboxWriter
 from tests.sim.dot_machine import DotMachine
 
 RUNS = int(os.environ.get("REDDOT_DOT_RUNS", "12"))
@@ -66,6 +69,10 @@ def _deaf(people: Any, user: str, effect: Any, position: int) -> None:
     """Memory does not move."""
 
 
+def _since_nothing(self: Any, change: Any, position: int) -> Effect:
+    return Effect(user=change.user, since_ms=change.since_ms)
+
+
 def _first_only(self: Any, user: str, here: Any) -> None:
     if here.as_of < 0:
         _mark(self, user, here)
@@ -86,12 +93,22 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         (Mask, "kill", _undead),
         (boxes, "_alter", _deaf),
         (dots.Dots, "_mark", _first_only),
+        (InboxWriter, "_join", _since_nothing),
     ],
-    ids=["mark-all-is-now", "past-is-owed", "unread-lost", "undead", "deaf-memory", "last-unsent"],
+    ids=[
+        "mark-all-is-now",
+        "past-is-owed",
+        "unread-lost",
+        "undead",
+        "deaf-memory",
+        "last-unsent",
+        "new-user-owes-the-past",
+    ],
 )
 def test_the_machine_notices_a_broken_rule(
     where: Any, name: str, broken: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(where, name, broken)
-    with pytest.raises(AssertionError):
+    # One that does not even know its own changes says that memory does not hold.
+    with pytest.raises((AssertionError, ReddotError)):
         live(60, 60)

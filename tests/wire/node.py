@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from reddot.net.edge import Edge
 from reddot.node import Reddot
+from reddot.opening import topic_rules
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy, dev_settings
 from tests.wire.answers import Answer, read_answers
@@ -29,10 +30,9 @@ class WireNode:
     def __init__(self, **changes: object) -> None:
         settings = dev_settings(**changes)
         self.clock = FakeClock()
-        # The rules of topics come from a node, and a node wants its store.
-        self.node = Reddot(settings, clock=self.clock, entropy=SeededEntropy())
-        store = MemoryStore(clock=self.clock, retention=self.node.rules.retention, epoch=EPOCH)
-        self.node.store = store
+        retention = topic_rules(settings).retention
+        store = MemoryStore(clock=self.clock, retention=retention, epoch=EPOCH)
+        self.node = Reddot(settings, clock=self.clock, entropy=SeededEntropy(), store=store)
         self.state = ServerState()
 
     async def start(self) -> None:

@@ -42,9 +42,9 @@ class Admitted(msgspec.Struct, frozen=True):
 class Warmth(Protocol):
     """Inboxes in memory: `core.boxes.Boxes`."""
 
-    def is_ready(self, user: str) -> bool: ...
+    def is_ready(self, user: str, since_ms: int | None = None) -> bool: ...
 
-    async def prepare(self, user: str) -> None: ...
+    async def prepare(self, user: str, since_ms: int | None = None) -> None: ...
 
 
 class Admission:
@@ -76,11 +76,15 @@ class Admission:
 
         def handle(head: Head, body: bytes, exchange: Exchange) -> None:
             def go(admitted: Admitted) -> None:
-                user = admitted.identified.actor.user
-                if user is None or not admitted.params.inbox or self._boxes.is_ready(user):
+                actor = admitted.identified.actor
+                if (
+                    actor.user is None
+                    or not admitted.params.inbox
+                    or self._boxes.is_ready(actor.user, actor.since_ms)
+                ):
                     open_(admitted.params, admitted.identified, exchange, admitted.fields)
                 else:
-                    self._spawn(self._open_warm(user, admitted, exchange, open_, refuse))
+                    self._spawn(self._open_warm(actor.user, admitted, exchange, open_, refuse))
 
             self._admit(head, exchange, go, refuse)
 
@@ -96,7 +100,7 @@ class Admission:
     ) -> None:
         """Bring the user's inbox into memory first."""
         try:
-            await self._boxes.prepare(user)
+            await self._boxes.prepare(user, admitted.identified.actor.since_ms)
             open_(admitted.params, admitted.identified, exchange, admitted.fields)
         except ConnectionError:
             return  # The client went meanwhile.

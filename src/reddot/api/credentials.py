@@ -46,6 +46,7 @@ class DevTokenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subscribe: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     admin: bool = False
+    since: int | None = None
 
 
 class IssueDevToken:

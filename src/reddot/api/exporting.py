@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reddot.codecs import inbox as codec
+from reddot.codecs.frames import encode_time
 from reddot.inbox import View
 from reddot.ports import Store
 
@@ -30,8 +31,10 @@ async def export_user(store: Store, user: str) -> dict[str, Any]:
             if before is None:
                 break
     marks = {} if person is None else person.marks
+    since_ms = person.since_ms if person else 0
     return {
         "user": user,
+        "since": encode_time(since_ms).decode() if since_ms else None,
         "follows": sorted(topic for topic, one in marks.items() if one.followed),
         "preferences": None if person is None else codec.preferences_fields(person.preferences),
         "inbox": items,

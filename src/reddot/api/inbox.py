@@ -9,18 +9,23 @@ from reddot.api.reception import Caller, Reception
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import data_json
 from reddot.core.access import Policy, is_user_name
-from reddot.core.dots import Dots
-from reddot.core.inbox import Inboxes, user_of
+from reddot.core.inbox import Inboxes
+from reddot.core.presence import Presence
+from reddot.core.reached import Reached
 from reddot.core.subscribing import Subscribing
 from reddot.core.topics import check_topic
 from reddot.errors import ReddotError
 from reddot.inbox import View
-from reddot.model import Cursor
+from reddot.model import Actor, Cursor
 from reddot.ports import Clock, Store
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
 SESSIONS_MAX: Final = 1_000
+PRESENT_DEFAULT: Final = 100
+PRESENT_MAX: Final = 1_000
+OPERATOR: Final = Actor(admin=True)
+"""Whose right to subscribe counts when a server's key makes somebody follow."""
 SEARCH_CHARS_MAX: Final = 200
 VIEWS: Final = get_args(View)
 
@@ -34,15 +39,17 @@ class InboxRoutes:
         inboxes: Inboxes,
         store: Store,
         subscribing: Subscribing,
-        dots: Dots,
+        reached: Reached,
         policy: Policy,
+        presence: Presence,
         clock: Clock,
     ) -> None:
         self._inboxes = inboxes
         self._store = store
         self._subscribing = subscribing
-        self._dots = dots
+        self._reached = reached
         self._policy = policy
+        self._presence = presence
         self._clock = clock
 
     def register(self, reception: Reception) -> None:
@@ -59,10 +66,15 @@ class InboxRoutes:
         add("GET", one, "notify", "A notification and its counts", self.inspect)
         add("DELETE", one, "notify", "Take a notification back", self.retract)
         add("GET", "/v1/topics/{topic:path}/history", "subscribe", "History", self.history)
+        add("GET", "/v1/topics/{topic:path}/presence", "subscribe", "Who is there", self.presence)
         add("GET", "/v1/sessions", "operate", "Who is attached", self.sessions)
         user = "/v1/users/{user}"
         add("POST", f"{user}/disconnect", "operate", "End a user's sessions", self.disconnect)
         add("GET", f"{user}/badge/explain", "operate", "Why a badge is what it is", self.explain)
+        add("GET", f"{user}/follows", "operate", "What a user follows", self.follows_of)
+        follows = f"{user}/follows/{{topic:path}}"
+        add("PUT", follows, "operate", "Make a user follow a topic", self.follow_for)
+        add("DELETE", follows, "operate", "End a user's follow", self.unfollow_for)
         add("GET", f"{user}/export", "operate", "All that is kept of a user", self.export)
         add("DELETE", user, "operate", "Forget a user", self.erase)
         for path in ("/v1/inbox", "/v1/inbox/mark", "/v1/follows", "/v1/follows/{topic:path}"):
@@ -73,7 +85,7 @@ class InboxRoutes:
     # ---- people ----
 
     async def page(self, caller: Caller) -> Any:
-        user = user_of(caller.actor)
+        user = await self._inboxes.enter(caller.actor)
         view = caller.query.get("view", "all")
         if view not in VIEWS:
             raise ReddotError("field_invalid", f"'view' is one of {', '.join(VIEWS)}")
@@ -92,32 +104,37 @@ class InboxRoutes:
         return codec.page_fields(page, badge, self._store.epoch)
 
     async def mark(self, caller: Caller) -> Any:
-        user = user_of(caller.actor)
+        user = await self._inboxes.enter(caller.actor)
         here = Cursor(self._store.epoch, self._store.head)
         command = codec.decode_mark(caller.body)
         return codec.badge_fields(await self._inboxes.mark(user, **codec.mark_of(command, here)))
 
     async def follows(self, caller: Caller) -> Any:
-        user = user_of(caller.actor)
+        return await self._follows(await self._inboxes.enter(caller.actor))
+
+    async def _follows(self, user: str) -> Any:
         badge = await self._inboxes.badge(user)
         return {"follows": sorted(self._inboxes.boxes.follows(user)), "badge": badge}
 
     async def follow(self, caller: Caller) -> Any:
+        user = await self._inboxes.enter(caller.actor)
+        return await self._follow(caller, user, caller.actor)
+
+    async def _follow(self, caller: Caller, user: str, by: Actor) -> Any:
         backfill = caller.number("backfill", 0, 0, self._inboxes.limits.backfill_max)
-        badge = await self._inboxes.follow(caller.actor, caller.place["topic"], backfill=backfill)
-        return codec.badge_fields(badge)
+        topic = caller.place["topic"]
+        return codec.badge_fields(await self._inboxes.follow(user, topic, by=by, backfill=backfill))
 
     async def unfollow(self, caller: Caller) -> Any:
-        badge = await self._inboxes.unfollow(caller.actor, caller.place["topic"])
-        return codec.badge_fields(badge)
+        user = await self._inboxes.enter(caller.actor)
+        return codec.badge_fields(await self._inboxes.unfollow(user, caller.place["topic"]))
 
     async def preferences(self, caller: Caller) -> Any:
-        user = user_of(caller.actor)
-        await self._inboxes.boxes.prepare(user)
+        user = await self._inboxes.enter(caller.actor)
         return codec.preferences_fields(self._inboxes.boxes.preferences(user))
 
     async def prefer(self, caller: Caller) -> Any:
-        user = user_of(caller.actor)
+        user = await self._inboxes.enter(caller.actor)
         wanted = codec.decode_preferences(caller.body)
         badge = await self._inboxes.prefer(user, wanted)
         return codec.preferences_fields(wanted) | {"badge": badge}
@@ -140,7 +157,7 @@ class InboxRoutes:
         found = await self._inboxes.store.sent(id=id_, before=None, limit=1)
         if not found:
             raise ReddotError("not_found", "no such notification")
-        return codec.sent_fields(found[0], delivered=self._dots.delivered.get(id_, 0))
+        return codec.sent_fields(found[0], reached=self._reached.waiting(id_))
 
     async def retract(self, caller: Caller) -> None:
         caller.require_admin()
@@ -157,6 +174,14 @@ class InboxRoutes:
             "items": [codec.publication_fields(one, data_json(one)) for one in found],
             "next": str(found[-1].offset) if len(found) == limit else None,
         }
+
+    async def presence(self, caller: Caller) -> Any:
+        return self._presence.of(
+            caller.actor,
+            caller.place["topic"],
+            after=caller.query.get("after", ""),
+            limit=caller.number("limit", PRESENT_DEFAULT, 1, PRESENT_MAX),
+        )
 
     async def sessions(self, caller: Caller) -> Any:
         caller.require_admin()
@@ -199,6 +224,19 @@ class InboxRoutes:
             "muted": codec.preferences_fields(self._inboxes.boxes.preferences(user))["muted"],
             "topics": codec.audit_fields(audits),
         }
+
+    async def follows_of(self, caller: Caller) -> Any:
+        caller.require_admin()
+        return await self._follows(_user(caller))
+
+    async def follow_for(self, caller: Caller) -> Any:
+        caller.require_admin()
+        return await self._follow(caller, _user(caller), OPERATOR)
+
+    async def unfollow_for(self, caller: Caller) -> Any:
+        caller.require_admin()
+        badge = await self._inboxes.unfollow(_user(caller), caller.place["topic"])
+        return codec.badge_fields(badge)
 
     async def export(self, caller: Caller) -> Any:
         caller.require_admin()

@@ -36,6 +36,7 @@ COUNTERS: Mapping[str, str] = {
     "notifications": "Notifications sent, however many they were for.",
     "inbox_changes": "Marks, follows, preferences and other changes of inboxes.",
     "badges_pushed": "Badge frames written to clients.",
+    "reached_dropped": "People reached live that could not be counted: too much was to be written.",
     "feed_holes": "Publications read from the store because the bus lost them.",
     "catchup_memory": "Resumes served from memory.",
     "catchup_store": "Resumes that had to read the store.",

@@ -249,7 +249,9 @@ def page_fields(page: InboxPage, badge: Badge, epoch: int) -> dict[str, object]:
     }
 
 
-def sent_fields(sent: Sent, *, delivered: int | None = None) -> dict[str, object]:
+def sent_fields(sent: Sent, *, reached: int = 0) -> dict[str, object]:
+    """As its sender sees it; `reached` are people whom the store does not count yet."""
+    delivered = (sent.reached or 0) + reached
     counts = {"seen": sent.seen, "read": sent.read, "delivered_live": delivered}
     return {
         "id": sent.id,

@@ -50,13 +50,14 @@ class BoxLimits(msgspec.Struct, frozen=True, kw_only=True):
 class _Box:
     """One user: marks on every topic of the inbox, and the badge as it was last asked for."""
 
-    __slots__ = ("badge", "marks", "preferences", "rev")
+    __slots__ = ("badge", "marks", "preferences", "rev", "since_ms")
 
     def __init__(self, user: str, person: Person) -> None:
         own: dict[str, Marks] = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
         self.marks = own | person.marks
         self.preferences: Preferences = person.preferences
         self.rev = person.rev
+        self.since_ms = person.since_ms
         self.badge: Badge | None = None
 
 
@@ -66,6 +67,7 @@ class Boxes:
     Args:
         position: the hub's, up to which `observe` has been called.
         settle: appends a `Settle` and returns when it has been observed.
+        join: the same for a `Join` of a user and a time.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Boxes:
         limits: BoxLimits,
     ) -> None:
         self.settle: Callable[[], Awaitable[None]]
+        self.join: Callable[[str, int], Awaitable[None]]
         self._inbox = inbox
         self._clock = clock
         self._position = position
@@ -98,8 +101,12 @@ class Boxes:
 
     # ---- asking ----
 
-    def is_ready(self, user: str) -> bool:
-        """Whether `badge` can answer at once: all is in memory, and nothing of it is due."""
+    def is_ready(self, user: str, since_ms: int | None = None) -> bool:
+        """Whether `badge` can answer at once: all is in memory, and nothing of it is due.
+
+        Args:
+            since_ms: when the user came to be one, if the credential says so.
+        """
         box = self._people.get(user)
         if box is None:
             return False
@@ -109,7 +116,8 @@ class Boxes:
             mask = masks.get(topic)
             if mask is None or 0 < mask.due_ms <= now_ms:
                 return False
-        return True
+        # Who has no notification to everyone has none from before their time either.
+        return since_ms is None or since_ms <= box.since_ms or not masks[EVERYONE].live
 
     def badge(self, user: str) -> Badge:
         """The user's badge at this moment; only when `is_ready`."""
@@ -133,14 +141,16 @@ class Boxes:
         box = self._people.get(user)
         return box.preferences if box else NO_PREFERENCES
 
-    async def prepare(self, user: str) -> None:
+    async def prepare(self, user: str, since_ms: int | None = None) -> None:
         """Bring a user into memory, and let die what is due.
+
+        What went to everyone before `since_ms` leaves their inbox.
 
         Raises:
             ReddotError: the store does not answer; `overloaded` if memory is too small for it.
         """
         for _ in range(PREPARE_TRIES):
-            if self.is_ready(user):
+            if self.is_ready(user, since_ms):
                 return
             box = self._people.get(user)
             if box is None:
@@ -149,6 +159,8 @@ class Boxes:
             missing = [topic for topic in box.marks if topic not in self._masks]
             if missing:
                 await self._load([], missing)
+            elif since_ms is not None and self.is_ready(user):
+                await self.join(user, since_ms)
             else:
                 await self.settle()
                 self._forget_due(box)
@@ -308,5 +320,7 @@ def _alter(people: dict[str, _Box], user: str, effect: Effect, position: int) ->
             box.marks.pop(topic, None)
     if effect.preferences is not None:
         box.preferences = effect.preferences
+    if effect.since_ms is not None:
+        box.since_ms = effect.since_ms
     if effect.marks or effect.preferences is not None:
         box.rev = position

@@ -12,18 +12,19 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
+from reddot.core.access import Policy, inbox_filters
 from reddot.core.boxes import Boxes
 from reddot.core.hub import Encoder
+from reddot.core.reached import Reached
 from reddot.core.session import Session, State
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.inbox import Badge, Effect, Noted
-from reddot.model import EVERYONE, USERS_ROOT, Cursor, Publication
+from reddot.model import EVERYONE, USERS_ROOT, Actor, Cursor, Publication
 from reddot.ports import Clock
 
 BATCH_USERS: Final = 100
 BATCH_S: Final = 0.002
-DELIVERED_MAX: Final = 10_000
 
 _PERSONAL: Final = USERS_ROOT + "/"
 
@@ -45,13 +46,12 @@ class _Here:
 class Dots:
     """One per node.
 
-    Attributes:
-        delivered: people who were here when a notification went live, by its id; of the newest.
-
     Args:
         later: runs a function after so many seconds; 0: in one of the next loop turns.
         changed: called when a user who is here follows or unfollows: sessions, position of the
             change, topics that are added and dropped.
+        reached: is told how many were here when a notification went live.
+        policy: decides which followed topics a session may hear.
         interval_s: least time between two badges to one user.
     """
 
@@ -59,6 +59,8 @@ class Dots:
         self,
         *,
         boxes: Boxes,
+        policy: Policy,
+        reached: Reached,
         clock: Clock,
         counters: Counters,
         cursor: Callable[[], Cursor],
@@ -68,30 +70,68 @@ class Dots:
     ) -> None:
         self.boxes = boxes
         self.changed: Callable[[Iterable[Session], int, tuple[str, ...], tuple[str, ...]], None]
+        self._policy = policy
+        self._reached = reached
         self._clock = clock
         self._counters = counters
         self._cursor = cursor
         self._later = later
         self._spawn = spawn
         self._interval_s = interval_s
-        self.delivered: dict[str, int] = {}
         self._here: dict[str, _Here] = {}
         self._followers: dict[str, dict[str, None]] = {}
         self._due: list[tuple[float, str]] = []
         self._timer_at = float("inf")
 
+    # ---- what a session has of an inbox ----
+
+    def filters(self, actor: Actor) -> tuple[str, ...]:
+        """The topics of a user's inbox; followed ones if they are in memory and still allowed."""
+        own = inbox_filters(actor)
+        if actor.user is None:
+            return own
+        follows = self.boxes.follows(actor.user)
+        return (*own, *(text for text in follows if self._policy.may_subscribe(actor, text)))
+
+    def badge_of(self, session: Session) -> Badge | None:
+        """The badge of a session's user, if it wants one and it is known at once."""
+        return self.badge_for(session.actor, inbox=session.inbox)
+
+    def badge_for(self, actor: Actor, *, inbox: bool) -> Badge | None:
+        """The same for one who polls."""
+        user = actor.user
+        if not inbox or user is None or not self.boxes.is_ready(user):
+            return None
+        return self.boxes.badge(user)
+
     # ---- who is here ----
 
-    def attach(self, user: str, session: Session) -> None:
+    def attach(self, session: Session) -> None:
+        """Push badges to a session from now on, if it has an inbox."""
+        if session.inbox and session.actor.user is not None:
+            self._attach(session.actor.user, session)
+
+    def show(self, session: Session) -> None:
+        """Push badges to a session that asks for them later than when it began, and one now."""
+        user = session.actor.user
+        if user is not None:
+            self._attach(user, session)
+            self._here[user].owed.add(session)
+            if session.state is State.LIVE:
+                self.live(session)
+
+    def _attach(self, user: str, session: Session) -> None:
         here = self._here.get(user)
         if here is None:
             here = self._here[user] = _Here()
             self._follow(user, here)
         here.sessions[session] = None
 
-    def detach(self, user: str, session: Session) -> None:
-        here = self._here.get(user)
-        if here is None:
+    def detach(self, session: Session) -> None:
+        """The session has ended, or is another user's."""
+        user = session.actor.user
+        here = self._here.get(user) if user is not None else None
+        if user is None or here is None:
             return
         here.sessions.pop(session, None)
         here.owed.discard(session)
@@ -128,7 +168,8 @@ class Dots:
         for publication in publications:
             change = publication.inbox
             if isinstance(change, Noted):
-                self._deliver(publication)
+                if self._here and (people := self.connected(publication.topic)):
+                    self._reached.add(publication.id, people)
                 self._mark_topic(publication.topic)
             elif isinstance(change, Effect):
                 self._take(change, publication.position)
@@ -138,15 +179,6 @@ class Dots:
         self.boxes.lost()
         for user, here in self._here.items():
             self._mark(user, here)
-
-    def _deliver(self, publication: Publication) -> None:
-        """Count for whom a notification came live."""
-        count = self.connected(publication.topic) if self._here else 0
-        if not count:
-            return
-        if publication.id not in self.delivered and len(self.delivered) >= DELIVERED_MAX:
-            del self.delivered[next(iter(self.delivered))]
-        self.delivered[publication.id] = self.delivered.get(publication.id, 0) + count
 
     def _take(self, effect: Effect, position: int) -> None:
         for topic in effect.died:
@@ -241,12 +273,6 @@ class Dots:
             self._push_at(user, self._clock.monotonic() + max(1.0, self._interval_s))
             return
         self._push_at(user, self._clock.monotonic())
-
-    def owe(self, user: str, session: Session) -> None:
-        """Push the badge to one session, whatever was pushed before."""
-        self._here[user].owed.add(session)
-        if session.state is State.LIVE:
-            self.live(session)
 
     def live(self, session: Session) -> None:
         """A session has become live: give it the badge that it could not take before."""

@@ -30,6 +30,7 @@ from reddot.inbox import (
     Effect,
     Erase,
     Follow,
+    Join,
     Mark,
     Note,
     Prefer,
@@ -126,6 +127,7 @@ class Inboxes:
         self._entropy = entropy
         self._counters = counters
         boxes.settle = self.settle
+        boxes.join = self._join
 
     # ---- sending ----
 
@@ -271,19 +273,21 @@ class Inboxes:
         await self._change(change, key=None if op_id is None else check_name(op_id, "op_id"))
         return await self.badge(user)
 
-    async def follow(self, actor: Actor, topic: str, *, backfill: int = 0) -> Badge:
-        """Count a topic from now on. Raises what subscribing to it would."""
-        user = user_of(actor)
+    async def follow(self, user: str, topic: str, *, by: Actor, backfill: int = 0) -> Badge:
+        """Count a topic from now on, until somebody unfollows.
+
+        Args:
+            by: who wants it: the user, or an operator. Raises what subscribing to it would.
+        """
         self._check_followed(topic)
-        self._policy.check_subscribe(actor, topic)
+        self._policy.check_subscribe(by, topic)
         if not 0 <= backfill <= self.limits.backfill_max:
             most = self.limits.backfill_max
             raise ReddotError("field_invalid", f"'backfill' is between 0 and {most}")
         await self._change(Follow(user=user, topic=topic, backfill=backfill))
         return await self.badge(user)
 
-    async def unfollow(self, actor: Actor, topic: str) -> Badge:
-        user = user_of(actor)
+    async def unfollow(self, user: str, topic: str) -> Badge:
         self._check_followed(topic)
         await self._change(Unfollow(user=user, topic=topic))
         return await self.badge(user)
@@ -305,6 +309,19 @@ class Inboxes:
             check_topic(topic)
         await self._change(Prefer(user=user, preferences=preferences))
         return await self.badge(user)
+
+    async def enter(self, actor: Actor) -> str:
+        """Whose inbox this is about; it is in memory, and begins when the user came to be one.
+
+        Raises:
+            ReddotError: as `user_of`, and as `Boxes.prepare`.
+        """
+        user = user_of(actor)
+        await self.boxes.prepare(user, actor.since_ms)
+        return user
+
+    async def _join(self, user: str, since_ms: int) -> None:
+        await self._change(Join(user=user, since_ms=since_ms))
 
     async def badge(self, user: str) -> Badge:
         await self.boxes.prepare(user)

@@ -7,7 +7,7 @@ in pages first (`_read`), until memory reaches back far enough. Nothing is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from reddot.core.access import Policy, inbox_filters
@@ -16,11 +16,10 @@ from reddot.core.hub import Encoder, Hub
 from reddot.core.paying import Payer, chunks
 from reddot.core.recent import Recent
 from reddot.core.session import Backfill, ReconnectReason, Session, SessionLimits, State
-from reddot.core.topics import check_filter
+from reddot.core.topics import check_filter, matches
 from reddot.core.upkeep import Upkeep
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.inbox import Badge
 from reddot.model import Actor, Cursor, Gap, Page
 from reddot.ports import Clock, Entropy, Store
 
@@ -35,7 +34,7 @@ class Subscribing:
 
     Args:
         spawn: runs a coroutine in the background and keeps it until it ends.
-        dots: who is told of badges; None: nobody has an inbox.
+        dots: who is told of badges, and which topics an inbox brings to a session.
     """
 
     def __init__(
@@ -50,11 +49,10 @@ class Subscribing:
         counters: Counters,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         limits: SessionLimits,
-        dots: Dots | None = None,
+        dots: Dots,
     ) -> None:
-        self._dots = dots
-        if dots is not None:
-            dots.changed = self.follows_changed
+        self.dots = dots
+        dots.changed = self.follow_others
         self.hub = hub
         self.limits = limits
         self.sessions: dict[str, Session] = {}
@@ -87,18 +85,10 @@ class Subscribing:
         for text in filters:
             check_filter(text, bytes_max=limits.topic_bytes_max, levels_max=limits.topic_levels_max)
             self._policy.check_subscribe(actor, text)
-        own = self.inbox_filters(actor) if inbox else ()
+        own = self.dots.filters(actor) if inbox else ()
         if not (filters or own or may_be_empty):
             raise ReddotError("topic_missing", "give at least one 'topic'")
         return tuple(sorted({*filters, *own}))
-
-    def inbox_filters(self, actor: Actor) -> tuple[str, ...]:
-        """The topics of a user's inbox; followed ones if they are in memory and still allowed."""
-        own = inbox_filters(actor)
-        if self._dots is None or actor.user is None:
-            return own
-        follows = self._dots.boxes.follows(actor.user)
-        return (*own, *(text for text in follows if self._policy.may_subscribe(actor, text)))
 
     def create(
         self,
@@ -166,8 +156,18 @@ class Subscribing:
         user = session.actor.user
         if user:
             self._per_user[user] = self._per_user.get(user, 0) + 1
-        self._attach(session)
+        self.dots.attach(session)
         self._reschedule(session, self._clock.monotonic())
+
+    def listening(self, topic: str) -> Iterator[Session]:
+        """The sessions that get what is published on a topic, now or when they have caught up."""
+        groups = self.hub.groups(topic)
+        for session in self.sessions.values():
+            if session.group is None:
+                if any(matches(text, topic) for text in session.filters):
+                    yield session
+            elif session.group in groups:
+                yield session
 
     def _foreign(self, cursor: Cursor) -> bool:
         """Whether the cursor is of another log, or of a future that this log never had."""
@@ -177,40 +177,9 @@ class Subscribing:
         session.synced = True
         self._counters.gaps += len(gaps)
         cursor = Cursor(self.hub.epoch, session.position)
-        session.sink.sync(cursor, gaps, session.id, self.badge_of(session))
+        session.sink.sync(cursor, gaps, session.id, self.dots.badge_of(session))
 
-    def _attach(self, session: Session) -> None:
-        if self._dots is not None and session.inbox and session.actor.user:
-            self._dots.attach(session.actor.user, session)
-
-    def _detach(self, session: Session) -> None:
-        if self._dots is not None and session.actor.user:
-            self._dots.detach(session.actor.user, session)
-
-    async def prepare_badge(self, user: str) -> None:
-        """Read what a badge is derived from, if it is not in memory. Raises `store_unavailable`."""
-        if self._dots is not None:
-            await self._dots.boxes.prepare(user)
-
-    def show_badge(self, session: Session) -> None:
-        """Push the user's badge to a session that asks for it later than when it began."""
-        if self._dots is not None and session.actor.user:
-            self._dots.attach(session.actor.user, session)
-            self._dots.owe(session.actor.user, session)
-
-    def badge_of(self, session: Session) -> Badge | None:
-        """The badge of a session's user, if it wants one and it is known at once."""
-        return self.badge_for(session.actor, inbox=session.inbox)
-
-    def badge_for(self, actor: Actor, *, inbox: bool) -> Badge | None:
-        """The same for one who polls."""
-        user = actor.user
-        if self._dots is None or not inbox or user is None:
-            return None
-        boxes = self._dots.boxes
-        return boxes.badge(user) if boxes.is_ready(user) else None
-
-    def follows_changed(
+    def follow_others(
         self,
         sessions: Iterable[Session],
         position: int,
@@ -303,10 +272,10 @@ class Subscribing:
         self._count_user(session.actor, -1)
         changed = actor.user != session.actor.user
         if changed:
-            self._detach(session)
+            self.dots.detach(session)
         session.actor = actor
         if changed:
-            self._attach(session)
+            self.dots.attach(session)
         self._count_user(actor, 1)
         self._reschedule(session, self._clock.monotonic())
 
@@ -374,8 +343,7 @@ class Subscribing:
         session.group = group
         session.group_bytes = group.bytes_out
         session.group_delivered = group.delivered
-        if self._dots is not None:
-            self._dots.live(session)
+        self.dots.live(session)
 
     def _start_reading(self, session: Session) -> None:
         session.reading = True
@@ -466,8 +434,7 @@ class Subscribing:
         for session in live:
             self._unjoin(session)
         self.hub.skip(upto)
-        if self._dots is not None:
-            self._dots.lost()
+        self.dots.lost()
         for session in live:
             self._advance(session)
 
@@ -535,7 +502,7 @@ class Subscribing:
         if self.sessions.pop(session.id, None) is not None:
             self._counters.transports[session.transport].sessions -= 1
             self._count_user(session.actor, -1)
-            self._detach(session)
+            self.dots.detach(session)
 
     def close(
         self, session: Session, error: ReddotError | None = None, *, abort: bool = False

@@ -177,6 +177,7 @@ class _Grants(msgspec.Struct, frozen=True):
     subscribe: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     admin: bool = False
+    since: _Time | None = None
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -290,6 +291,7 @@ class TokenVerifier:
             admin=grants.admin,
             expires_ms=int(claims.exp * 1000),
             key=claims.jti,
+            since_ms=None if grants.since is None else int(grants.since * 1000),
         )
 
     def _check_parties(self, claims: _Claims) -> None:
@@ -366,6 +368,7 @@ def issue_token(
     subscribe: Sequence[str] = (),
     publish: Sequence[str] = (),
     admin: bool = False,
+    since_s: int | None = None,
     lifetime_s: int,
     clock: Clock,
     issuer: str | None = None,
@@ -377,7 +380,12 @@ def issue_token(
         SettingsError: the secret is too short.
     """
     now_s = clock.wall_ms() // 1000
-    grants = {"subscribe": list(subscribe), "publish": list(publish), "admin": admin}
+    grants: Mapping[str, object] = {
+        "subscribe": list(subscribe),
+        "publish": list(publish),
+        "admin": admin,
+        "since": since_s,
+    }
     claims: Mapping[str, object] = {
         "sub": user,
         "iss": issuer,

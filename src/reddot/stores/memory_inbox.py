@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
@@ -27,6 +27,7 @@ from reddot.inbox import (
     Follow,
     InboxPage,
     Item,
+    Join,
     Keep,
     Mark,
     Marks,
@@ -62,6 +63,7 @@ class _Sending:
     position: int
     keep_ms: int
     state: str = LIVE
+    reached: int = 0
 
 
 @dataclass(slots=True)
@@ -186,6 +188,8 @@ class MemoryInbox:
             return self._unfollow(change, position)
         if isinstance(change, Prefer):
             return self._prefer(change, position)
+        if isinstance(change, Join):
+            return self._join(change, position)
         if isinstance(change, Retract):
             return self._retract(change, position)
         if isinstance(change, Settle):
@@ -226,7 +230,7 @@ class MemoryInbox:
         if altered:
             person = self._people.get(user, NOBODY)
             marks = {name: one for name, one in (person.marks | altered).items() if one is not None}
-            self._people[user] = Person(position, marks, person.preferences)
+            self._people[user] = msgspec.structs.replace(person, rev=position, marks=marks)
         return Effect(user=user, marks=altered)
 
     def _follow(self, change: Follow, position: int) -> Effect:
@@ -248,8 +252,23 @@ class MemoryInbox:
 
     def _prefer(self, change: Prefer, position: int) -> Effect:
         person = self._people.get(change.user, NOBODY)
-        self._people[change.user] = Person(position, person.marks, change.preferences)
+        self._people[change.user] = msgspec.structs.replace(
+            person, rev=position, preferences=change.preferences
+        )
         return Effect(user=change.user, preferences=change.preferences)
+
+    def _join(self, change: Join, position: int) -> Effect:
+        person = self._people.get(change.user, NOBODY)
+        if person.since_ms >= change.since_ms:
+            return Effect(user=change.user)
+        self._people[change.user] = msgspec.structs.replace(person, since_ms=change.since_ms)
+        records = self._topics.get(EVERYONE, _Topic()).records
+        before = [r.seq for r in records if r.sending.draft.time_ms < change.since_ms]
+        marks = self._marks(change.user)[EVERYONE]
+        new = badge.raised(marks, max(before, default=0))
+        altered: dict[str, Marks | None] = {EVERYONE: new} if new != marks else {}
+        effect = self._alter(change.user, altered, position)
+        return msgspec.structs.replace(effect, since_ms=change.since_ms)
 
     def _retract(self, change: Retract, position: int) -> Effect:
         if self._unschedule(change.id):
@@ -439,7 +458,14 @@ class MemoryInbox:
             collapse_key=note.collapse_key,
             seen=seen if counts else None,
             read=read if counts else None,
+            reached=sending.reached if counts else None,
         )
+
+    async def reached(self, counts: Mapping[str, int]) -> None:
+        """As `ports.Inbox.reached`."""
+        for id, people in counts.items():
+            if (sending := self._sent.get(id)) is not None:
+                sending.reached += people
 
     async def audit(self, user: str) -> Sequence[Audit]:
         """As `ports.Inbox.audit`."""

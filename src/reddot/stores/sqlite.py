@@ -14,7 +14,7 @@ import asyncio
 import sqlite3
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -235,10 +235,15 @@ class SqliteStore:
         Expired retained publications count as rows. So does finding that a topic has nothing to
         delete yet, because its rule has changed.
         """
+        rows: int = await self._between(lambda writer, done: writer.trim(rows_max, done))
+        return rows
+
+    async def _between(self, ask: Callable[[Writer, Callable[[Any], None]], None]) -> Any:
+        """What the writer answers to a job between two groups."""
         if self._writer is None or self._closing is not None:
             raise ReddotError("store_unavailable", "the store is closed")
-        answer: asyncio.Future[int | ReddotError] = asyncio.get_running_loop().create_future()
-        self._writer.trim(rows_max, partial(_resolve, answer))
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ask(self._writer, partial(_resolve, answer))
         result = await answer
         if isinstance(result, ReddotError):
             raise result
@@ -318,14 +323,11 @@ class SqliteStore:
         return await self._read(lambda snapshot: snapshot.inbox().audit(user))
 
     async def verify(self, *, repair: bool) -> Sequence[str]:
-        if self._writer is None or self._closing is not None:
-            raise ReddotError("store_unavailable", "the store is closed")
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._writer.verify(repair, partial(_resolve, answer))
-        result = await answer
-        if isinstance(result, ReddotError):
-            raise result
-        return list(result)
+        faults = await self._between(lambda writer, done: writer.verify(repair, done))
+        return list(faults)
+
+    async def reached(self, counts: Mapping[str, int]) -> None:
+        await self._between(lambda writer, done: writer.reached(counts, done))
 
     async def users(self, *, after: str, limit: int) -> Sequence[str]:
         return await self._read(lambda snapshot: snapshot.inbox().users(after, limit))

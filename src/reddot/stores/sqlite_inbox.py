@@ -22,6 +22,7 @@ from reddot.inbox import (
     Effect,
     Erase,
     Follow,
+    Join,
     Keep,
     Mark,
     Marks,
@@ -51,6 +52,10 @@ _SEQ: Final = "SELECT seq FROM note WHERE topic_id = ? AND pos = ?"
 _SEQ_UPTO: Final = "SELECT seq FROM note WHERE topic_id = ? AND pos <= ? ORDER BY pos DESC LIMIT 1"
 _SEQS_UPTO: Final = """
 SELECT json_group_array(seq) FROM note WHERE topic_id = ? AND pos <= ? AND category = ?
+"""
+_SENT_AT: Final = """
+SELECT pos, seq, time_ms FROM note JOIN notification USING (num)
+WHERE topic_id = ? AND pos <= ? ORDER BY pos DESC LIMIT 1
 """
 _MARKS: Final = """
 SELECT topic.name, topic_id, join_seq, read_upto, read, archived, deleted, seen_upto, followed
@@ -225,6 +230,8 @@ class InboxWriter:
             return self._unfollow(change, position)
         if isinstance(change, Prefer):
             return self._prefer(change, position)
+        if isinstance(change, Join):
+            return self._join(change, position)
         if isinstance(change, Retract):
             return self._retract(change, position)
         if isinstance(change, Settle):
@@ -337,6 +344,36 @@ class InboxWriter:
         if change.topic not in inbox or not inbox[change.topic][1].followed:
             return Effect(user=change.user)
         return self._alter(change.user, {change.topic: None}, position)
+
+    def _join(self, change: Join, position: int) -> Effect:
+        person = self._person(change.user, make=True)
+        select = "SELECT since_ms FROM person WHERE id = ?"
+        if self._cursor.execute(select, (person,)).fetchone()[0] >= change.since_ms:
+            return Effect(user=change.user)
+        update = "UPDATE person SET since_ms = ? WHERE id = ?"
+        self._cursor.execute(update, (change.since_ms, person))
+        altered: dict[str, Marks | None] = {}
+        topic, marks = self._inbox(change.user, person).get(EVERYONE, (None, UNMARKED))
+        if topic is not None:
+            new = badge.raised(marks, self._seq_before(topic, change.since_ms, position))
+            altered = {EVERYONE: new} if new != marks else {}
+        effect = self._alter(change.user, altered, position)
+        return msgspec.structs.replace(effect, since_ms=change.since_ms)
+
+    def _seq_before(self, topic: Topic, time_ms: int, head: int) -> int:
+        """The last notification of a topic that was sent before a time; 0 if there is none.
+
+        Times are not indexed, but grow with positions.
+        """
+        seq, low, high = 0, 0, head
+        while low < high:
+            middle = (low + high + 1) // 2
+            row = self._cursor.execute(_SENT_AT, (topic.id, middle)).fetchone()
+            if row is not None and row[2] >= time_ms:
+                high = row[0] - 1
+            else:
+                seq, low = seq if row is None else row[1], middle
+        return seq
 
     def _prefer(self, change: Prefer, position: int) -> Effect:
         person = self._person(change.user, make=True)

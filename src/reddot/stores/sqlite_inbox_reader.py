@@ -45,7 +45,8 @@ _words = re.compile(r"\w+").findall
 
 _POSITION: Final = "SELECT max(head, ifnull((SELECT max(pos) FROM log), 0)) FROM meta"
 _PEOPLE: Final = """
-SELECT id, name, rev, preferences FROM person WHERE name IN (SELECT value FROM json_each(?))
+SELECT id, name, rev, preferences, since_ms FROM person
+WHERE name IN (SELECT value FROM json_each(?))
 """
 _MARKS: Final = """
 SELECT person_id, topic.name, join_seq, read_upto, read, archived, deleted, seen_upto, followed
@@ -168,8 +169,8 @@ class InboxSnapshot:
 
     def _people(self, users: Collection[str]) -> dict[str, Person]:
         found: dict[int, tuple[str, Person]] = {}
-        for number, name, rev, text in self._all(_PEOPLE, json_text(users)):
-            found[number] = name, Person(rev, {}, _preferences(text))
+        for number, name, rev, text, since_ms in self._all(_PEOPLE, json_text(users)):
+            found[number] = name, Person(rev, {}, _preferences(text), since_ms)
         for number, topic, *rest in self._all(_MARKS, json_text(found)):
             found[number][1].marks[topic] = marks_in(tuple(rest))
         return dict(found.values())
@@ -316,6 +317,7 @@ class InboxSnapshot:
         )
         names = dict(found)
         seen, read = self._count_marks(number, ids) if counts else (None, None)
+        reached = self._all("SELECT people FROM reached WHERE num = ?", number) if counts else None
         return Sent(
             id=id,
             state=STATES[state],
@@ -328,6 +330,7 @@ class InboxSnapshot:
             collapse_key=collapse_key,
             seen=seen,
             read=read,
+            reached=None if reached is None else reached[0][0] if reached else 0,
         )
 
     def _count_marks(self, number: int, ids: list[int]) -> tuple[int, int]:

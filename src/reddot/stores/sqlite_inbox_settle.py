@@ -7,6 +7,7 @@ expires, is retracted or replaced: its rows stay, marked, until retention takes 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +44,17 @@ ON CONFLICT (topic_id) DO UPDATE SET died_pos = excluded.died_pos
 _BASE: Final = """
 INSERT INTO inbox_topic (topic_id, base) VALUES (?, ?)
 ON CONFLICT (topic_id) DO UPDATE SET base = excluded.base
+"""
+# Rows of the log that outlive their row of `note`, through which they are found, get data of their
+# own; what is not to be seen any more has expired.
+_RELEASE: Final = """
+UPDATE log SET (data, expires_ms) = (SELECT n.data, log.expires_ms FROM notification AS n
+    WHERE n.num = log.data AND n.state <> 2 UNION ALL SELECT x'6e756c6c', 0 LIMIT 1)
+WHERE typeof(data) = 'integer' AND pos IN (SELECT value FROM json_each(?))
+"""
+_BLANK: Final = """
+UPDATE log SET data = x'6e756c6c', expires_ms = 0
+WHERE pos IN (SELECT pos FROM topic_log WHERE topic_id = ?)
 """
 _FIRST: Final = "SELECT seq FROM note WHERE topic_id = ? ORDER BY pos LIMIT 1"
 _OLDEST: Final = (
@@ -138,12 +150,23 @@ class Settling:
 
     def _delete(self, number: int, topics: Any) -> None:
         """Delete one notification and its rows."""
+        count = 1 if isinstance(topics, int) else len(msgspec.json.decode(topics))
+        self._release(range(number, number + count))
         self._cursor.execute(_DELETE_NOTES, (_json(topics), number))
-        self._cursor.execute(_UNINDEX, (number,))
-        self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+        self._forget(number)
         ids = [topics] if isinstance(topics, int) else msgspec.json.decode(topics)
         for topic_id in ids:
             self._rebase(topic_id)
+
+    def _forget(self, number: int) -> None:
+        """Delete what was sent, once for all it was sent to."""
+        self._cursor.execute(_UNINDEX, (number,))
+        self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+        self._cursor.execute("DELETE FROM reached WHERE num = ?", (number,))
+
+    def _release(self, positions: Iterable[int]) -> None:
+        """Let rows of the log be found without their rows of inboxes, which are to be deleted."""
+        self._cursor.execute(_RELEASE, (json_text(list(positions)),))
 
     def _rebase(self, topic_id: int) -> None:
         """Set the base of a topic to below its first row that is left."""
@@ -170,6 +193,7 @@ class Settling:
             self.over.pop(name, None)
         if not rows:
             return 0
+        self._release(pos for pos, _, _ in rows)
         delete = "DELETE FROM note WHERE topic_id = ? AND pos <= ?"
         self._cursor.execute(delete, (topic.id, rows[-1][0]))
         live = tuple(seq for _, seq, dead in rows if not dead)
@@ -199,10 +223,9 @@ class Settling:
         self._cursor.execute(f"DELETE FROM marks WHERE person_id = {person}", (user,))  # noqa: S608
         self._cursor.execute("DELETE FROM person WHERE name = ?", (user,))
         self._topics.load([name for name in (own, INBOX_TOPIC) if name not in self._topics.by_name])
-        blank = "UPDATE log SET data = x'6e756c6c', expires_ms = 0 WHERE topic_id = ?"
         for name in (own, INBOX_TOPIC):
             if (found := self._topics.by_name.get(name)) is not None:
-                self._cursor.execute(blank, (found.id,))
+                self._cursor.execute(_BLANK, (found.id,))
         topic = self._topics.by_name.get(own)
         live: tuple[int, ...] = ()
         if topic is not None:
@@ -225,8 +248,7 @@ class Settling:
             if row is None:
                 continue
             if isinstance(row[0], int):
-                self._cursor.execute(_UNINDEX, (number,))
-                self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
+                self._forget(number)
             else:
                 ids: list[int] = msgspec.json.decode(row[0])
                 left = json_text([0 if one == topic_id else one for one in ids])

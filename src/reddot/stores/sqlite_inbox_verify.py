@@ -27,11 +27,21 @@ class Rule:
     repair: str
 
 
+_LOST: Final = (
+    " typeof(data) = 'integer' AND NOT EXISTS"
+    " (SELECT 1 FROM note WHERE note.topic_id = log.topic_id AND note.pos = log.pos)"
+)
+
 RULES: Final = (
     Rule(
         "rows of inboxes have no notification",
         "SELECT count(*) FROM note WHERE num NOT IN (SELECT num FROM notification)",
         "DELETE FROM note WHERE num NOT IN (SELECT num FROM notification)",
+    ),
+    Rule(
+        "rows of the log are notifications that are in no inbox",
+        "SELECT count(*) FROM log WHERE" + _LOST,  # noqa: S608 - ours
+        "UPDATE log SET data = x'6e756c6c', expires_ms = 0 WHERE" + _LOST,  # noqa: S608
     ),
     Rule(
         "rows of inboxes are live, and their notification is not",

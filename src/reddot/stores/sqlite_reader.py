@@ -36,16 +36,19 @@ SELECT json_group_array(json_array(topic_id, pos, off, time_ms, expires_ms, id, 
 FROM (SELECT * FROM {}) AS packed
 """
 _TOPICS: Final = """
-SELECT json_group_array(json_array(id, name, trimmed_pos, trimmed_off, top_pos, top_off)) FROM (
+SELECT json_group_array(json_array(id, name, trimmed_pos, trimmed_off, top_pos,
+  (SELECT off FROM log WHERE pos = top_pos))) FROM (
   SELECT id, name, trimmed_pos, trimmed_off,
-    (SELECT pos FROM log WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1) AS top_pos,
-    (SELECT off FROM log WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1) AS top_off
+    (SELECT pos FROM topic_log WHERE topic_id = topic.id AND pos > trimmed_pos
+      ORDER BY pos DESC LIMIT 1) AS top_pos
   FROM topic WHERE {})
 """
 _NAMED: Final = _TOPICS.format("name IN (SELECT value FROM json_each(?))")
 _IN_WINDOW: Final = _TOPICS.format("id IN (SELECT topic_id FROM log WHERE pos > ? AND pos <= ?)")
 _WINDOW_END: Final = "SELECT pos FROM log WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT 1 OFFSET ?"
-_OF_TOPIC: Final = _PUBLICATIONS.format("log WHERE topic_id = ? AND pos > ? ORDER BY pos LIMIT ?")
+_OF_TOPIC: Final = _PUBLICATIONS.format(
+    "topic_log WHERE topic_id = ? AND pos > ? ORDER BY pos LIMIT ?"
+)
 # The plus keeps SQLite from using the index on topics: the window is narrow, and in order.
 _OF_TOPICS: Final = _PUBLICATIONS.format(
     "log WHERE pos > ? AND pos <= ? AND +topic_id IN (SELECT value FROM json_each(?))"
@@ -58,12 +61,12 @@ SELECT json_group_array(json_array(trimmed_pos, name)) FROM (SELECT trimmed_pos,
   WHERE trimmed_pos > ? AND trimmed_pos > 0 ORDER BY trimmed_pos LIMIT ?)
 """
 _HISTORY: Final = _PUBLICATIONS.format(
-    "log WHERE topic_id = ? AND pos > ? AND pos <= ? AND time_ms >= ?"
+    "topic_log WHERE topic_id = ? AND pos > ? AND pos <= ? AND time_ms >= ?"
     " AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY pos DESC LIMIT ?"
 )
-_AT_OR_BEFORE: Final = (
-    "SELECT pos, off FROM log WHERE topic_id = ? AND pos <= ? ORDER BY pos DESC LIMIT 1"
-)
+_AT_OR_BEFORE: Final = """
+SELECT pos, off FROM topic_log WHERE topic_id = ? AND pos > ? AND pos <= ? ORDER BY pos DESC LIMIT 1
+"""
 _RETAINED_NAMES: Final = """
 SELECT json_group_array(json_array(pos, name)) FROM (
   SELECT pos, name FROM retained JOIN topic ON topic.id = topic_id
@@ -201,7 +204,7 @@ class Snapshot:
                 scan.gaps.add(topic.name)
             if (topic.top_pos or 0) > after:
                 # Not bounded by `upto`: the first row after `after` tells whether there is a gap.
-                rows = self._list(_ROWS, _OF_TOPIC, topic.id, after, limit)
+                rows = self._list(_ROWS, _OF_TOPIC, topic.id, max(after, topic.trimmed_pos), limit)
                 if self._keep(scan, topic, rows):
                     scan.gaps.add(topic.name)
                 if len(rows) == limit:
@@ -289,7 +292,8 @@ class Snapshot:
             return high
         while low < high:
             middle = (low + high + 1) // 2
-            row = self._connection.execute(_AT_OR_BEFORE, (topic.id, middle)).fetchone()
+            bounds = topic.id, topic.trimmed_pos, middle
+            row = self._connection.execute(_AT_OR_BEFORE, bounds).fetchone()
             if row is None or row[1] < offset:
                 low = middle if row is None else max(middle, row[0] + offset - row[1])
             else:

@@ -24,7 +24,8 @@ _INT_MAX: Final = 2**63 - 1
 # topic, or the last trimmed one. That saves a page write per append.
 _LOAD: Final = """
 SELECT name, id, trimmed_off,
-  (SELECT off FROM log WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1),
+  (SELECT off FROM log WHERE pos = (SELECT pos FROM topic_log WHERE topic_id = topic.id
+    AND pos > trimmed_pos ORDER BY pos DESC LIMIT 1)),
   EXISTS (SELECT 1 FROM retained WHERE topic_id = topic.id),
   (SELECT seq FROM note WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1),
   (SELECT base FROM inbox_topic WHERE topic_id = topic.id)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from reddot.stores.sqlite_topics import Topic, Topics, due_ms
+from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 
 _DUE = "SELECT name FROM topic WHERE due_ms <= ? ORDER BY due_ms LIMIT ?"
-_OLDEST = "SELECT pos, off, time_ms FROM log WHERE topic_id = ? ORDER BY pos LIMIT ?"
+_OLDEST = """
+SELECT pos, off, time_ms FROM topic_log
+WHERE topic_id = ?1 AND pos > (SELECT trimmed_pos FROM topic WHERE id = ?1) ORDER BY pos LIMIT ?2
+"""
+_DELETE = "DELETE FROM log WHERE pos IN (SELECT value FROM json_each(?))"
 _TRIMMED = "UPDATE topic SET trimmed_pos = ?, trimmed_off = ?, due_ms = ? WHERE id = ?"
 _STALE_KEYS = """
 DELETE FROM idem WHERE id IN (SELECT id FROM idem WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)
@@ -75,7 +79,7 @@ class Trimmer:
         following = due_ms(rows[beyond][2], topic.age_ms) if beyond < len(rows) else None
         if beyond:
             pos, topic.trimmed, _ = rows[beyond - 1]
-            self._cursor.execute("DELETE FROM log WHERE topic_id = ? AND pos <= ?", (topic.id, pos))
+            self._cursor.execute(_DELETE, (json_text([row[0] for row in rows[:beyond]]),))
             self._cursor.execute(_TRIMMED, (pos, topic.trimmed, following, topic.id))
         else:
             self._cursor.execute("UPDATE topic SET due_ms = ? WHERE id = ?", (following, topic.id))

@@ -51,6 +51,12 @@ _KEYS: Final = """
 SELECT id, digest, pos, off, time_ms FROM idem
 WHERE id IN (SELECT value FROM json_each(?)) AND expires_ms > ?
 """
+# The newest notification of an id is meant; `WHERE` keeps `ON CONFLICT` from being read as a join.
+_REACHED: Final = """
+INSERT INTO reached (num, people)
+SELECT (SELECT max(num) FROM notification WHERE id = j.key) AS n, j.value FROM json_each(?) AS j
+WHERE n IS NOT NULL ON CONFLICT (num) DO UPDATE SET people = people + excluded.people
+"""
 _UNRETAIN: Final = "DELETE FROM retained WHERE topic_id IN (SELECT value FROM json_each(?))"
 
 
@@ -214,6 +220,12 @@ class Writer:
         """Look for what is wrong with inboxes between two groups; `done` is called in the loop."""
         self._queue.put(partial(self._verify, repair, done))
 
+    def reached(
+        self, counts: Mapping[str, int], done: Callable[[ReddotError | None], None]
+    ) -> None:
+        """Count people that notifications have reached, between two groups."""
+        self._queue.put(partial(self._reached, counts, done))
+
     def stop(self) -> None:
         """Finish what is in the queue, checkpoint and close. Blocks; call it in a thread."""
         self._queue.put(None)
@@ -286,6 +298,17 @@ class Writer:
                 result = verify(self._cursor, repair=repair)
             if repair:
                 self._topics.forget()
+        except ReddotError as error:
+            result = error
+        self._tell(partial(done, result))
+
+    def _reached(
+        self, counts: Mapping[str, int], done: Callable[[ReddotError | None], None]
+    ) -> None:
+        result: ReddotError | None = None
+        try:
+            with self._transaction():
+                self._cursor.execute(_REACHED, (msgspec.json.encode(counts).decode(),))
         except ReddotError as error:
             result = error
         self._tell(partial(done, result))

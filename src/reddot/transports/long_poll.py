@@ -54,7 +54,7 @@ class _Waiting:
         if session.state is not State.LIVE:
             cursor = Cursor(cursor.epoch, session.position)
         subscribing.forget(session)
-        badge = subscribing.badge_of(session)
+        badge = subscribing.dots.badge_of(session)
         if badge is not None:
             rest = poll.encode_own(data, cursor, badge)
         elif data:
@@ -170,7 +170,7 @@ class LongPoll:
         if answer.publications or answer.gaps or not answer.live or params.cursor is None:
             return False
         actor = identified.actor
-        if poll.is_news(self._subscribing.badge_for(actor, inbox=params.inbox), params.cursor):
+        if poll.is_news(self._subscribing.dots.badge_for(actor, inbox=params.inbox), params.cursor):
             return False
         wait_s = WAIT_S_DEFAULT if params.wait_s is None else params.wait_s
         wait_s = min(wait_s, self._wait_s_max)
@@ -196,7 +196,7 @@ class LongPoll:
             answer.gaps,
             encode=self._encoders[params.format].encode,
             asked=params.cursor,
-            badge=self._subscribing.badge_for(actor, inbox=params.inbox),
+            badge=self._subscribing.dots.badge_for(actor, inbox=params.inbox),
         )
         self._counters.deliveries += len(answer.publications)
         self._counters.bytes_out += exchange.finish(status, fields + rest)

@@ -80,7 +80,7 @@ class ShortPoll:
             answer.gaps,
             encode=self._encoders[params.format].encode,
             asked=params.cursor,
-            badge=self._subscribing.badge_for(actor, inbox=params.inbox),
+            badge=self._subscribing.dots.badge_for(actor, inbox=params.inbox),
         )
         self._counters.deliveries += len(answer.publications)
         self._counters.bytes_out += exchange.finish(status, fields + rest)

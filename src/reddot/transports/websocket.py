@@ -195,11 +195,11 @@ class _Connection:
             )
             actor = identified.actor
             if actor.user is not None and session.inbox:
-                await self._owner.inboxes.boxes.prepare(actor.user)
+                await self._owner.inboxes.boxes.prepare(actor.user, actor.since_ms)
             if session.state is State.CLOSED:
                 return
             subscribing.reauthorize(session, actor)
-            wanted = subscribing.inbox_filters(actor)
+            wanted = subscribing.dots.filters(actor)
             own = tuple(t for t in wanted if t not in session.filters)
             if own and self._params.inbox:
                 subscribing.add_filters(
@@ -217,7 +217,7 @@ class _Connection:
 
     def _authorized(self, ref: codec.Ref) -> None:
         """Say so, with the badge: the sync frame came before anybody knew whose it is."""
-        badge = self._owner.subscribing.badge_of(self._session)
+        badge = self._owner.subscribing.dots.badge_of(self._session)
         self.send(frames.encode_ok(ref) if badge is None else frames.encode_ok(ref, badge=badge))
 
 

@@ -23,6 +23,7 @@ from reddot.inbox import Badge
 from reddot.model import Actor, Appended, Cursor, Draft, Gap, Page, Publication, Retention
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
+from tests.sim.inboxes import quiet_dots
 from tests.sim.schedule import Turn, deferred
 
 EPOCH = 7
@@ -151,16 +152,25 @@ class Rig:
             spawn=self.work.append,
             counters=self.counters,
         )
+        policy = Policy(TopicRules([]), dev=dev)
         self.subscribing = Subscribing(
             hub=self.hub,
             recent=self.recent,
             store=self.store,
-            policy=Policy(TopicRules([]), dev=dev),
+            policy=policy,
             clock=self.clock,
             entropy=self.entropy,
             counters=self.counters,
             spawn=self.work.append,
             limits=limits or SessionLimits(),
+            dots=quiet_dots(
+                store=self.store,
+                hub=self.hub,
+                policy=policy,
+                clock=self.clock,
+                counters=self.counters,
+                spawn=self.work.append,
+            ),
         )
         self.polling = Polling(
             hub=self.hub,

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from reddot.core import dots as module
-from reddot.core.dots import Dots
+from reddot.core.access import Policy
+from reddot.core.dots import BATCH_USERS, Dots
 from reddot.core.hub import Encoder
+from reddot.core.reached import Reached
+from reddot.core.rules import TopicRules
 from reddot.core.session import Session, State
 from reddot.counters import Counters
 from reddot.inbox import Badge, Follow, Mark, Note, Unfollow
@@ -51,8 +53,11 @@ class Stage(Rig):
         self.changes: list[tuple[int, int, tuple[str, ...], tuple[str, ...]]] = []
         self.encoder = Encoder("sse", self._no_frame, encode_badge=self._encode)
         self.counters = Counters()
+        self.reached = Reached(inbox=self.store.inbox, counters=self.counters)
         self.dots = Dots(
             boxes=self.boxes,
+            policy=Policy(TopicRules([]), dev=True),
+            reached=self.reached,
             clock=self.clock,
             counters=self.counters,
             cursor=lambda: Cursor(1, self.position),
@@ -94,7 +99,7 @@ class Stage(Rig):
     async def hear(self, user: str, state: State = State.LIVE) -> Ear:
         await self.boxes.prepare(user)
         ear = Ear(self, user, state)
-        self.dots.attach(user, ear.session)
+        self.dots.attach(ear.session)
         return ear
 
 
@@ -140,11 +145,11 @@ def test_a_burst_is_the_first_and_the_last() -> None:
 def test_a_broadcast_is_pushed_in_batches() -> None:
     async def test() -> None:
         stage = Stage()
-        ears = [await stage.hear(f"u{number}") for number in range(module.BATCH_USERS + 20)]
+        ears = [await stage.hear(f"u{number}") for number in range(BATCH_USERS + 20)]
         await stage.notify("everyone")
         stage.observe()
         stage.turn()
-        assert sum(len(ear.unread) for ear in ears) == module.BATCH_USERS
+        assert sum(len(ear.unread) for ear in ears) == BATCH_USERS
         stage.turn()
         assert all(ear.unread == [1] for ear in ears)
 
@@ -214,8 +219,8 @@ def test_who_has_gone_is_forgotten() -> None:
         ear = await stage.hear("a")
         await stage.notify("news")
         stage.observe()
-        stage.dots.detach("a", ear.session)
-        stage.dots.detach("a", ear.session)
+        stage.dots.detach(ear.session)
+        stage.dots.detach(ear.session)
         stage.turn()
         assert ear.unread == []
         assert stage.dots.connected("news") == stage.dots.connected("everyone") == 0
@@ -251,17 +256,19 @@ def test_a_change_that_touches_nobody_here_pushes_nothing() -> None:
     run(test())
 
 
-def test_deliveries_are_counted_of_the_newest_only() -> None:
+def test_whom_a_notification_reaches_is_counted_by_person() -> None:
     async def test() -> None:
         stage = Stage()
-        await stage.hear("a")
-        await stage.append("users/a", Note(topics=("users/a", "users/b")))
+        for user in ("a", "a", "b"):
+            await stage.hear(user)
+        await stage.append("users/a", Note(topics=("users/a", "users/b", "users/c")))
         stage.observe()
-        assert stage.dots.delivered == {"n1": 1}
-        stage.dots.delivered = dict.fromkeys(map(str, range(module.DELIVERED_MAX)), 0)
-        await stage.notify("users/a")
+        assert stage.reached.waiting("n1") == 2
+        await stage.notify("everyone")
         stage.observe()
-        assert len(stage.dots.delivered) == module.DELIVERED_MAX
-        assert stage.dots.delivered["n2"] == 1
+        assert stage.reached.waiting("n2") == 2
+        await stage.notify("users/c")
+        stage.observe()
+        assert stage.reached.waiting("n3") == 0
 
     run(test())

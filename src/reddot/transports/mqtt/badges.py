@@ -32,13 +32,13 @@ async def show_badge(link: Link) -> None:
     """Push the badge, now as a retained value, and whenever it changes."""
     user = link.session.actor.user
     assert user is not None, "who wants a badge is somebody"
-    subscribing = link.broker.subscribing
+    dots = link.broker.subscribing.dots
     try:
-        await subscribing.prepare_badge(user)
+        await dots.boxes.prepare(user, link.session.actor.since_ms)
     except ReddotError as error:
         link.broker.counters.reject(error.code)
         link.fail(error.row.mqtt, "the badge cannot be read")
         return
     if link.phase is Phase.OPEN and link.outbound is not None:
         link.outbound.badge_is_retained = True
-        subscribing.show_badge(link.session)
+        dots.show(link.session)
