@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from reddot.codecs.mqtt_decode import Decoder
-from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect
+from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect, short_ack
 from reddot.codecs.mqtt_packets import (
     CONNACK_REASONS,
     DISCONNECT_BY_SERVER,
@@ -70,6 +70,11 @@ class Phase(Enum):
     CLOSED = 4
 
 
+CONNECTING: Final = Phase.CONNECTING
+OPEN: Final = Phase.OPEN
+"""By their own names, for what is asked per packet: Python 3.11 takes longer for a member."""
+
+
 class Link(Member):
     """One client's connection: its peer's listener, its session's sink, its client's attachment.
 
@@ -77,18 +82,20 @@ class Link(Member):
         write: writes encoded packets; on WebSocket it puts them into a frame.
         client, session, outbound: from CONNACK on; `outbound` only for sessions of QoS 1 and 2 or
             with options.
+        reading_stops: why the client is not read from, if it is not.
         storing: QoS 0 publications of the client that are being stored, or wait behind such.
         unanswered: QoS 1 publications of the client that are not acknowledged yet.
         properties: those of CONNECT.
         known: whom the upgrade of its WebSocket has named.
+        answers: acknowledgements that this loop turn has made.
         stash: what came before CONNECT was answered.
         heard_at: when the client last sent something, monotonic seconds.
     """
 
     __slots__ = (
-        "_reading_stops",
         "_saving",
         "aliases",
+        "answers",
         "broker",
         "client",
         "decoder",
@@ -100,6 +107,7 @@ class Link(Member):
         "peer",
         "phase",
         "properties",
+        "reading_stops",
         "session",
         "stash",
         "storing",
@@ -135,7 +143,8 @@ class Link(Member):
         self.properties = NO_PROPERTIES
         self.stash: list[bytes] | None = None
         self._saving = False
-        self._reading_stops = 0
+        self.reading_stops = 0
+        self.answers: list[bytes] | None = None
         self.heard_at = broker.clock.monotonic()
 
     def is_closed(self) -> bool:
@@ -150,20 +159,37 @@ class Link(Member):
 
     def stop_reading(self, why: int) -> None:
         """A client that does not read, or whose publications wait, is not read from either."""
-        if not self._reading_stops and not self.peer.transport.is_closing():
+        if not self.reading_stops and not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
-        self._reading_stops |= why
+        self.reading_stops |= why
 
     def go_on_reading(self, why: int) -> None:
-        if self._reading_stops & why:
-            self._reading_stops &= ~why
-            if not self._reading_stops and not self.peer.transport.is_closing():
+        if self.reading_stops & why:
+            self.reading_stops &= ~why
+            if not self.reading_stops and not self.peer.transport.is_closing():
                 self.peer.transport.resume_reading()
 
-    def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
-        if not reason:
-            self.write(encode_ack(self.level, Ack(kind, packet_id)))
-            return
+    def acknowledge(self, kind: int, packet_id: int) -> None:
+        """Say yes; with all other answers of this loop turn, because each write costs a system
+        call."""
+        answers = self.answers
+        if answers is None:
+            answers = self.answers = []
+            answering = self.broker.answering
+            if not answering:
+                asyncio.get_running_loop().call_soon(self.broker.write_answers)
+            answering.append(self)
+        answers.append(short_ack(kind, packet_id))
+
+    def write_answers(self) -> None:
+        """Before anything that has to stand behind them."""
+        answers, self.answers = self.answers, None
+        if answers and self.phase is OPEN:
+            self.write(b"".join(answers))
+
+    def refuse(self, kind: int, packet_id: int, reason: int, detail: str = "") -> None:
+        """An answer that says why not."""
+        self.write_answers()
         properties = NO_PROPERTIES
         if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
@@ -203,7 +229,7 @@ class Link(Member):
         """Let the session deliver through its own encoder; while it is not in the hub."""
         outbound = self.make_outbound()
         self.session.encoder = outbound.encoder
-        self.session.write = self.put
+        self.session.write = self.write
 
     def put(self, data: bytes) -> None:
         """Write what the session's own encoder made."""
@@ -321,6 +347,7 @@ class Link(Member):
         """DISCONNECT, and close so that it is read."""
         if self.phase is Phase.CLOSED:
             return
+        self.write_answers()
         if self.level == LEVEL_5:
             reason = reason if reason in DISCONNECT_BY_SERVER else SERVER_BUSY
             properties = Properties(reason_string=detail) if detail else NO_PROPERTIES

@@ -136,7 +136,7 @@ async def _sent(link: Link, client: Client) -> Mapping[int, Publication]:
             found[position] = publication
         else:
             link.broker.counters.mqtt_backlogs_lost += 1
-            del client.flights[packet_id]
+            client.landed(packet_id)
     return found
 
 
@@ -173,7 +173,8 @@ def _begin(link: Link, connect: Connect, client: Client, actor: Actor) -> None:
     broker.clients.attached[client.key] = client
     link.client, link.session = client, session
     session.attach(link)
-    session.write = link.peer.transport.write
+    if link.websocket:
+        session.write = link.peer.transport.write  # Shared frames are in theirs already.
     link.forget_pending(link)
     link.phase = Phase.OPEN
 
