@@ -48,7 +48,6 @@ class Encoder:
         encode_badge: a whole write with a user's badge, at a cursor.
         retained: how a retained publication is encoded for a new subscriber; None: as any other.
         own: it belongs to one session, so that nothing it makes is looked for again.
-        never_deaf: what is ephemeral is written also while a session reads the log.
 
     An encoder that belongs to one session may answer with an empty frame, which is not written by
     its session, and may refuse a durable publication by `Subscribing.hold`.
@@ -61,7 +60,6 @@ class Encoder:
     encode_badge: EncodeBadge = no_badge
     retained: Encode | None = None
     own: bool = False
-    never_deaf: bool = False
 
 
 class Member(Protocol):
@@ -76,6 +74,9 @@ class Reading(Member, Protocol):
 
     @property
     def encoder(self) -> Encoder: ...
+
+    @property
+    def synced(self) -> bool: ...
 
     def is_catching_up(self) -> bool: ...
 
@@ -233,9 +234,19 @@ class Hub:
             self._flush_many(pending)
 
     def _write_aside(self, publication: Publication) -> None:
+        ready: dict[Encoder, bytes] = {}
         for session in list(self._reading.match(publication.topic)):
-            if session.is_catching_up() and (data := session.encoder.encode(publication, None)):
-                counters = self._counters.transports[session.encoder.transport]
+            encoder = session.encoder
+            if not session.is_catching_up():
+                continue
+            if not session.synced:
+                self._counters.ephemeral_dropped += 1  # Nothing stands before the first frame.
+                continue
+            data = ready.get(encoder)
+            if data is None:
+                data = ready[encoder] = encoder.encode(publication, None)
+            if data:
+                counters = self._counters.transports[encoder.transport]
                 counters.deliveries += 1
                 counters.bytes_out += len(data)
                 session.write(data)

@@ -379,8 +379,7 @@ class Subscribing:
 
     def _start_reading(self, session: Session) -> None:
         session.reading = True
-        if session.encoder.never_deaf:
-            self._read_aside(session)
+        self._read_aside(session)
         self._counters.catchup_store += 1
         self._spawn(self._read(session))
 

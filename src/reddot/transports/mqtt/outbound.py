@@ -64,11 +64,9 @@ class Frames:
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
-            self.shared[level, False] = Encoder(
-                TRANSPORT, encode, retained=retained, never_deaf=True
-            )
+            self.shared[level, False] = Encoder(TRANSPORT, encode, retained=retained)
             self.shared[level, True] = Encoder(
-                TRANSPORT, _framed(encode), retained=_framed(retained), never_deaf=True
+                TRANSPORT, _framed(encode), retained=_framed(retained)
             )
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
@@ -219,7 +217,6 @@ class Outbound:
             TRANSPORT,
             self.encode,
             retained=self.encode_retained,
-            never_deaf=True,
             encode_badge=self.encode_badge,
             own=True,
         )
