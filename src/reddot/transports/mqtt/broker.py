@@ -28,6 +28,7 @@ class MqttLimits(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_packet_bytes_max: int = 131_072
     mqtt_client_id_bytes_max: int = 256
     mqtt_takeovers_per_min: int = 30
+    mqtt_packets_per_s: int = 10_000
     mqtt_receive_max: int = 20
     mqtt_unreleased_max: int = 1000
     mqtt_inflight_max: int = 20

@@ -109,7 +109,9 @@ class Connection(Link):
     def _take(self, packet: Packet) -> None:
         if isinstance(packet, Connect):
             self._begin(packet)
-        elif isinstance(packet, Pingreq):
+            return
+        self.count_packet()
+        if isinstance(packet, Pingreq):
             self.write(PINGRESP_BYTES)
         elif isinstance(packet, Subscribe):
             subscriptions.subscribe(self, packet)
@@ -168,6 +170,8 @@ class Connection(Link):
         elif flight is not None and (ack.kind == PUBACK or flight.released):
             client.landed(packet_id)
             self.broker.shares.room(self)
+        else:
+            self.count_packet()
 
     def _received(self, ack: Ack) -> None:
         """PUBREC: from now on only PUBREL is sent, also after a crash (4.3.3-6)."""
@@ -177,6 +181,7 @@ class Connection(Link):
             client.landed(packet_id)
             self.broker.shares.room(self)
         elif flight is None:
+            self.count_packet()
             self.refuse(PUBREL, packet_id, ID_NOT_FOUND)
         else:
             client.sent(packet_id, msgspec.structs.replace(flight, released=True))

@@ -39,19 +39,23 @@ def publish(link: Link, packet: Publish) -> None:
     """Take a PUBLISH.
 
     Raises:
-        MqttError: the connection cannot go on.
+        MqttError, ReddotError: the connection cannot go on.
     """
     if packet.properties.topic_alias is not None:
         packet = _with_topic(link, packet, packet.properties.topic_alias)
     if packet.qos == 2 and packet.packet_id in link.client.inbound:
+        link.count_packet()
         if link.client.inbound[packet.packet_id]:
             link.acknowledge(PUBREC, packet.packet_id)
         return
     if packet.qos:
         _count(link)
+    else:
+        link.count_packet()
     try:
         draft = _draft(link, packet)
     except ReddotError as error:
+        link.count_packet()
         _refuse(link, packet, error)
         return
     if packet.qos == 2:
@@ -200,6 +204,7 @@ def release(link: Link, ack: Ack) -> None:
     """PUBREL: the identifier is free again (4.3.3), which has to be durable before it is reused."""
     client, packet_id = link.client, ack.packet_id
     if not client.released(packet_id):
+        link.count_packet()
         if link.level == LEVEL_5:
             link.refuse(PUBCOMP, packet_id, ID_NOT_FOUND)
         else:

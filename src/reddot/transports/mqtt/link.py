@@ -93,6 +93,8 @@ class Link(Member):
     """
 
     __slots__ = (
+        "_counted_at",
+        "_packets",
         "_saving",
         "aliases",
         "answers",
@@ -145,7 +147,8 @@ class Link(Member):
         self._saving = False
         self.reading_stops = 0
         self.answers: list[bytes] | None = None
-        self.heard_at = broker.clock.monotonic()
+        self._packets = 0.0
+        self.heard_at = self._counted_at = broker.clock.monotonic()
 
     def is_closed(self) -> bool:
         """To be asked after every wait."""
@@ -168,6 +171,20 @@ class Link(Member):
             self.reading_stops &= ~why
             if not self.reading_stops and not self.peer.transport.is_closing():
                 self.peer.transport.resume_reading()
+
+    def count_packet(self) -> None:
+        """A bucket that leaks `mqtt_packets_per_s` a second and holds as much, for packets that
+        need no answer of ours before the next one.
+
+        Raises:
+            ReddotError: `rate_limited`.
+        """
+        most = self.broker.limits.mqtt_packets_per_s
+        leaked = (self.heard_at - self._counted_at) * most
+        self._counted_at = self.heard_at
+        self._packets = self._packets - leaked + 1 if leaked < self._packets else 1.0
+        if self._packets > most:
+            raise ReddotError("rate_limited", f"{most} packets per second are allowed")
 
     def acknowledge(self, kind: int, packet_id: int) -> None:
         """Say yes; with all other answers of this loop turn, because each write costs a system
