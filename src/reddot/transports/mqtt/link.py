@@ -300,12 +300,18 @@ class Link(Member):
     def sync(
         self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
     ) -> None:
-        """MQTT has no word for it; a gap was counted."""
+        """MQTT has no word for it; gaps are told with the next delivery, to who wants them."""
         if gaps:
             self.broker.counters.mqtt_backlogs_lost += 1
+            self._missing(gaps)
 
     def gap(self, gap: Gap) -> None:
         self.broker.counters.mqtt_backlogs_lost += 1
+        self._missing((gap,))
+
+    def _missing(self, gaps: Sequence[Gap]) -> None:
+        if self.outbound is not None:
+            self.outbound.missing(gaps)
 
     def heartbeat(self, cursor: Cursor) -> None:
         """The timer asks; the client has to speak, not we."""

@@ -7,7 +7,7 @@ window of unacknowledged publications: when it is full the session is held at it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,13 +28,15 @@ from reddot.core.session import HELD, Session
 from reddot.core.topics import matches
 from reddot.counters import Counters
 from reddot.inbox import Badge
-from reddot.model import EVENT_DEFAULT, USERS_ROOT, Cursor, Publication
+from reddot.model import EVENT_DEFAULT, USERS_ROOT, Cursor, Gap, GapReason, Publication
 from reddot.ports import Clock
 from reddot.transports.mqtt.state import Client, Filter, Flight
 
 TRANSPORT: Final = "mqtt"
 _TEMPLATES_MAX: Final = 256
 _MATCHES_MAX: Final = 256
+ALIAS_AND_LENGTH_BYTES_MAX: Final = 9
+"""What a topic alias takes, and what longer lengths of a packet and of its properties may take."""
 
 
 def remaining_s(publication: Publication, now_ms: int) -> int | None:
@@ -178,6 +180,7 @@ class Outbound:
             `event` and `time`, as user properties.
         badge_is_retained: the next badge answers a subscription.
         is_saving: some frames wait until the session is stored.
+        gaps: filters on which publications are missing, and why: told with the next delivery.
         missed_upto: QoS 0 publications up to this position were missed while it was away.
     """
 
@@ -195,6 +198,7 @@ class Outbound:
         "_unsaved",
         "badge_is_retained",
         "encoder",
+        "gaps",
         "is_saving",
         "limits",
         "missed_upto",
@@ -224,6 +228,7 @@ class Outbound:
         self.wants_ids = False
         self.badge_is_retained = False
         self.missed_upto = 0
+        self.gaps: dict[str, GapReason] | None = None
         self._client = client
         self._session = session
         self._frames = frames
@@ -387,12 +392,33 @@ class Outbound:
         more = identifiers
         if self.wants_ids:
             more += self._own_user_properties(publication)
+            if self.gaps:
+                more += self._told(publication, more)
         waits = self._keep is not None and (qos == 2 or self.is_saving)
         if self.limits.aliases_max and alias and not waits:
             return self._aliased(publication, qos, retain, more)
         if not more:
             return frames.template(level, publication, qos, retain)
         return frames.special(level, publication, qos, retain, more)
+
+    def missing(self, gaps: Sequence[Gap]) -> None:
+        """Note gaps for the next delivery; of a filter the last one is enough."""
+        if self.wants_ids and gaps:
+            self.gaps = (self.gaps or {}) | {gap.topic: gap.reason for gap in gaps}
+
+    def _told(self, publication: Publication, more: bytes) -> bytes:
+        """The gaps as user properties, once; as many as the client's packets have room for."""
+        template = self._frames.special(LEVEL_5, publication, 1, False, more)
+        room = self.limits.packet_bytes_max - template.size - ALIAS_AND_LENGTH_BYTES_MAX
+        told = b""
+        for text, reason in list((self.gaps or {}).items()):
+            pair = encode_properties(Properties(user=(("gap", f"{reason} {text}"),)))
+            if len(told) + len(pair) > room:
+                break
+            told += pair
+            assert self.gaps is not None
+            del self.gaps[text]
+        return told
 
     def _own_user_properties(self, publication: Publication) -> bytes:
         pairs = [("id", publication.id)]

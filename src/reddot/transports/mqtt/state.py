@@ -226,7 +226,7 @@ class Client:
             owner=self.owner,
             client=self.name,
             state=encode_state(state),
-            wake_ms=ATTACHED_MS if attachment is not None else wake_ms(state),
+            wake_ms=wake_ms(state) if self.detached_ms else ATTACHED_MS,
         )
 
     def gone_row(self) -> ClientRow:
