@@ -200,6 +200,12 @@ class Settings(BaseSettings):
     mqtt_takeovers_per_min: int = _mqtt(
         30, 1, 1_000_000, "Connections of one client that end its last one; beyond: refused."
     )
+    mqtt_packets_per_s: int = _mqtt(
+        10_000,
+        1,
+        1_000_000,
+        "Packets of a client that no acknowledgement slows down, as at QoS 0; beyond: reason 0x96.",
+    )
     mqtt_receive_max: int = _mqtt(
         20, 1, 65_535, "Publications of a client that wait for an answer; beyond: reason 0x93."
     )

@@ -31,7 +31,7 @@ COUNTERS: Mapping[str, str] = {
     "published_durable": "Durable publications stored.",
     "published_ephemeral": "Ephemeral publications dispatched.",
     "duplicates": "Publishes answered as duplicates.",
-    "ephemeral_dropped": "Ephemeral publications that paused sessions missed.",
+    "ephemeral_dropped": "Ephemeral publications missed while paused or not begun.",
     "gaps": "Gaps told to clients.",
     "notifications": "Notifications sent, however many they were for.",
     "inbox_changes": "Marks, follows, preferences and other changes of inboxes.",

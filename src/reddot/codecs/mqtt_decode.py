@@ -190,7 +190,11 @@ class Decoder:
             return None
         if not isinstance(buffer, bytes):
             buffer = self._buffer = bytes(buffer)
-        self._at, self._need = end, 2
+        if end == len(buffer):
+            self._buffer, self._at = b"", 0  # It would keep the last read alive.
+        else:
+            self._at = end
+        self._need = 2
         return reader(self, buffer, first, start, end)
 
     # The fixed header (2.1)
@@ -294,8 +298,8 @@ class Decoder:
             topic,
             data[at:end],
             qos,
-            bool(first & 0x01),
-            bool(first & 0x08),
+            first & 0x01 != 0,
+            first & 0x08 != 0,
             packet_id,
             properties,
             forward,
@@ -310,9 +314,9 @@ class Decoder:
 
     def _ack(self, data: bytes, first: int, at: int, end: int) -> Ack:
         kind = first >> 4
+        if at + 2 == end and (packet_id := data[at] << 8 | data[at + 1]):
+            return Ack(kind, packet_id)  # The usual form, which costs no more calls.
         packet_id, at = self._packet_id(data, at, end)
-        if at == end:
-            return Ack(kind, packet_id)
         return Ack(kind, packet_id, *self._reason(data, at, end, kind, REASONS[kind]))
 
     def _subscribe(self, data: bytes, first: int, at: int, end: int) -> Subscribe:

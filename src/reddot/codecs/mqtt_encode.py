@@ -97,11 +97,13 @@ class PublishTemplate(msgspec.Struct, frozen=True, gc=False):
         first: the first byte, DUP clear.
         head: from the remaining length up to the identifier.
         tail: everything behind it.
+        size: of the whole packet, bytes.
     """
 
     first: int
     head: bytes
     tail: bytes
+    size: int
 
     def render(self, packet_id: int, *, dup: bool = False) -> bytes:
         """The packet; `packet_id` 0 with QoS 0 only."""
@@ -109,10 +111,6 @@ class PublishTemplate(msgspec.Struct, frozen=True, gc=False):
         if self.first & 0x06:
             return b"".join((first, self.head, _ID(packet_id), self.tail))
         return b"".join((first, self.head, self.tail))
-
-    def size(self) -> int:
-        """Of the whole packet, bytes."""
-        return 1 + len(self.head) + len(self.tail) + (2 if self.first & 0x06 else 0)
 
 
 _FIRST: Final = tuple(bytes((value,)) for value in range(256))
@@ -131,8 +129,9 @@ def publish_template(
     name = topic.encode()
     tail = varint(len(properties)) + properties + payload if level == LEVEL_5 else payload
     length = 2 + len(name) + len(tail) + (2 if qos else 0)
-    head = b"".join((varint(length), len(name).to_bytes(2, "big"), name))
-    return PublishTemplate(PUBLISH << 4 | qos << 1 | retain, head, tail)
+    size = varint(length)
+    head = b"".join((size, _ID(len(name)), name))
+    return PublishTemplate(PUBLISH << 4 | qos << 1 | retain, head, tail, 1 + len(size) + length)
 
 
 def expiry_property(seconds: int) -> bytes:
@@ -141,6 +140,11 @@ def expiry_property(seconds: int) -> bytes:
 
 
 # ---- answers ----
+
+
+def short_ack(kind: int, packet_id: int) -> bytes:
+    """PUBACK, PUBREC, PUBREL or PUBCOMP that says yes, which is the same in all levels."""
+    return _SHORT_ACK(kind << 4 | (2 if kind == PUBREL else 0), 2, packet_id)
 
 
 def encode_ack(level: int, ack: Ack) -> bytes:

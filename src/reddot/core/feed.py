@@ -53,8 +53,10 @@ class Feed:
         """Take what the bus brought."""
         for publication in publications:
             position = publication.position
-            if position == self.top + 1 or not position:
+            if position == self.top + 1:
                 self._accept(publication)
+            elif not position:
+                self._dispatch(publication)
             elif position > self.top and len(self._held) < self._held_max:
                 self._held[position] = publication
         if self._held:
@@ -69,8 +71,8 @@ class Feed:
 
     def _accept(self, publication: Publication) -> None:
         self._dispatch(publication)
-        if publication.position:
-            self.top = publication.position
+        self.top = publication.position
+        if self._held:
             self._held.pop(self.top, None)
 
     def _drain(self) -> None:

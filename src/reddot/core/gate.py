@@ -69,9 +69,11 @@ class ApiKeys:
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._hashes: Final[dict[str, tuple[bytes, ...]]] = {}
+        self._actors: Final[dict[str, Actor]] = {}
         for line in lines:
             prefix, digest = _hashed(line)
             self._hashes[prefix] = (*self._hashes.get(prefix, ()), digest)
+            self._actors[prefix] = Actor(service=True, key=prefix)
 
     def actor(self, key: str) -> Actor:
         """The server whose key this is; raises `unauthorized`.
@@ -85,7 +87,7 @@ class ApiKeys:
         known = [hmac.compare_digest(digest, one) for one in self._hashes.get(found[1], _NO_HASH)]
         if not any(known):
             raise _bad_api_key()
-        return Actor(service=True, key=found[1])
+        return self._actors[found[1]]
 
 
 def _hashed(line: str) -> tuple[str, bytes]:

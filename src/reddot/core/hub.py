@@ -16,7 +16,7 @@ from typing import Protocol
 
 from reddot.core.recent import Recent
 from reddot.core.topics import TopicIndex
-from reddot.counters import Counters
+from reddot.counters import Counters, TransportCounters
 from reddot.inbox import Badge
 from reddot.model import Cursor, Publication
 
@@ -47,7 +47,7 @@ class Encoder:
         once: whether a write is a whole answer, with which the session ends.
         encode_badge: a whole write with a user's badge, at a cursor.
         retained: how a retained publication is encoded for a new subscriber; None: as any other.
-        never_deaf: what is ephemeral is written also while a session reads the log.
+        own: it belongs to one session, so that nothing it makes is looked for again.
 
     An encoder that belongs to one session may answer with an empty frame, which is not written by
     its session, and may refuse a durable publication by `Subscribing.hold`.
@@ -59,7 +59,7 @@ class Encoder:
     once: bool = False
     encode_badge: EncodeBadge = no_badge
     retained: Encode | None = None
-    never_deaf: bool = False
+    own: bool = False
 
 
 class Member(Protocol):
@@ -75,20 +75,33 @@ class Reading(Member, Protocol):
     @property
     def encoder(self) -> Encoder: ...
 
+    @property
+    def synced(self) -> bool: ...
+
     def is_catching_up(self) -> bool: ...
 
 
 class Group:
     """Members with equal filters and encoder. `bytes_out` and `delivered` are per member."""
 
-    __slots__ = ("batch", "bytes_out", "delivered", "encoder", "filters", "members", "writes")
+    __slots__ = (
+        "bytes_out",
+        "counters",
+        "delivered",
+        "encoder",
+        "filters",
+        "members",
+        "writes",
+    )
 
-    def __init__(self, filters: tuple[str, ...], encoder: Encoder) -> None:
+    def __init__(
+        self, filters: tuple[str, ...], encoder: Encoder, counters: TransportCounters
+    ) -> None:
         self.filters = filters
         self.encoder = encoder
+        self.counters = counters
         self.members: dict[Member, None] = {}
         self.writes: Writes | None = None
-        self.batch: list[Publication] = []
         self.bytes_out = 0
         self.delivered = 0
 
@@ -146,7 +159,8 @@ class Hub:
         """
         group = self._groups.get((filters, encoder))
         if group is None:
-            group = self._groups[filters, encoder] = Group(filters, encoder)
+            counters = self._counters.transports[encoder.transport]
+            group = self._groups[filters, encoder] = Group(filters, encoder, counters)
             for text in filters:
                 self._index.add(text, group)
         group.members[member] = None
@@ -224,9 +238,19 @@ class Hub:
             self._flush_many(pending)
 
     def _write_aside(self, publication: Publication) -> None:
+        ready: dict[Encoder, bytes] = {}
         for session in list(self._reading.match(publication.topic)):
-            if session.is_catching_up() and (data := session.encoder.encode(publication, None)):
-                counters = self._counters.transports[session.encoder.transport]
+            encoder = session.encoder
+            if not session.is_catching_up():
+                continue
+            if not session.synced:
+                self._counters.ephemeral_dropped += 1  # Nothing stands before the first frame.
+                continue
+            data = ready.get(encoder)
+            if data is None:
+                data = ready[encoder] = encoder.encode(publication, None)
+            if data:
+                counters = self._counters.transports[encoder.transport]
                 counters.deliveries += 1
                 counters.bytes_out += len(data)
                 session.write(data)
@@ -245,17 +269,22 @@ class Hub:
             self._write(group, writes, data, 1)
 
     def _flush_many(self, pending: Sequence[Publication]) -> None:
-        touched: list[tuple[Group, Writes]] = []
+        touched: dict[Group, tuple[Writes, list[Publication]]] = {}
         for publication in pending:
             for group in self._index.match(publication.topic):
-                if not group.batch:
-                    touched.append((group, _writes(group)))
-                group.batch.append(publication)
+                found = touched.get(group)
+                if found is None:
+                    touched[group] = _writes(group), [publication]
+                else:
+                    found[1].append(publication)
         frames: dict[tuple[Encoder, int], bytes] = {}
         joined: dict[tuple[Encoder, tuple[int, ...]], bytes] = {}
-        for group, writes in touched:
-            batch, group.batch = group.batch, []
+        for group, (writes, batch) in touched.items():
             encoder = group.encoder
+            if encoder.own:
+                parts = [encoder.encode(each, self._cursor_of(each)) for each in batch]
+                self._write(group, writes, encoder.join(parts, self.cursor), len(batch))
+                continue
             key = (encoder, tuple(map(id, batch)))
             data = joined.get(key)
             if data is None:
@@ -286,6 +315,6 @@ class Hub:
             write(data)
         group.bytes_out += len(data)
         group.delivered += publications
-        counters = self._counters.transports[group.encoder.transport]
+        counters = group.counters
         counters.deliveries += len(writes) * publications
         counters.bytes_out += len(writes) * len(data)

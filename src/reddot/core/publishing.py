@@ -7,12 +7,13 @@ neither delay nor fail the answer. Ephemeral publications skip the store.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
 
 from reddot.core.access import Policy
-from reddot.core.rules import TopicRules
+from reddot.core.rules import TOPICS_CACHED_MAX, TopicRules
 from reddot.core.topics import check_topic
 from reddot.counters import Counters
 from reddot.errors import ReddotError
@@ -84,6 +85,14 @@ class Publishing:
     ) -> None:
         self.limits = limits
         self.busy = 0
+        # Topics come from outside, so what is remembered about them must be bounded.
+        self._check_topic = lru_cache(maxsize=TOPICS_CACHED_MAX)(
+            partial(
+                check_topic,
+                bytes_max=limits.topic_bytes_max,
+                levels_max=limits.topic_levels_max,
+            )
+        )
         self._store = store
         self._bus = bus
         self._policy = policy
@@ -119,7 +128,7 @@ class Publishing:
                 `forbidden`.
         """
         limits = self.limits
-        check_topic(topic, bytes_max=limits.topic_bytes_max, levels_max=limits.topic_levels_max)
+        self._check_topic(topic)
         self._policy.check_publish(actor, topic)
         if len(data) > limits.data_bytes_max:
             raise ReddotError("data_too_large", f"{limits.data_bytes_max} bytes are allowed")
@@ -172,19 +181,20 @@ class Publishing:
         before what was published earlier and is being stored.
         """
         durable = [draft for draft in drafts if not draft.ephemeral]
-        if not (durable or clients or in_turn):
+        if durable or clients or in_turn:
+            self.busy += 1
+            self._store.append(durable, partial(self._stored, drafts, done), clients)
+        else:
             self._finish(drafts, (), done)
-            return
-        self.busy += 1
 
-        def stored(results: Sequence[Appended] | ReddotError) -> None:
-            self.busy -= 1
-            if isinstance(results, ReddotError):
-                done(results)
-            else:
-                self._finish(drafts, results, done)
-
-        self._store.append(durable, stored, clients)
+    def _stored(
+        self, drafts: Sequence[Draft], done: AppendDone, results: Sequence[Appended] | ReddotError
+    ) -> None:
+        self.busy -= 1
+        if isinstance(results, ReddotError):
+            done(results)
+        else:
+            self._finish(drafts, results, done)
 
     def _finish(
         self, drafts: Sequence[Draft], stored: Sequence[Appended], done: AppendDone

@@ -99,13 +99,10 @@ class Subscribing:
         heartbeat_s: float,
         inbox: bool = False,
     ) -> Session:
-        """A session that is not attached yet; raises `too_many_sessions` or `rate_limited`."""
-        limits = self.limits
-        if len(self.sessions) >= limits.sessions_max:
-            raise ReddotError("too_many_sessions", f"{limits.sessions_max} sessions are open")
-        self._check_user(actor)
+        """A session that is not attached yet. Raises as `check_room`."""
+        self.check_room(actor)
         now = self._clock.monotonic()
-        age_s = limits.session_age_s * (0.8 + 0.4 * self._entropy.fraction())
+        age_s = self.limits.session_age_s * (0.8 + 0.4 * self._entropy.fraction())
         return Session(
             owner=self,
             id=self._entropy.secret(),
@@ -118,6 +115,12 @@ class Subscribing:
             heartbeat_s=heartbeat_s,
             inbox=inbox,
         )
+
+    def check_room(self, actor: Actor) -> None:
+        """Whether one more can be attached; raises `too_many_sessions` or `rate_limited`."""
+        if len(self.sessions) >= self.limits.sessions_max:
+            raise ReddotError("too_many_sessions", f"{self.limits.sessions_max} sessions are open")
+        self._check_user(actor)
 
     def _check_user(self, actor: Actor) -> None:
         most = self.limits.sessions_per_user_max
@@ -347,8 +350,7 @@ class Subscribing:
 
     def _start_reading(self, session: Session) -> None:
         session.reading = True
-        if session.encoder.never_deaf:
-            self._read_aside(session)
+        self._read_aside(session)
         self._counters.catchup_store += 1
         self._spawn(self._read(session))
 

@@ -144,20 +144,27 @@ class TopicIndex(Generic[T]):
     """From a topic to the values whose filters select it.
 
     Exact filters live in one dict, wildcard filters in a trie of levels, so that the common case
-    is one lookup. A value added under several filters that select one topic is returned once.
+    is one lookup; a filter with one value, as everybody's own topic has, costs no second dict. A
+    value added under several filters that select one topic is returned once.
     """
 
     __slots__ = ("_exact", "_root", "_wild")
 
     def __init__(self) -> None:
-        self._exact: dict[str, dict[T, None]] = {}
+        self._exact: dict[str, tuple[T] | dict[T, None]] = {}
         self._root: _Node[T] = _Node()
         self._wild = 0
 
     def add(self, text: str, value: T) -> None:
         """Add `value` under the valid filter `text`; adding twice is the same as once."""
         if is_exact(text):
-            self._exact.setdefault(text, {})[value] = None
+            found = self._exact.get(text)
+            if found is None:
+                self._exact[text] = (value,)
+            elif isinstance(found, dict):
+                found[value] = None
+            elif found[0] != value:
+                self._exact[text] = {found[0]: None, value: None}
             return
         levels = text.split("/")
         node = self._root
@@ -171,10 +178,10 @@ class TopicIndex(Generic[T]):
         """Remove what `add` added; the trie forgets levels that nobody uses."""
         if is_exact(text):
             found = self._exact.get(text)
-            if found is not None:
+            if isinstance(found, dict):
                 found.pop(value, None)
-                if not found:
-                    del self._exact[text]
+            if not found or found == (value,):
+                self._exact.pop(text, None)
             return
         levels = text.split("/")
         path = [self._root]
@@ -196,7 +203,7 @@ class TopicIndex(Generic[T]):
         exact = self._exact.get(topic)
         if not self._wild:
             return exact or ()
-        found: dict[T, None] = dict(exact) if exact else {}
+        found: dict[T, None] = dict.fromkeys(exact) if exact else {}
         levels = topic.split("/")
         guarded = _guarded(levels[0])
         nodes = [self._root]

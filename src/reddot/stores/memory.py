@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import Final
 
 import msgspec
+import structlog
 
 from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
@@ -31,6 +32,8 @@ IDEMPOTENCY_MS: Final = 86_400_000
 # How many positions one read by wildcard may look at.
 SCAN_ROWS_MAX: Final = 5_000
 KEEP_DEFAULT: Final = Keep()
+
+_log = structlog.get_logger(__name__)
 
 _position = attrgetter("position")
 _Content = tuple[object, ...]
@@ -140,6 +143,7 @@ class MemoryStore:
         self._over: dict[str, None] = {}
         self._due: list[tuple[int, str]] = []
         self._clients = MemoryClients()
+        self._answers: list[tuple[AppendDone, Sequence[Appended] | ReddotError, int, int]] = []
 
     @property
     def epoch(self) -> int:
@@ -185,17 +189,23 @@ class MemoryStore:
         else:
             counted = len(drafts)
             result = self._conflict(drafts) or self._append_all(drafts)
-            if not isinstance(result, ReddotError):
+            if clients and not isinstance(result, ReddotError):
                 self._clients.store(clients)
         self._waiting += counted
-        asyncio.get_running_loop().call_soon(self._answer, done, result, counted, self._last)
+        if not self._answers:
+            asyncio.get_running_loop().call_soon(self._answer)
+        self._answers.append((done, result, counted, self._last))
 
-    def _answer(
-        self, done: AppendDone, result: Sequence[Appended] | ReddotError, counted: int, head: int
-    ) -> None:
-        self._waiting -= counted
-        self._head = head
-        done(result)
+    def _answer(self) -> None:
+        """Everything that was appended in one turn, in its order."""
+        answers, self._answers = self._answers, []
+        for done, result, counted, head in answers:
+            self._waiting -= counted
+            self._head = head
+            try:
+                done(result)
+            except Exception:  # noqa: BLE001 - the boundary: logged, and the others go on
+                _log.exception("store_done_failed")
 
     def _conflict(self, drafts: Sequence[Draft]) -> ReddotError | None:
         """The error if an id of the batch stands for other content, stored or in the batch."""

@@ -42,7 +42,7 @@ def test_a_template_renders_what_encoding_writes(
     template = publish_template(level, topic, payload, qos=qos)
     whole = encode_publish(level, topic, payload, qos=qos, packet_id=packet_id, dup=dup)
     assert template.render(packet_id, dup=dup) == whole
-    assert template.size() == len(whole)
+    assert template.size == len(whole)
 
 
 def test_publish_bytes() -> None:

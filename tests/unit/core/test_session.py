@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from reddot.core.session import TRANSITIONS, Session, State
-from reddot.model import Actor
+from reddot.model import Actor, Publication
 from tests.unit.core.rig import ENCODER, Rig, Tape
 
 ALLOWED = {
@@ -108,3 +108,46 @@ def test_bytes_out_counts_what_it_was_sent_and_not_what_its_group_was_before() -
     session.pause_writing()
     assert session.bytes_out == caught_up + len("a:22@2 ")
     assert tape.lines[1:] == ["a:1@1", "a:22@2"]
+
+
+def test_what_is_ephemeral_is_heard_while_the_log_is_read() -> None:
+    rig = Rig(memory=0)
+    session, tape = rig.open("a")
+    session.pause_writing()
+    rig.publish("a", "1")
+    session.resume_writing()  # From now on it reads the log.
+    whisper(rig)
+    assert tape.take() == ["sync@0", "a:now@-"]
+    rig.settle()
+    assert tape.take() == ["a:1@1"]
+    assert rig.counters.ephemeral_dropped == 0
+
+
+def test_nothing_ephemeral_stands_before_the_first_frame() -> None:
+    rig = Rig(memory=0)
+    rig.fill("a", 3)
+    _, tape = rig.open("a", cursor=1)
+    whisper(rig)
+    rig.settle()
+    assert tape.take() == ["sync@1", "a:2@2", "a:3@3"]
+    assert rig.counters.ephemeral_dropped == 1
+
+
+def test_what_is_ephemeral_is_dropped_once_for_who_is_paused_while_reading() -> None:
+    rig = Rig(memory=0)
+    session, tape = rig.open("a")
+    session.pause_writing()
+    rig.publish("a", "1")
+    session.resume_writing()
+    session.pause_writing()
+    whisper(rig)
+    assert rig.counters.ephemeral_dropped == 1
+    session.resume_writing()
+    rig.settle()
+    assert tape.take() == ["sync@0", "a:1@1"]
+
+
+def whisper(rig: Rig) -> None:
+    """Publish something ephemeral."""
+    rig.hub.dispatch(Publication(topic="a", id="e", data=b"now", time_ms=0))
+    rig.flush()

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from reddot.codecs.mqtt_encode import PINGREQ_BYTES, encode_connect, encode_publish
+from reddot.codecs.mqtt_encode import PINGREQ_BYTES, encode_ack, encode_connect, encode_publish
 from reddot.codecs.mqtt_packets import (
     PUBACK,
+    PUBREC,
+    PUBREL,
     Ack,
     Auth,
     Connack,
@@ -438,6 +440,47 @@ def test_connack_is_cut_to_what_the_client_takes() -> None:
         assert (answer.reason, answer.properties) == (0x87, Properties())
 
     run_node(test)
+
+
+FLOODS = {
+    "QoS 0": encode_publish(5, "a", b"x"),
+    "refused": encode_publish(5, "$SYS/a", b"x", qos=1, packet_id=7),
+    "pings": PINGREQ_BYTES,
+    "PUBACK": encode_ack(5, Ack(PUBACK, 7)),
+    "PUBREC": encode_ack(5, Ack(PUBREC, 7)),
+    "PUBREL": encode_ack(5, Ack(PUBREL, 7)),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_client_that_sends_too_fast_is_stopped(flood: bytes) -> None:
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node)
+        client.acknowledging = False
+        await client.connect("c")
+        for _ in range(3):
+            client.feed(20 * flood)
+            assert not any(isinstance(each, Disconnect) for each in await client.take())
+            await node.advance(1)
+        client.feed(20 * flood)
+        client.feed(flood)
+        end = (await client.take())[-1]
+        assert isinstance(end, Disconnect) and end.reason == 0x96
+        assert node.node.counters.rejected["rate_limited"] == 1
+
+    run_node(test, mqtt_packets_per_s=20)
+
+
+def test_a_flow_that_is_acknowledged_has_no_rate() -> None:
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node)
+        await client.connect("c")
+        await client.subscribe("a", qos=2)
+        for number in range(10):
+            await client.publish("a", b"%d" % number, qos=1 + number % 2)
+        assert len(await client.messages()) == 10
+
+    run_node(test, mqtt_packets_per_s=2)
 
 
 def test_two_devices_of_one_name_are_stopped() -> None:

@@ -7,6 +7,7 @@ refused, whatever else is there.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from reddot.codecs.mqtt_packets import Connect
@@ -21,6 +22,7 @@ _SERVICES: Final = "/"
 """Owners that are no users begin with it; no user name has one."""
 
 
+@lru_cache(maxsize=1024)
 def owner_of(actor: Actor) -> str:
     """Whose client ids these are: everybody's own; those without name share one."""
     if actor.user is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ class MqttLimits(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_packet_bytes_max: int = 131_072
     mqtt_client_id_bytes_max: int = 256
     mqtt_takeovers_per_min: int = 30
+    mqtt_packets_per_s: int = 10_000
     mqtt_receive_max: int = 20
     mqtt_unreleased_max: int = 1000
     mqtt_inflight_max: int = 20
@@ -39,8 +40,19 @@ class MqttLimits(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_properties_bytes_max: int = 8192
 
 
+class Answering(Protocol):
+    """A connection with acknowledgements to write."""
+
+    def write_answers(self) -> None: ...
+
+
 class Broker:
-    """The parts, by name. Made once per node by `transports.mqtt.Mqtt`."""
+    """The parts, by name. Made once per node by `transports.mqtt.Mqtt`.
+
+    Attributes:
+        topics: names that were checked, shared by all decoders.
+        answering: connections that have something for `write_answers`.
+    """
 
     def __init__(
         self,
@@ -78,3 +90,11 @@ class Broker:
         self.spawn: Final = spawn
         self.data_depth_max: Final = data_depth_max
         self.topics: Final[dict[bytes, str]] = {}
+        self.answering: Final[list[Answering]] = []
+
+    def write_answers(self) -> None:
+        """Write what `answering` has; at the end of a loop turn."""
+        answering = self.answering[:]
+        self.answering.clear()
+        for link in answering:
+            link.write_answers()

@@ -118,7 +118,7 @@ class Clients:
         if row is None or row.state is None:
             return None
         client = client_of(row)
-        if expires_ms(decode_state(row.state)) <= self._clock.wall_ms():
+        if client.detached_ms and expires_ms(decode_state(row.state)) <= self._clock.wall_ms():
             self.end(client)
             return None
         return client
@@ -175,6 +175,10 @@ class Clients:
                 _log.warning("mqtt_session_not_stored", error=str(error))
 
         self._publishing.publish((), stored, rows)
+
+    async def store(self, client: Client) -> None:
+        """Store a session and wait until it is durable. Raises `store_unavailable`."""
+        await self._store([self.row(client)])
 
     async def _store(self, rows: Sequence[ClientRow]) -> None:
         answer: asyncio.Future[ReddotError | None] = asyncio.get_running_loop().create_future()

@@ -23,11 +23,20 @@ from reddot.codecs.mqtt_packets import (
     Subscribe,
     Unsubscribe,
 )
-from reddot.core.session import State
+from reddot.core.session import HELD
 from reddot.errors import ReddotError
 from reddot.transports.mqtt import inbound, opening, subscriptions
 from reddot.transports.mqtt.authentication import METHOD
-from reddot.transports.mqtt.link import OPENING, SUCCESS, UNSPECIFIED, WRITING, Link, Phase
+from reddot.transports.mqtt.link import (
+    CONNECTING,
+    OPEN,
+    OPENING,
+    SUCCESS,
+    UNSPECIFIED,
+    WRITING,
+    Link,
+    Phase,
+)
 
 _log = structlog.get_logger("reddot.mqtt")
 
@@ -67,19 +76,23 @@ class Connection(Link):
     # Packets
 
     def _run(self) -> None:
-        """Take the packets that have come."""
+        """Take the packets that have come. What comes often is taken without a further call."""
+        decoder, counters = self.decoder, self.broker.transport
         try:
-            while self.phase is Phase.CONNECTING or self.phase is Phase.OPEN:
-                packet = self.decoder.next_packet()
+            while self.phase is OPEN or self.phase is CONNECTING:
+                packet = decoder.next_packet()
                 if packet is None:
-                    if not self.decoder.unread_bytes:
-                        self.decoder.feed(b"")  # It would keep the last read alive.
                     break
-                self.broker.transport.requests += 1
-                self._take(packet)
+                counters.requests += 1
+                if isinstance(packet, Publish):
+                    inbound.publish(self, packet)
+                elif isinstance(packet, Ack):
+                    self._acknowledged(packet)
+                else:
+                    self._take(packet)
         except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
             self._fail_for(error)
-        if self.phase is Phase.OPEN and self.session.state is State.HELD:
+        if self.phase is OPEN and self.session.state is HELD:
             self._release()
 
     def _fail_for(self, error: Exception) -> None:
@@ -94,14 +107,11 @@ class Connection(Link):
             self.fail(UNSPECIFIED, "the server made a mistake")
 
     def _take(self, packet: Packet) -> None:
-        if self.phase is Phase.CONNECTING:
-            assert isinstance(packet, Connect)
+        if isinstance(packet, Connect):
             self._begin(packet)
-        elif isinstance(packet, Publish):
-            inbound.publish(self, packet)
-        elif isinstance(packet, Ack):
-            self._acknowledged(packet)
-        elif isinstance(packet, Pingreq):
+            return
+        self.count_packet()
+        if isinstance(packet, Pingreq):
             self.write(PINGRESP_BYTES)
         elif isinstance(packet, Subscribe):
             subscriptions.subscribe(self, packet)
@@ -155,24 +165,26 @@ class Connection(Link):
         flight = client.flights.get(packet_id)
         if flight is not None and (ack.kind == PUBACK) != (flight.qos == 1):
             raise MqttError(PROTOCOL_ERROR, "an acknowledgement of another quality of service")
-        client.dirty = True
         if ack.kind == PUBREC:
             self._received(ack)
         elif flight is not None and (ack.kind == PUBACK or flight.released):
-            del client.flights[packet_id]
+            client.landed(packet_id)
             self.broker.shares.room(self)
+        else:
+            self.count_packet()
 
     def _received(self, ack: Ack) -> None:
         """PUBREC: from now on only PUBREL is sent, also after a crash (4.3.3-6)."""
         client, packet_id = self.client, ack.packet_id
         flight = client.flights.get(packet_id)
         if ack.reason >= UNSPECIFIED:
-            client.flights.pop(packet_id, None)
+            client.landed(packet_id)
             self.broker.shares.room(self)
         elif flight is None:
-            self.acknowledge(PUBREL, packet_id, ID_NOT_FOUND)
+            self.count_packet()
+            self.refuse(PUBREL, packet_id, ID_NOT_FOUND)
         else:
-            client.flights[packet_id] = msgspec.structs.replace(flight, released=True)
+            client.sent(packet_id, msgspec.structs.replace(flight, released=True))
             self.save(lambda: self.acknowledge(PUBREL, packet_id))
 
     def _release(self) -> None:

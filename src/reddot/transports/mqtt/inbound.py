@@ -7,6 +7,7 @@ stored in the same transaction, so that no crash makes it published twice or not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from reddot.codecs.mqtt_packets import (
@@ -24,7 +25,7 @@ from reddot.core.access import is_reserved
 from reddot.errors import ReddotError
 from reddot.model import Appended, Draft
 from reddot.transports.mqtt.clients import TTL_S_MIN, is_json
-from reddot.transports.mqtt.link import PUBLISHING, STORING, Link, Phase
+from reddot.transports.mqtt.link import OPEN, PUBLISHING, STORING, Link, Phase
 from reddot.transports.mqtt.state import TTL_S_MAX
 
 ID_NOT_FOUND: Final = 0x92
@@ -38,18 +39,23 @@ def publish(link: Link, packet: Publish) -> None:
     """Take a PUBLISH.
 
     Raises:
-        MqttError: the connection cannot go on.
+        MqttError, ReddotError: the connection cannot go on.
     """
-    packet = _with_topic(link, packet)
+    if packet.properties.topic_alias is not None:
+        packet = _with_topic(link, packet, packet.properties.topic_alias)
     if packet.qos == 2 and packet.packet_id in link.client.inbound:
+        link.count_packet()
         if link.client.inbound[packet.packet_id]:
             link.acknowledge(PUBREC, packet.packet_id)
         return
     if packet.qos:
         _count(link)
+    else:
+        link.count_packet()
     try:
         draft = _draft(link, packet)
     except ReddotError as error:
+        link.count_packet()
         _refuse(link, packet, error)
         return
     if packet.qos == 2:
@@ -58,11 +64,8 @@ def publish(link: Link, packet: Publish) -> None:
         _publish(link, packet, draft)
 
 
-def _with_topic(link: Link, packet: Publish) -> Publish:
+def _with_topic(link: Link, packet: Publish, alias: int) -> Publish:
     """Put the topic in the place of its alias (3.3.2.3.4)."""
-    alias = packet.properties.topic_alias
-    if alias is None:
-        return packet
     if alias > link.broker.limits.mqtt_topic_alias_max:
         raise MqttError(ALIAS_INVALID, "the topic alias is above the maximum")
     aliases = link.aliases
@@ -105,7 +108,6 @@ def _draft(link: Link, packet: Publish) -> Draft:
     publishing = broker.publishing
     if topic[0] == "$" and is_reserved(topic):
         raise ReddotError("forbidden", "the topic belongs to the server")
-    bytes_max = publishing.limits.data_bytes_max
     expiry_s = properties.message_expiry_s
     return publishing.draft(
         link.session.actor,
@@ -118,7 +120,7 @@ def _draft(link: Link, packet: Publish) -> Draft:
         binary=not is_json(
             packet.payload,
             retain=packet.retain,
-            bytes_max=bytes_max,
+            bytes_max=publishing.limits.data_bytes_max,
             depth_max=broker.data_depth_max,
         ),
         qos=packet.qos,
@@ -136,23 +138,28 @@ def _publish(link: Link, packet: Publish, draft: Draft) -> None:
     """QoS 0 and 1."""
     if packet.qos:
         link.unanswered += 1
+        link.broker.publishing.publish((draft,), partial(_published, link, packet))
     elif link.storing or not draft.ephemeral:
         _publish_in_turn(link, packet, draft)
+    else:
+        link.broker.publishing.publish((draft,), _nobody_waits)
+
+
+def _published(link: Link, packet: Publish, result: Sequence[Appended] | ReddotError) -> None:
+    """A QoS 1 publication is durable, or refused."""
+    link.unanswered -= 1
+    if link.reading_stops and link.unanswered < link.broker.limits.mqtt_receive_max:
+        link.go_on_reading(PUBLISHING)
+    if link.phase is not OPEN:
         return
+    if isinstance(result, ReddotError):
+        _refuse(link, packet, result)
+    else:
+        link.acknowledge(PUBACK, packet.packet_id)
 
-    def done(result: Sequence[Appended] | ReddotError) -> None:
-        if packet.qos:
-            link.unanswered -= 1
-            if link.unanswered < link.broker.limits.mqtt_receive_max:
-                link.go_on_reading(PUBLISHING)
-        if link.phase is not Phase.OPEN:
-            return
-        if isinstance(result, ReddotError):
-            _refuse(link, packet, result)
-        elif packet.qos:
-            link.acknowledge(PUBACK, packet.packet_id)
 
-    link.broker.publishing.publish((draft,), done)
+def _nobody_waits(_result: Sequence[Appended] | ReddotError) -> None:
+    """An ephemeral publication at QoS 0 has no answer, and cannot fail."""
 
 
 def _publish_in_turn(link: Link, packet: Publish, draft: Draft) -> None:
@@ -176,16 +183,15 @@ def _publish_in_turn(link: Link, packet: Publish, draft: Draft) -> None:
 def _publish_once(link: Link, packet: Publish, draft: Draft) -> None:
     """QoS 2: the publication and its identifier, or neither."""
     client, packet_id = link.client, packet.packet_id
-    client.inbound[packet_id] = False
+    client.received(packet_id, durable=False)
 
     def done(result: Sequence[Appended] | ReddotError) -> None:
         if isinstance(result, ReddotError):
-            client.inbound.pop(packet_id, None)
-            client.dirty = True
+            client.released(packet_id)
             if link.phase is Phase.OPEN:
                 _refuse(link, packet, result)
             return
-        client.inbound[packet_id] = True
+        client.received(packet_id, durable=True)
         if link.phase is Phase.OPEN:
             link.acknowledge(PUBREC, packet_id)
 
@@ -197,8 +203,12 @@ def _publish_once(link: Link, packet: Publish, draft: Draft) -> None:
 def release(link: Link, ack: Ack) -> None:
     """PUBREL: the identifier is free again (4.3.3), which has to be durable before it is reused."""
     client, packet_id = link.client, ack.packet_id
-    if client.inbound.pop(packet_id, None) is None:
-        link.acknowledge(PUBCOMP, packet_id, ID_NOT_FOUND if link.level == LEVEL_5 else 0)
+    if not client.released(packet_id):
+        link.count_packet()
+        if link.level == LEVEL_5:
+            link.refuse(PUBCOMP, packet_id, ID_NOT_FOUND)
+        else:
+            link.acknowledge(PUBCOMP, packet_id)
     else:
         link.save(lambda: link.acknowledge(PUBCOMP, packet_id))
 
@@ -212,10 +222,11 @@ def _refuse(link: Link, packet: Publish, error: ReddotError) -> None:
         return
     if not packet.qos:
         return
-    reason = 0
+    kind = PUBACK if packet.qos == 1 else PUBREC
     if link.level == LEVEL_5:
         reason = error.row.mqtt if error.row.mqtt in _REFUSALS else QUOTA_EXCEEDED
-    kind = PUBACK if packet.qos == 1 else PUBREC
-    if packet.qos == 2 and not reason:
-        link.client.inbound[packet.packet_id] = True  # Its PUBREL will come.
-    link.acknowledge(kind, packet.packet_id, reason, error.detail if reason else "")
+        link.refuse(kind, packet.packet_id, reason, error.detail)
+        return
+    if packet.qos == 2:
+        link.client.received(packet.packet_id, durable=True)  # Its PUBREL will come.
+    link.acknowledge(kind, packet.packet_id)

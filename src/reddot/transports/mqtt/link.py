@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from reddot.codecs.mqtt_decode import Decoder
-from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect
+from reddot.codecs.mqtt_encode import encode_ack, encode_connack, encode_disconnect, short_ack
 from reddot.codecs.mqtt_packets import (
     CONNACK_REASONS,
     DISCONNECT_BY_SERVER,
@@ -70,6 +70,11 @@ class Phase(Enum):
     CLOSED = 4
 
 
+CONNECTING: Final = Phase.CONNECTING
+OPEN: Final = Phase.OPEN
+"""By their own names, for what is asked per packet: Python 3.11 takes longer for a member."""
+
+
 class Link(Member):
     """One client's connection: its peer's listener, its session's sink, its client's attachment.
 
@@ -77,18 +82,22 @@ class Link(Member):
         write: writes encoded packets; on WebSocket it puts them into a frame.
         client, session, outbound: from CONNACK on; `outbound` only for sessions of QoS 1 and 2 or
             with options.
+        reading_stops: why the client is not read from, if it is not.
         storing: QoS 0 publications of the client that are being stored, or wait behind such.
         unanswered: QoS 1 publications of the client that are not acknowledged yet.
         properties: those of CONNECT.
         known: whom the upgrade of its WebSocket has named.
+        answers: acknowledgements that this loop turn has made.
         stash: what came before CONNECT was answered.
         heard_at: when the client last sent something, monotonic seconds.
     """
 
     __slots__ = (
-        "_reading_stops",
+        "_counted_at",
+        "_packets",
         "_saving",
         "aliases",
+        "answers",
         "broker",
         "client",
         "decoder",
@@ -100,6 +109,7 @@ class Link(Member):
         "peer",
         "phase",
         "properties",
+        "reading_stops",
         "session",
         "stash",
         "storing",
@@ -135,8 +145,10 @@ class Link(Member):
         self.properties = NO_PROPERTIES
         self.stash: list[bytes] | None = None
         self._saving = False
-        self._reading_stops = 0
-        self.heard_at = broker.clock.monotonic()
+        self.reading_stops = 0
+        self.answers: list[bytes] | None = None
+        self._packets = 0.0
+        self.heard_at = self._counted_at = broker.clock.monotonic()
 
     def is_closed(self) -> bool:
         """To be asked after every wait."""
@@ -150,20 +162,51 @@ class Link(Member):
 
     def stop_reading(self, why: int) -> None:
         """A client that does not read, or whose publications wait, is not read from either."""
-        if not self._reading_stops and not self.peer.transport.is_closing():
+        if not self.reading_stops and not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
-        self._reading_stops |= why
+        self.reading_stops |= why
 
     def go_on_reading(self, why: int) -> None:
-        if self._reading_stops & why:
-            self._reading_stops &= ~why
-            if not self._reading_stops and not self.peer.transport.is_closing():
+        if self.reading_stops & why:
+            self.reading_stops &= ~why
+            if not self.reading_stops and not self.peer.transport.is_closing():
                 self.peer.transport.resume_reading()
 
-    def acknowledge(self, kind: int, packet_id: int, reason: int = 0, detail: str = "") -> None:
-        if not reason:
-            self.write(encode_ack(self.level, Ack(kind, packet_id)))
-            return
+    def count_packet(self) -> None:
+        """A bucket that leaks `mqtt_packets_per_s` a second and holds as much, for packets that
+        need no answer of ours before the next one.
+
+        Raises:
+            ReddotError: `rate_limited`.
+        """
+        most = self.broker.limits.mqtt_packets_per_s
+        leaked = (self.heard_at - self._counted_at) * most
+        self._counted_at = self.heard_at
+        self._packets = self._packets - leaked + 1 if leaked < self._packets else 1.0
+        if self._packets > most:
+            raise ReddotError("rate_limited", f"{most} packets per second are allowed")
+
+    def acknowledge(self, kind: int, packet_id: int) -> None:
+        """Say yes; with all other answers of this loop turn, because each write costs a system
+        call."""
+        answers = self.answers
+        if answers is None:
+            answers = self.answers = []
+            answering = self.broker.answering
+            if not answering:
+                asyncio.get_running_loop().call_soon(self.broker.write_answers)
+            answering.append(self)
+        answers.append(short_ack(kind, packet_id))
+
+    def write_answers(self) -> None:
+        """Before anything that has to stand behind them."""
+        answers, self.answers = self.answers, None
+        if answers and self.phase is OPEN:
+            self.write(b"".join(answers))
+
+    def refuse(self, kind: int, packet_id: int, reason: int, detail: str = "") -> None:
+        """An answer that says why not."""
+        self.write_answers()
         properties = NO_PROPERTIES
         if detail and self.properties.request_problem_information != 0:
             properties = Properties(reason_string=detail)
@@ -203,7 +246,7 @@ class Link(Member):
         """Let the session deliver through its own encoder; while it is not in the hub."""
         outbound = self.make_outbound()
         self.session.encoder = outbound.encoder
-        self.session.write = self.put
+        self.session.write = self.write
 
     def put(self, data: bytes) -> None:
         """Write what the session's own encoder made."""
@@ -257,12 +300,18 @@ class Link(Member):
     def sync(
         self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
     ) -> None:
-        """MQTT has no word for it; a gap was counted."""
+        """MQTT has no word for it; gaps are told with the next delivery, to who wants them."""
         if gaps:
             self.broker.counters.mqtt_backlogs_lost += 1
+            self._missing(gaps)
 
     def gap(self, gap: Gap) -> None:
         self.broker.counters.mqtt_backlogs_lost += 1
+        self._missing((gap,))
+
+    def _missing(self, gaps: Sequence[Gap]) -> None:
+        if self.outbound is not None:
+            self.outbound.missing(gaps)
 
     def heartbeat(self, cursor: Cursor) -> None:
         """The timer asks; the client has to speak, not we."""
@@ -321,6 +370,7 @@ class Link(Member):
         """DISCONNECT, and close so that it is read."""
         if self.phase is Phase.CLOSED:
             return
+        self.write_answers()
         if self.level == LEVEL_5:
             reason = reason if reason in DISCONNECT_BY_SERVER else SERVER_BUSY
             properties = Properties(reason_string=detail) if detail else NO_PROPERTIES

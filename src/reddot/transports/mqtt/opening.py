@@ -1,7 +1,8 @@
 """CONNECT: who it is, whose session it goes on with, and CONNACK (MQTT 5.0 sections 3.1 and 3.2).
 
 The order is that of section 3.1.4: authenticate, take over, clean start, answer, go on. Everything
-that has to be waited for comes before the answer, so that from there on nothing can come between.
+that has to be waited for comes before the answer, so that from there on nothing can come between:
+a session that outlives its connection, and the will in it, are durable when they are promised.
 """
 
 from __future__ import annotations
@@ -57,7 +58,13 @@ async def open_session(link: Link, connect: Connect) -> None:
         if link.is_closed():
             _give_back(link, client)
             return
-        _begin(link, connect, client, actor)
+        session = _session(link, connect, client, actor)
+        if client.expiry_s:
+            await _store(link, client)
+            if link.is_closed():
+                _give_back(link, client)
+                return
+        _attach(link, client, session)
         link.write(_answer(link, connect, client, present))
         _send_again(link, client, sent)
         _go_on(link, client, present)
@@ -95,7 +102,9 @@ async def _client(
         if goes_on and await _has_backlog(link, old):
             return old, True
         broker.clients.end(old)
-    return Client(*key, actor, epoch), False
+    client = Client(*key, actor, epoch)
+    client.position = broker.subscribing.hub.position
+    return client, False
 
 
 def _end_will(link: Link, connect: Connect, old: Client) -> None:
@@ -136,7 +145,7 @@ async def _sent(link: Link, client: Client) -> Mapping[int, Publication]:
             found[position] = publication
         else:
             link.broker.counters.mqtt_backlogs_lost += 1
-            del client.flights[packet_id]
+            client.landed(packet_id)
     return found
 
 
@@ -147,10 +156,13 @@ def _give_back(link: Link, client: Client) -> None:
         link.broker.clients.save(client)
 
 
-def _begin(link: Link, connect: Connect, client: Client, actor: Actor) -> None:
-    """Attach the client. Raises `too_many_sessions` or `rate_limited` with the session kept."""
+def _session(link: Link, connect: Connect, client: Client, actor: Actor) -> Session:
+    """What CONNECT says of the client's session, and its end of the log.
+
+    Raises:
+        ReddotError: `too_many_sessions` or `rate_limited`, with the session kept.
+    """
     broker = link.broker
-    limits = broker.limits
     _authorize_again(link, client, actor)
     try:
         session = broker.subscribing.create(
@@ -167,13 +179,29 @@ def _begin(link: Link, connect: Connect, client: Client, actor: Actor) -> None:
     client.actor, client.detached_ms = actor, 0
     client.expiry_s = _expiry_s(link, connect)
     if connect.will is not None:
-        client.will = stored_will(connect.will, limits.mqtt_will_delay_s_max)
-    client.dirty = True
+        client.will = stored_will(connect.will, broker.limits.mqtt_will_delay_s_max)
+    return session
+
+
+async def _store(link: Link, client: Client) -> None:
+    """Make a session durable that the answer promises. Raises as `_session`."""
+    broker = link.broker
+    try:
+        await broker.clients.store(client)
+        broker.subscribing.check_room(client.actor)
+    except ReddotError:
+        client.will = None  # Of a connection that was refused.
+        _give_back(link, client)
+        raise
+
+
+def _attach(link: Link, client: Client, session: Session) -> None:
     client.attachment = link
-    broker.clients.attached[client.key] = client
+    link.broker.clients.attached[client.key] = client
     link.client, link.session = client, session
     session.attach(link)
-    session.write = link.peer.transport.write
+    if link.websocket:
+        session.write = link.peer.transport.write  # Shared frames are in theirs already.
     link.forget_pending(link)
     link.phase = Phase.OPEN
 

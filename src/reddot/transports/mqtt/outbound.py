@@ -7,7 +7,7 @@ window of unacknowledged publications: when it is full the session is held at it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,17 +24,19 @@ from reddot.codecs.mqtt_packets import LEVEL_5, Properties, split_shared
 from reddot.codecs.mqtt_properties import encode_properties
 from reddot.codecs.websocket import encode_binary
 from reddot.core.hub import Encoder
-from reddot.core.session import Session, State
+from reddot.core.session import HELD, Session
 from reddot.core.topics import matches
 from reddot.counters import Counters
 from reddot.inbox import Badge
-from reddot.model import EVENT_DEFAULT, USERS_ROOT, Cursor, Publication
+from reddot.model import EVENT_DEFAULT, USERS_ROOT, Cursor, Gap, GapReason, Publication
 from reddot.ports import Clock
 from reddot.transports.mqtt.state import Client, Filter, Flight
 
 TRANSPORT: Final = "mqtt"
 _TEMPLATES_MAX: Final = 256
 _MATCHES_MAX: Final = 256
+ALIAS_AND_LENGTH_BYTES_MAX: Final = 9
+"""What a topic alias takes, and what longer lengths of a packet and of its properties may take."""
 
 
 def remaining_s(publication: Publication, now_ms: int) -> int | None:
@@ -60,15 +62,13 @@ class Frames:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._templates: dict[tuple[int, ...], tuple[Publication, PublishTemplate]] = {}
+        self._templates: dict[tuple[object, ...], tuple[Publication, PublishTemplate]] = {}
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
-            self.shared[level, False] = Encoder(
-                TRANSPORT, encode, retained=retained, never_deaf=True
-            )
+            self.shared[level, False] = Encoder(TRANSPORT, encode, retained=retained)
             self.shared[level, True] = Encoder(
-                TRANSPORT, _framed(encode), retained=_framed(retained), never_deaf=True
+                TRANSPORT, _framed(encode), retained=_framed(retained)
             )
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
@@ -87,10 +87,11 @@ class Frames:
         self, level: int, publication: Publication, qos: int, retain: bool
     ) -> PublishTemplate:
         """A publication without an identifier, encoded once for all who get it like this."""
+        five = level == LEVEL_5
         left_s = None
-        if level == LEVEL_5 and publication.expires_ms is not None:
+        if five and publication.expires_ms is not None:
             left_s = remaining_s(publication, self._clock.wall_ms())
-        key = (id(publication), level == LEVEL_5, qos, retain, -1 if left_s is None else left_s)
+        key = (id(publication), five, qos, retain, left_s)
         found = self._templates.get(key)
         if found is not None and found[0] is publication:
             return found[1]
@@ -102,7 +103,7 @@ class Frames:
             publication.data,
             qos=qos,
             retain=retain,
-            properties=own_properties(publication, left_s) if level == LEVEL_5 else b"",
+            properties=own_properties(publication, left_s) if five else b"",
         )
         self._templates[key] = publication, template
         return template
@@ -179,8 +180,30 @@ class Outbound:
             `event` and `time`, as user properties.
         badge_is_retained: the next badge answers a subscription.
         is_saving: some frames wait until the session is stored.
+        gaps: filters on which publications are missing, and why: told with the next delivery.
         missed_upto: QoS 0 publications up to this position were missed while it was away.
     """
+
+    __slots__ = (
+        "_aliases",
+        "_client",
+        "_counters",
+        "_epoch",
+        "_frames",
+        "_hold",
+        "_keep",
+        "_matches",
+        "_no_local",
+        "_session",
+        "_unsaved",
+        "badge_is_retained",
+        "encoder",
+        "gaps",
+        "is_saving",
+        "limits",
+        "missed_upto",
+        "wants_ids",
+    )
 
     def __init__(
         self,
@@ -198,13 +221,14 @@ class Outbound:
             TRANSPORT,
             self.encode,
             retained=self.encode_retained,
-            never_deaf=True,
             encode_badge=self.encode_badge,
+            own=True,
         )
         self.limits = limits
         self.wants_ids = False
         self.badge_is_retained = False
         self.missed_upto = 0
+        self.gaps: dict[str, GapReason] | None = None
         self._client = client
         self._session = session
         self._frames = frames
@@ -212,7 +236,8 @@ class Outbound:
         self._epoch = epoch
         self._hold = hold
         self._keep = keep
-        self._matches: dict[tuple[str, bool], Match] = {}
+        self._no_local = False
+        self._matches: dict[str | tuple[str], Match] = {}
         self._aliases: dict[str, int] = {}
         self._unsaved: list[bytes] = []
         self.is_saving = False
@@ -222,9 +247,11 @@ class Outbound:
     def changed(self) -> None:
         """The client's filters are others now."""
         self._matches.clear()
+        self._no_local = any(each.no_local for each in self._client.filters.values())
 
-    def _match(self, topic: str, *, own: bool) -> Match:
-        key = topic, own
+    def _match(self, topic: str, *, own: bool = False) -> Match:
+        """What holds for a topic; `own`: for what the client has published itself."""
+        key = (topic,) if own else topic
         found = self._matches.get(key)
         if found is None:
             if len(self._matches) >= _MATCHES_MAX:
@@ -244,13 +271,17 @@ class Outbound:
 
     def encode(self, publication: Publication, cursor: Cursor | None) -> bytes:
         """One publication; nothing if it is not for this client, or not now."""
-        match = self._match(publication.topic, own=publication.source == self._client.source)
-        if match.qos < 0:
-            return b""
-        qos = min(publication.qos, match.qos)
-        missed = 0 < publication.position <= self.missed_upto
-        if missed and not qos and not self._session.backfills:
-            return b""  # Nobody has asked for it: that would be a SUBSCRIBE with a cursor.
+        match = self._matches.get(publication.topic)
+        if match is None or self._no_local:
+            own = self._no_local and publication.source == self._client.source
+            match = self._match(publication.topic, own=own)
+        qos = match.qos if match.qos < publication.qos else publication.qos
+        if qos <= 0:
+            if qos < 0:
+                return b""
+            missed = 0 < publication.position <= self.missed_upto
+            if missed and not self._session.backfills:
+                return b""  # Nobody has asked for it: that would be a SUBSCRIBE with a cursor.
         retain = match.retain_as_published and publication.retain
         return self.deliver(publication, qos, retain=retain, identifiers=match.identifiers)
 
@@ -278,7 +309,7 @@ class Outbound:
         user = self._session.actor.user
         assert user is not None, "who has a badge is somebody"
         topic = f"{USERS_ROOT}/{user}/badge"
-        match = self._match(topic, own=False)
+        match = self._match(topic)
         if match.qos < 0:
             return b""
         retain, self.badge_is_retained = self.badge_is_retained, False
@@ -294,9 +325,9 @@ class Outbound:
     ) -> bytes:
         """The PUBLISH, or nothing: it is held back, too large, or waits to be made durable."""
         position = publication.position
-        if position and self._session.state is State.HELD:
+        if position and self._session.state is HELD:
             return b""
-        if qos and not self.has_room():
+        if qos and len(self._client.flights) >= self.limits.window:
             self._counters.mqtt_windows_full += 1
             self._hold(self._session, position - 1)
             return b""
@@ -307,25 +338,26 @@ class Outbound:
     ) -> bytes:
         """`deliver`, for who knows already that there is room."""
         template = self._template(publication, qos, retain, identifiers)
-        if template.size() > self.limits.packet_bytes_max:
+        if template.size > self.limits.packet_bytes_max:
             self._counters.mqtt_too_large += 1
             return b""
-        if not qos:
-            return self._in_turn(publication, template.render(0))
-        client = self._client
-        packet_id = client.next_id()
-        client.flights[packet_id] = Flight(publication.position, qos, False, retain)
+        packet_id = 0
+        if qos:
+            client = self._client
+            packet_id = client.next_id()
+            client.sent(packet_id, Flight(publication.position, qos, False, retain))
         frame = template.render(packet_id)
-        if self._keep is not None:
-            client.dirty = True
+        if self._keep is None:
+            return frame
         return self._in_turn(publication, frame, must_wait=qos == 2)
 
     def _in_turn(self, publication: Publication, frame: bytes, *, must_wait: bool = False) -> bytes:
         """The frame; or nothing, if it has to wait until its identifier is durable, because the
         identifier must not be given to another publication after a crash. What is behind such a
         frame in the log waits with it."""
-        if self._keep is None or not (must_wait or (self.is_saving and publication.position)):
+        if not (must_wait or (self.is_saving and publication.position)):
             return frame
+        assert self._keep is not None
         self._unsaved.append(frame)
         self.is_saving = True
         self._keep()
@@ -333,7 +365,7 @@ class Outbound:
 
     def again(self, publication: Publication, packet_id: int, flight: Flight) -> bytes:
         """What was sent on an earlier connection (4.4), with the same identifier."""
-        match = self._match(publication.topic, own=False)
+        match = self._match(publication.topic)
         template = self._template(
             publication, flight.qos, flight.retained, match.identifiers, alias=False
         )
@@ -360,12 +392,33 @@ class Outbound:
         more = identifiers
         if self.wants_ids:
             more += self._own_user_properties(publication)
+            if self.gaps:
+                more += self._told(publication, more)
         waits = self._keep is not None and (qos == 2 or self.is_saving)
         if self.limits.aliases_max and alias and not waits:
             return self._aliased(publication, qos, retain, more)
         if not more:
             return frames.template(level, publication, qos, retain)
         return frames.special(level, publication, qos, retain, more)
+
+    def missing(self, gaps: Sequence[Gap]) -> None:
+        """Note gaps for the next delivery; of a filter the last one is enough."""
+        if self.wants_ids and gaps:
+            self.gaps = (self.gaps or {}) | {gap.topic: gap.reason for gap in gaps}
+
+    def _told(self, publication: Publication, more: bytes) -> bytes:
+        """The gaps as user properties, once; as many as the client's packets have room for."""
+        template = self._frames.special(LEVEL_5, publication, 1, False, more)
+        room = self.limits.packet_bytes_max - template.size - ALIAS_AND_LENGTH_BYTES_MAX
+        told = b""
+        for text, reason in list((self.gaps or {}).items()):
+            pair = encode_properties(Properties(user=(("gap", f"{reason} {text}"),)))
+            if len(told) + len(pair) > room:
+                break
+            told += pair
+            assert self.gaps is not None
+            del self.gaps[text]
+        return told
 
     def _own_user_properties(self, publication: Publication) -> bytes:
         pairs = [("id", publication.id)]
@@ -392,6 +445,6 @@ class Outbound:
             return self._frames.special(LEVEL_5, publication, qos, retain, more)
         more += encode_properties(Properties(topic_alias=alias))
         template = self._frames.special(LEVEL_5, publication, qos, retain, more)
-        if template.size() <= self.limits.packet_bytes_max:
+        if template.size <= self.limits.packet_bytes_max:
             self._aliases[topic] = alias
         return template

@@ -7,7 +7,7 @@ acknowledged, and which inbound identifiers are in use. It is never a copy of a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import msgspec
 
@@ -17,6 +17,8 @@ from reddot.model import ATTACHED_MS, Actor, ClientRow
 PACKET_ID_MAX: Final = 65_535
 TTL_S_MAX: Final = 366 * 86_400
 NO_SHARES: Final[Mapping[str, int]] = {}
+NO_FLIGHTS: Final[Mapping[int, Flight]] = {}
+NO_INBOUND: Final[Mapping[int, bool]] = {}
 
 
 class Filter(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -115,7 +117,6 @@ class Client:
     Attributes:
         owner: whose it is; names are unique per owner.
         expiry_s: how long its session outlives its connection; 0: not at all.
-        source: its name as a publisher, for No Local.
         filters: by their text.
         flights: by packet identifier, in the order in which they were sent.
         inbound: packet identifiers of QoS 2 publications that wait for PUBREL; whether durable.
@@ -137,7 +138,6 @@ class Client:
         "owner",
         "position",
         "shares",
-        "source",
         "stored",
         "will",
     )
@@ -145,14 +145,13 @@ class Client:
     def __init__(self, owner: str, name: str, actor: Actor, epoch: int) -> None:
         self.owner = owner
         self.name = name
-        self.source = f"{owner}\0{name}"  # An owner has no NUL, so this is unambiguous.
         self.actor = actor
         self.epoch = epoch
         self.expiry_s = 0
         self.position = 0
         self.filters: dict[str, Filter] = {}
-        self.flights: dict[int, Flight] = {}
-        self.inbound: dict[int, bool] = {}
+        self.flights: Mapping[int, Flight] = NO_FLIGHTS
+        self.inbound: Mapping[int, bool] = NO_INBOUND
         self.last_id = 0
         self.will: StoredWill | None = None
         self.detached_ms = 0
@@ -164,6 +163,37 @@ class Client:
     @property
     def key(self) -> tuple[str, str]:
         return self.owner, self.name
+
+    @property
+    def source(self) -> str:
+        """Its name as a publisher, for No Local. An owner has no NUL, so this is unambiguous."""
+        return f"{self.owner}\0{self.name}"
+
+    # An idle client has no dicts of its own.
+
+    def sent(self, packet_id: int, flight: Flight) -> None:
+        """Note what is in flight."""
+        if self.flights is NO_FLIGHTS:
+            self.flights = {}
+        cast("dict[int, Flight]", self.flights)[packet_id] = flight
+        self.dirty = True
+
+    def landed(self, packet_id: int) -> None:
+        """It is no more in flight."""
+        cast("dict[int, Flight]", self.flights).pop(packet_id, None)
+        self.dirty = True
+
+    def received(self, packet_id: int, *, durable: bool) -> None:
+        """Note an identifier whose PUBREL will come."""
+        if self.inbound is NO_INBOUND:
+            self.inbound = {}
+        cast("dict[int, bool]", self.inbound)[packet_id] = durable
+        self.dirty = True
+
+    def released(self, packet_id: int) -> bool:
+        """An identifier is free again. Returns: whether it was in use."""
+        self.dirty = True
+        return cast("dict[int, bool]", self.inbound).pop(packet_id, None) is not None
 
     def next_id(self) -> int:
         """An unused packet identifier (2.2.1); the window is far smaller than their number."""
@@ -196,7 +226,7 @@ class Client:
             owner=self.owner,
             client=self.name,
             state=encode_state(state),
-            wake_ms=ATTACHED_MS if attachment is not None else wake_ms(state),
+            wake_ms=wake_ms(state) if self.detached_ms else ATTACHED_MS,
         )
 
     def gone_row(self) -> ClientRow:
