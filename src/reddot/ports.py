@@ -11,7 +11,7 @@ from typing import Protocol
 from reddot.delivery import Outcome, Parcel
 from reddot.errors import ReddotError
 from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
-from reddot.model import Appended, ClientRow, Draft, Page, Publication
+from reddot.model import Appended, ClientRow, Draft, Page, Publication, TopicState
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
 
@@ -118,6 +118,13 @@ class Store(Protocol):
 
     async def history(self, topic: str, *, before: int | None, limit: int) -> Sequence[Publication]:
         """The newest publications of one topic with offset < `before`, newest first."""
+        ...
+
+    async def topics(self, *, prefix: str, after: str, limit: int) -> Sequence[TopicState]:
+        """Topics that begin with `prefix` and come behind `after`, in order, at most `limit`.
+
+        The order is that of their UTF-8 bytes. A topic stays known when all of it is trimmed.
+        """
         ...
 
     @property

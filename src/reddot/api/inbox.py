@@ -11,16 +11,14 @@ from reddot.codecs.frames import data_json
 from reddot.core.access import Policy, is_user_name
 from reddot.core.dots import Dots
 from reddot.core.inbox import Inboxes, user_of
-from reddot.core.subscribing import Subscribing
 from reddot.core.topics import check_topic
 from reddot.errors import ReddotError
 from reddot.inbox import View
 from reddot.model import Cursor
-from reddot.ports import Clock, Store
+from reddot.ports import Store
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
-SESSIONS_MAX: Final = 1_000
 SEARCH_CHARS_MAX: Final = 200
 VIEWS: Final = get_args(View)
 
@@ -33,17 +31,13 @@ class InboxRoutes:
         *,
         inboxes: Inboxes,
         store: Store,
-        subscribing: Subscribing,
         dots: Dots,
         policy: Policy,
-        clock: Clock,
     ) -> None:
         self._inboxes = inboxes
         self._store = store
-        self._subscribing = subscribing
         self._dots = dots
         self._policy = policy
-        self._clock = clock
 
     def register(self, reception: Reception) -> None:
         add = reception.add
@@ -59,9 +53,7 @@ class InboxRoutes:
         add("GET", one, "notify", "A notification and its counts", self.inspect)
         add("DELETE", one, "notify", "Take a notification back", self.retract)
         add("GET", "/v1/topics/{topic:path}/history", "subscribe", "History", self.history)
-        add("GET", "/v1/sessions", "operate", "Who is attached", self.sessions)
         user = "/v1/users/{user}"
-        add("POST", f"{user}/disconnect", "operate", "End a user's sessions", self.disconnect)
         add("GET", f"{user}/badge/explain", "operate", "Why a badge is what it is", self.explain)
         add("GET", f"{user}/export", "operate", "All that is kept of a user", self.export)
         add("DELETE", user, "operate", "Forget a user", self.erase)
@@ -146,7 +138,7 @@ class InboxRoutes:
         caller.require_admin()
         await self._inboxes.retract(caller.place["id"])
 
-    # ---- topics and sessions ----
+    # ---- topics ----
 
     async def history(self, caller: Caller) -> Any:
         topic = check_topic(caller.place["topic"])
@@ -158,39 +150,11 @@ class InboxRoutes:
             "next": str(found[-1].offset) if len(found) == limit else None,
         }
 
-    async def sessions(self, caller: Caller) -> Any:
-        caller.require_admin()
-        user = caller.query.get("user")
-        now = self._clock.monotonic()
-        found = [
-            {
-                "id": one.id,
-                "user": one.actor.user,
-                "transport": one.transport,
-                "state": one.state.value,
-                "age_s": round(now - one.opened_at, 1),
-                "filters": one.filters,
-                "bytes_out": one.bytes_out,
-            }
-            for one in list(self._subscribing.sessions.values())
-            if user is None or one.actor.user == user
-        ]
-        return {"sessions": found[:SESSIONS_MAX], "count": len(found)}
-
-    async def disconnect(self, caller: Caller) -> Any:
-        caller.require_admin()
-        user = _user(caller)
-        sessions = self._subscribing.sessions.values()
-        theirs = [one for one in sessions if one.actor.user == user]
-        for session in theirs:
-            self._subscribing.move(session, "reauth")
-        return {"sessions": len(theirs)}
-
     # ---- one person ----
 
     async def explain(self, caller: Caller) -> Any:
         caller.require_admin()
-        user = _user(caller)
+        user = user_in(caller)
         badge = await self._inboxes.badge(user)
         audits = await self._inboxes.store.audit(user)
         return {
@@ -202,14 +166,15 @@ class InboxRoutes:
 
     async def export(self, caller: Caller) -> Any:
         caller.require_admin()
-        return await export_user(self._store, _user(caller))
+        return await export_user(self._store, user_in(caller))
 
     async def erase(self, caller: Caller) -> None:
         caller.require_admin()
-        await self._inboxes.erase(_user(caller))
+        await self._inboxes.erase(user_in(caller))
 
 
-def _user(caller: Caller) -> str:
+def user_in(caller: Caller) -> str:
+    """The user that an address names; raises `field_invalid`."""
     user = caller.place["user"]
     if not is_user_name(user):
         raise ReddotError("field_invalid", "no user's name")

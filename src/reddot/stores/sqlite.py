@@ -24,7 +24,7 @@ import structlog
 
 from reddot.errors import ReddotError, StoreError
 from reddot.inbox import Audit, Due, InboxPage, Keep, Sent, View, Warm
-from reddot.model import ClientRow, Draft, Page, Publication, Retention
+from reddot.model import ClientRow, Draft, Page, Publication, Retention, TopicState
 from reddot.ports import AppendDone, ClientRows, Clock, Inbox
 from reddot.stores import sqlite_file
 from reddot.stores.sqlite_reader import Snapshot
@@ -269,6 +269,12 @@ class SqliteStore:
         """As `ports.Store.history`."""
         return await self._read(
             lambda snapshot: snapshot.history(topic, before=before, limit=limit)
+        )
+
+    async def topics(self, *, prefix: str, after: str, limit: int) -> Sequence[TopicState]:
+        """As `ports.Store.topics`."""
+        return await self._read(
+            lambda snapshot: snapshot.topics(prefix=prefix, after=after, limit=limit)
         )
 
     async def retained(
