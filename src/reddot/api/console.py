@@ -32,7 +32,7 @@ _POLICY: Final = (
     "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_FOLDERS: Final = {"": "console", "look/": "look"}
+_FOLDERS: Final = {"": "console", "sections/": "console/sections", "look/": "look"}
 _LOOPBACK: Final = re.compile(r"(localhost|[a-z0-9-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 _GUESSES: Final = frozenset(("unauthorized", "token_expired", "forbidden"))
 
@@ -89,7 +89,7 @@ class ConsoleRoutes:
         try:
             actor = await self._proven(wanted, credential)
         except ReddotError as error:
-            if error.code in _GUESSES:
+            if error.code in _GUESSES and wanted != SignIn():
                 self._access.note_failure()
             raise
         token, lifetime_s = self._access.open(actor)

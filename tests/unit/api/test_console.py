@@ -159,7 +159,7 @@ def test_what_is_not_an_administrators_is_refused_and_guesses_are_counted() -> N
             b'{"credential":"rk_test_%b"}' % (b"x" * 43),
             b'{"credential":"nonsense"}',
             b'{"setup":"nonsense"}',
-            b"{}",
+            b'{"setup":""}',
         ):
             answer = await page.ask("POST", SESSION, body)
             assert answer.status in (401, 403), body
@@ -180,6 +180,8 @@ def test_malformed_bodies_are_told_and_are_no_guesses() -> None:
         page = Page(node)
         for body in (b"", b"[]", b"{", b'{"setup":1}', b'{"other":""}', b"\xff"):
             assert (await page.ask("POST", SESSION, body)).status == 400, body
+        # The page asks so whether this is development.
+        assert (await page.ask("POST", SESSION, b"{}")).status == 401
         assert (await page.set_up()).status == 200
 
     run_node(test, **PROVEN, console_attempts_per_min=1)
