@@ -43,6 +43,10 @@ def server(shared_server: ServerFactory) -> Server:
 @pytest.fixture
 def console(context: BrowserContext, server: Server) -> Page:
     """The console, signed in with a fresh link."""
+    return sign_in(context, server)
+
+
+def sign_in(context: BrowserContext, server: Server) -> Page:
     made = ask(server, "POST", "/v1/console/links", credential=admin_token())
     page = context.new_page()
     page.goto(f"{server.url}/console#setup={made['setup']}")

@@ -251,7 +251,7 @@ def test_notifications_are_sent_shown_and_taken_back(
     }
     marks = {"as": "read", "ids": [inbox["items"][0]["id"]]}
     ask(server, "POST", "/v1/inbox/mark", marks, credential=token)
-    expect(cells.nth(6)).to_have_text("1", timeout=8000)
+    expect(cells.nth(6)).to_have_text("1", timeout=25_000)
     sent.get_by_role("button", name=f"Hello {user}", exact=True).click()
     drawer = console.get_by_role("dialog", name=f"Hello {user}")
     expect(drawer).to_contain_text("Read me.")
@@ -262,6 +262,7 @@ def test_notifications_are_sent_shown_and_taken_back(
     retract.click()
     expect(cells.nth(2)).to_have_text("retracted")
     expect(retract).to_have_count(0)
+    expect(console.get_by_role("region", name="Notifications, as a table")).to_be_focused()
     assert ask(server, "GET", "/v1/inbox", credential=token)["items"] == []
 
 

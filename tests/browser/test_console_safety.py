@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.consoles import Listener, ask, console, go, notify, row, server
+from tests.browser.consoles import Listener, ask, console, go, notify, row, server, sign_in
 from tests.integration.server import API_KEY, ROOT, Server
 from tests.wire.xss import PAYLOADS
 
@@ -76,15 +76,24 @@ def serving(html: str) -> Iterator[str]:
         site.shutdown()
 
 
+@pytest.fixture
+def harassed(browser: Browser) -> Iterator[BrowserContext]:
+    """A profile in which policies may be broken: that they hold is what is shown."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 def test_no_other_site_does_anything_with_the_session(
-    context: BrowserContext, console: Page, server: Server, topic: str
+    harassed: BrowserContext, server: Server, topic: str
 ) -> None:
     """A page of another site, in the browser that is signed in: form, fetch, frame."""
+    console = sign_in(harassed, server)
     with (
         Listener(server, "anna", topic) as stream,
         serving(ATTACK.replace("SERVER", server.url).replace("TOPIC", topic)) as address,
     ):
-        evil = context.new_page()
+        evil = harassed.new_page()
         evil.goto(address)
         evil.evaluate("for (const form of document.forms) form.submit()")
         results = evil.evaluate(FETCHES, [server.url, topic])
@@ -185,14 +194,14 @@ def check_clean(page: Page) -> None:
     assert all(link.startswith("#") for link in links), links
 
 
-def test_the_policy_would_have_caught_it(console: Page) -> None:
-    """Markup cannot even be set: the page asks for Trusted Types and makes none."""
+def test_markup_cannot_even_be_set(harassed: BrowserContext, server: Server) -> None:
+    """The page asks for Trusted Types and makes none."""
+    console = sign_in(harassed, server)
     try_it = """() => {
       try { document.body.innerHTML = "<img src=x onerror=alert(1)>"; return "set" }
       catch (error) { return error.name }
     }"""
     assert console.evaluate(try_it) == "TypeError"
-    console.evaluate("policyViolations.length = 0")
 
 
 # ---- for everybody ----
@@ -235,12 +244,13 @@ def violations(page: Page) -> list[str]:
     return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1100, 1600])
-def test_no_width_scrolls_sideways(console: Page, width: int) -> None:
-    console.set_viewport_size({"width": width, "height": 800})
+def test_no_width_scrolls_sideways(console: Page) -> None:
     for section in SECTIONS:
         go(console, section)
-        assert console.evaluate("document.documentElement.scrollWidth <= innerWidth"), section
+        for width in (320, 390, 768, 1100, 1600):
+            console.set_viewport_size({"width": width, "height": 800})
+            fits = console.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert fits, f"{section} at {width}"
 
 
 def test_sections_are_reached_by_keyboard_and_told(console: Page) -> None:
@@ -255,5 +265,9 @@ def test_sections_are_reached_by_keyboard_and_told(console: Page) -> None:
     expect(heading).to_be_focused()
     expect(console).to_have_title("Sessions · Reddot console")
     expect(console.get_by_role("link", name="Sessions")).to_have_attribute("aria-current", "page")
-    console.go_back()
+    console.get_by_role("link", name="Skip to the page").focus()
+    console.keyboard.press("Enter")
+    expect(console.locator("#main")).to_be_focused()
+    expect(heading).to_be_visible()
+    console.evaluate("history.back()")  # Firefox's driver waits for a load that does not come.
     expect(console.get_by_role("heading", name="Overview")).to_be_focused()

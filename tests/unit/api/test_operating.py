@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +15,8 @@ from reddot.counters import TRANSPORTS
 from reddot.testing import FakeClock
 from tests.wire.node import WireNode, run_node
 from tests.wire.people import Someone
+
+WIRE: Final = Path(__file__).parents[3] / "docs" / "reference" / "wire.md"
 
 
 async def publish(someone: Someone, topic: str, data: Any = 1, **more: Any) -> None:
@@ -46,6 +49,7 @@ def test_it_is_for_administrators_and_described(method: str, path: str) -> None:
         described = (await anna.ask("GET", "/openapi.json")).json["paths"]
         known = path.replace("/x/", "/{id}/").replace("/anna/", "/{user}/")
         assert described[known][method.lower()]["summary"]
+        assert f"`{method} {known}" in WIRE.read_text(encoding="utf-8")
 
     run_node(test)
 

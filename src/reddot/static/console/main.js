@@ -146,6 +146,11 @@ addEventListener("hashchange", () => {
   byId("title").focus();
 });
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // What is behind the # is the section.
+  byId("main").focus();
+});
+
 // ---- what is always there ----
 
 const WORDS = { connecting: "Connecting", live: "Live" };

@@ -7,6 +7,7 @@ const SURE_MS = 4000;
 /** A button that does something on its second press, so that nothing is lost by a slip. */
 export function sureButton(label, name, action) {
   let timer = 0;
+  let busy = false;
   const calm = () => {
     button.textContent = label;
     button.classList.remove("sure");
@@ -21,6 +22,7 @@ export function sureButton(label, name, action) {
       "aria-label": name,
       on: {
         async click() {
+          if (busy) return;
           if (!timer) {
             button.textContent = "Sure?";
             button.classList.add("sure");
@@ -30,9 +32,10 @@ export function sureButton(label, name, action) {
           }
           clearTimeout(timer);
           calm();
-          button.disabled = true;
+          // Not disabled meanwhile: that would take the focus away.
+          busy = true;
           await action();
-          button.disabled = false;
+          busy = false;
         },
         keydown(event) {
           if (event.key === "Escape" && timer) {

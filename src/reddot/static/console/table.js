@@ -37,6 +37,8 @@ export class Table {
   show(items) {
     this.scroll.hidden = !items.length;
     this.empty.hidden = items.length > 0;
+    const keys = new Set(items.map(this.key));
+    for (const [key, row] of this.rows) if (!keys.has(key)) this.#replace(() => row.element.remove());
     const shown = new Map();
     let place = this.body.firstElementChild;
     for (const item of items) {
@@ -47,8 +49,14 @@ export class Table {
       if (row.element === place) place = place.nextElementSibling;
       else this.body.insertBefore(row.element, place);
     }
-    for (const [key, row] of this.rows) if (!shown.has(key)) row.element.remove();
     this.rows = shown;
+  }
+
+  /** Do something that may take the focused element away: then the table has the focus. */
+  #replace(step) {
+    const inside = this.body.contains(document.activeElement);
+    step();
+    if (inside && !this.body.contains(document.activeElement)) this.scroll.focus({ preventScroll: true });
   }
 
   #make() {
@@ -69,7 +77,7 @@ export class Table {
       const version = column.version?.(item) ?? "";
       if (row.versions[i] === version) return;
       row.versions[i] = version;
-      cell.replaceChildren(column.node(item));
+      this.#replace(() => cell.replaceChildren(column.node(item)));
     });
   }
 }

@@ -17,6 +17,7 @@ export class Watch {
     this.show = show;
     this.loaded = false;
     this.turn = 0;
+    this.asking = 0;
     this.waiting = el("p", { class: "empty", hidden: true }, "Loading …");
     this.reason = el("span", {}, "");
     this.fault = el(
@@ -29,9 +30,15 @@ export class Watch {
     this.element = el("div", { class: "watch" }, this.fault, this.waiting, content);
   }
 
+  /** The same now and then: not while the last question is still open. */
+  async poll() {
+    if (!this.asking) await this.refresh();
+  }
+
   /** Ask, and show; of several at once only the last one is shown. */
   async refresh() {
     const turn = ++this.turn;
+    this.asking += 1;
     const slow = setTimeout(() => (this.waiting.hidden = this.loaded), SLOW_MS);
     try {
       const data = await this.load();
@@ -44,6 +51,7 @@ export class Watch {
     } catch (error) {
       if (turn === this.turn) this.#fail(error);
     } finally {
+      this.asking -= 1;
       clearTimeout(slow);
       if (turn === this.turn) this.waiting.hidden = true;
     }

@@ -41,7 +41,7 @@ function open(root, { api, live, every }) {
     el("form", { class: "bar", on: { submit: (event) => event.preventDefault(), input: () => watch.refresh() } }, field("Show", kind)),
     el("section", { class: "card", "aria-label": "Errors" }, el("div", { class: "card-row" }, summary), watch.element),
   );
-  every(EVERY_MS, () => watch.refresh());
+  every(EVERY_MS, () => watch.poll());
 }
 
 export const errors = { id: "errors", title: "Errors", open };

@@ -10,6 +10,7 @@ import { Watch } from "../watch.js";
 
 const EVERY_MS = 5000;
 const PAGE = 20;
+const COUNTS_MS = 15_000;
 const GONE = new Set(["retracted", "expired", "replaced"]);
 
 /** To whom, in words. */
@@ -93,31 +94,54 @@ function open(root, context) {
     before = places;
     return watch.refresh();
   };
+  const counts = new Counts(api);
   const watch = new Watch({
     content: el("div", {}, table.element, el("div", { class: "buttons pages" }, newer, older)),
-    async load() {
-      const page = await api.get("v1/notifications", { before: before.at(-1), limit: PAGE });
-      // The list has no counts: they are asked for what is on this page.
-      const items = await Promise.all(page.items.map((one) => counts(api, one)));
-      return { ...page, items };
-    },
+    load: () => api.get("v1/notifications", { before: before.at(-1), limit: PAGE }),
     show(page) {
-      table.show(page.items);
       next = page.next;
       older.hidden = !next;
       newer.hidden = before.length === 1;
+      table.show(page.items.map((one) => counts.on(one)));
+      void counts.renew(page.items, (items) => next === page.next && table.show(items));
     },
   });
   root.append(el("section", { class: "card", "aria-label": "Notifications" }, watch.element));
-  every(EVERY_MS, () => watch.refresh());
+  every(EVERY_MS, () => watch.poll());
 }
 
-async function counts(api, one) {
-  if (one.counts || one.state === "scheduled") return one;
-  try {
-    return await api.get(`v1/notifications/${part(one.id)}`);
-  } catch {
-    return one; // It has gone between the two questions, or the list says that nothing answers.
+/**
+ * Whom notifications have reached. The list does not say it, and it is not cheap to count: each is
+ * asked for one after the other, and not again for a while.
+ */
+class Counts {
+  constructor(api) {
+    this.api = api;
+    this.known = new Map();
+    this.renewing = false;
+  }
+
+  on(one) {
+    return { ...one, counts: one.counts ?? this.known.get(one.id)?.counts ?? null };
+  }
+
+  /** @param {(items: any[]) => void} show called after each one that was asked for */
+  async renew(items, show) {
+    if (this.renewing) return;
+    this.renewing = true;
+    for (const { id, counts, state } of items) {
+      const known = this.known.get(id);
+      const fresh = known && performance.now() - known.at < COUNTS_MS;
+      if (counts || state === "scheduled" || fresh) continue;
+      try {
+        const found = await this.api.get(`v1/notifications/${part(id)}`);
+        this.known.set(id, { counts: found.counts, at: performance.now() });
+      } catch {
+        break; // The list will say what is the matter.
+      }
+      show(items.map((one) => this.on(one)));
+    }
+    this.renewing = false;
   }
 }
 

@@ -112,7 +112,7 @@ function open(root, { api, query, say, every }) {
     ),
     el("section", { class: "card", "aria-label": "Sessions" }, el("div", { class: "card-row" }, summary, act), watch.element),
   );
-  every(EVERY_MS, () => watch.refresh());
+  every(EVERY_MS, () => watch.poll());
 }
 
 export const sessions = { id: "sessions", title: "Sessions", open };

@@ -94,7 +94,7 @@ function open(root, { api, live, query, every }) {
     ),
     el("section", { class: "card", "aria-label": "Topics" }, el("div", { class: "card-row" }, summary), watch.element),
   );
-  every(EVERY_MS, () => watch.refresh());
+  every(EVERY_MS, () => watch.poll());
 }
 
 export const topics = { id: "topics", title: "Topics", open };
