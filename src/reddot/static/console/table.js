@@ -21,14 +21,15 @@ export class Table {
     this.key = key;
     this.columns = columns;
     this.rows = new Map();
-    this.body = el("tbody");
+    // Roles are said, because narrow pages show rows as cards, and then browsers forget them.
+    this.body = el("tbody", { role: "rowgroup" });
     const heads = columns.map(({ title, class: name }) =>
-      el("th", { scope: "col", class: name }, title || el("span", { class: "hidden-text" }, "Actions")),
+      el("th", { scope: "col", role: "columnheader", class: name }, title || el("span", { class: "hidden-text" }, "Actions")),
     );
     this.scroll = el(
       "div",
       { class: "scroll", tabindex: 0, role: "region", "aria-label": `${label}, as a table` },
-      el("table", {}, el("thead", {}, el("tr", {}, ...heads)), this.body),
+      el("table", { role: "table" }, el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, ...heads)), this.body),
     );
     this.empty = el("p", { class: "empty", hidden: true }, empty);
     this.element = el("div", { class: "table-box" }, this.scroll, this.empty);
@@ -60,10 +61,12 @@ export class Table {
   }
 
   #make() {
-    const cells = this.columns.map(({ class: name }, i) =>
-      i ? el("td", { class: name }) : el("th", { scope: "row", class: name }),
+    const cells = this.columns.map(({ title, class: name }, i) =>
+      i
+        ? el("td", { role: "cell", class: name, "data-label": title })
+        : el("th", { scope: "row", role: "rowheader", class: name }),
     );
-    return { element: el("tr", {}, ...cells), cells, versions: [] };
+    return { element: el("tr", { role: "row" }, ...cells), cells, versions: [] };
   }
 
   #update(row, item) {
