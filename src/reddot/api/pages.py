@@ -41,6 +41,10 @@ class Pages:
             "Content-Security-Policy": policy,
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
+            # For browsers that do not know `frame-ancestors`; and nobody else's window or page.
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
             "Cache-Control": "no-cache",
         }
 

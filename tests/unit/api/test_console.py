@@ -329,6 +329,8 @@ def test_the_page_is_shut_in(path: str) -> None:
         assert "unsafe" not in policy
         assert answer.fields["x-content-type-options"] == "nosniff"
         assert answer.fields["referrer-policy"] == "no-referrer"
+        assert answer.fields["x-frame-options"] == "DENY"
+        assert answer.fields["cross-origin-opener-policy"] == "same-origin"
 
     run_node(test, **PROVEN)
 

@@ -35,7 +35,7 @@ function tell(one, now) {
     el("dl", { class: "facts" }, ...rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     el("h3", {}, "What receivers get"),
     el("pre", { tabindex: 0, "aria-label": "What receivers get" }, json(one.data)),
-    el("p", { class: "hint" }, `${ago(one.time, now)}. Delivered: people who were attached to this server when it came.`),
+    el("p", { class: "hint" }, `${ago(one.time, now)}. Delivered: people who were connected when it came.`),
   );
 }
 
