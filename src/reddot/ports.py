@@ -188,6 +188,10 @@ class Inbox(Protocol):
         """One notification with its counts, or the newest below position `before`."""
         ...
 
+    async def scheduled(self, *, limit: int) -> Sequence[Sent]:
+        """Notifications that wait for their time, the earliest first, at most `limit`."""
+        ...
+
     async def audit(self, user: str) -> Sequence[Audit]:
         """A user's inbox counted the slow way, topic by topic."""
         ...

@@ -266,6 +266,17 @@ def test_notifications_are_sent_shown_and_taken_back(
     assert ask(server, "GET", "/v1/inbox", credential=token)["items"] == []
 
 
+def test_what_waits_for_its_time_is_shown_and_can_be_taken_back(
+    console: Page, server: Server, topic: str
+) -> None:
+    notify(server, {"topic": topic}, f"Later {topic}", publish_at="2099-01-01T00:00:00Z")
+    go(console, "Notifications")
+    waiting = row(console, f"Later {topic}")
+    expect(waiting).to_contain_text("scheduled")
+    surely(console, f"Retract Later {topic}")
+    expect(waiting).to_have_count(0)
+
+
 def test_a_slip_does_nothing(console: Page, server: Server, topic: str) -> None:
     notify(server, {"topic": topic}, f"Keep {topic}")
     go(console, "Notifications")

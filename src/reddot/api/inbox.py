@@ -119,12 +119,20 @@ class InboxRoutes:
     async def sent(self, caller: Caller) -> Any:
         caller.require_admin()
         limit = caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX)
+        if "state" in caller.query:
+            return await self._waiting(caller.query["state"], limit)
         found = await self._inboxes.store.sent(id=None, before=caller.place_before(), limit=limit)
         more = len(found) == limit
         return {
             "items": [codec.sent_fields(one) for one in found],
             "next": str(found[-1].position) if more else None,
         }
+
+    async def _waiting(self, state: str, limit: int) -> Any:
+        if state != "scheduled":
+            raise ReddotError("field_invalid", "'state' can only be 'scheduled'")
+        found = await self._inboxes.store.scheduled(limit=limit)
+        return {"items": [codec.sent_fields(one) for one in found], "next": None}
 
     async def inspect(self, caller: Caller) -> Any:
         caller.require_admin()

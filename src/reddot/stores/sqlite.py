@@ -320,6 +320,10 @@ class SqliteStore:
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         return await self._read(lambda snapshot: snapshot.inbox().sent(id, before, limit))
 
+    async def scheduled(self, *, limit: int) -> Sequence[Sent]:
+        """As `ports.Inbox.scheduled`."""
+        return await self._read(lambda snapshot: snapshot.inbox().scheduled(limit))
+
     async def audit(self, user: str) -> Sequence[Audit]:
         return await self._read(lambda snapshot: snapshot.inbox().audit(user))
 

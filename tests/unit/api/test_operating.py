@@ -176,6 +176,21 @@ def test_one_session_is_ended_and_the_others_stay() -> None:
     run_node(test)
 
 
+def test_notifications_that_wait_are_told_apart() -> None:
+    async def test(node: WireNode) -> None:
+        operator = Someone(node, None)
+        await operator.notify(to="anna", title="Now")
+        await operator.notify(to="anna", title="Later", publish_at="2026-06-01T00:00:00Z")
+        sent = (await operator.get("/v1/notifications"))["items"]
+        assert [one["data"]["title"] for one in sent] == ["Now"]
+        (waiting,) = (await operator.get("/v1/notifications?state=scheduled"))["items"]
+        assert (waiting["data"]["title"], waiting["state"]) == ("Later", "scheduled")
+        assert waiting["publish_at"] == "2026-06-01T00:00:00.000Z"
+        assert (await operator.ask("GET", "/v1/notifications?state=live")).status == 400
+
+    run_node(test)
+
+
 # ---- topics ----
 
 

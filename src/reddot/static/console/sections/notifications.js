@@ -3,7 +3,7 @@
 import { part } from "../api.js";
 import { el } from "../dom.js";
 import { openDrawer } from "../drawer.js";
-import { ago, count, json, stamp } from "../format.js";
+import { NONE, ago, count, json, stamp } from "../format.js";
 import { button, sureButton } from "../parts.js";
 import { Table } from "../table.js";
 import { Watch } from "../watch.js";
@@ -11,6 +11,7 @@ import { Watch } from "../watch.js";
 const EVERY_MS = 5000;
 const PAGE = 20;
 const COUNTS_MS = 15_000;
+const WAITING_MAX = 100;
 const GONE = new Set(["retracted", "expired", "replaced"]);
 
 /** To whom, in words. */
@@ -49,7 +50,8 @@ function makeTable({ api, live, say, refresh }) {
     }
     await refresh();
   };
-  const counted = (name) => ({ counts }) => (counts ? count(counts[name]) : "…");
+  const counted = (name) => ({ counts, state }) =>
+    counts ? count(counts[name]) : state === "scheduled" ? NONE : "…";
   return new Table({
     label: "Notifications",
     key: ({ id }) => id,
@@ -68,7 +70,7 @@ function makeTable({ api, live, say, refresh }) {
         node: ({ state }) => el("span", { class: "state", "data-state": state }, state),
         version: ({ state }) => state,
       },
-      { title: "Sent", class: "number", text: ({ time }) => ago(time, live.now()), hint: ({ time }) => stamp(time) },
+      { title: "Time", class: "number", text: ({ time }) => ago(time, live.now()), hint: ({ time }) => stamp(time) },
       { title: "Delivered", class: "number", text: counted("delivered_live") },
       { title: "Seen", class: "number", text: counted("seen") },
       { title: "Read", class: "number", text: counted("read") },
@@ -97,7 +99,12 @@ function open(root, context) {
   const counts = new Counts(api);
   const watch = new Watch({
     content: el("div", {}, table.element, el("div", { class: "buttons pages" }, newer, older)),
-    load: () => api.get("v1/notifications", { before: before.at(-1), limit: PAGE }),
+    async load() {
+      const page = await api.get("v1/notifications", { before: before.at(-1), limit: PAGE });
+      if (before.length > 1) return page;
+      const waiting = await api.get("v1/notifications", { state: "scheduled", limit: WAITING_MAX });
+      return { ...page, items: [...waiting.items, ...page.items] };
+    },
     show(page) {
       next = page.next;
       older.hidden = !next;
