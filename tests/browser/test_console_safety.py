@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from tests.browser.consoles import Listener, ask, console, go, notify, row, server, sign_in
 from tests.integration.server import API_KEY, ROOT, Server
@@ -147,7 +147,12 @@ def hostile_users(server: Server, topic: str) -> Iterator[Listener]:
 
 def test_hostile_texts_are_only_texts(console: Page, server: Server, topic: str) -> None:
     dialogs: list[str] = []
-    console.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    console.on("dialog", note)
     user = plant(server, topic)
     streams = list(hostile_users(server, topic))
     assert len(streams) > 20
