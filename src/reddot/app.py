@@ -26,7 +26,7 @@ from reddot.net.tcp import Accepted, listen, tls_context
 from reddot.node import Reddot
 from reddot.opening import open_store as open_store
 from reddot.settings import Settings
-from reddot.system import configure_logs
+from reddot.system import LOG_WATCH, configure_logs
 
 _log = structlog.get_logger("reddot")
 
@@ -130,6 +130,7 @@ def _load_application(settings: Settings) -> Asgi | None:
 
 async def _serve(settings: Settings, listener: socket.socket, mqtt: list[MqttListener]) -> None:
     node = Reddot(settings)
+    LOG_WATCH.listener = node.recent_errors.logged
     application = _load_application(settings)
     try:
         await node.start()
@@ -164,11 +165,23 @@ async def _serve(settings: Settings, listener: socket.socket, mqtt: list[MqttLis
         server = FrontServer(config, drain=drain)
         host, port = listener.getsockname()[:2]
         scheme = "https" if settings.tls_certfile else "http"
-        _log.info("listening", url=f"{scheme}://{host}:{port}")
+        url = f"{scheme}://{host}:{port}"
+        _log.info("listening", url=url)
+        if settings.console:
+            _log.info("console", **_console_link(node, url))
         await server.serve(sockets=[listener])
         ticker.cancel()
     finally:
+        LOG_WATCH.listener = None
         await node.stop()
+
+
+def _console_link(node: Reddot, url: str) -> dict[str, object]:
+    """Where the console is, and for a short time and once, the way into it."""
+    if node.settings.dev:
+        return {"url": f"{url}/console"}
+    secret = node.console.make_link()
+    return {"url": f"{url}/console#setup={secret}", "good_for_s": node.settings.console_setup_s}
 
 
 def _fit_descriptors(settings: Settings) -> Settings:

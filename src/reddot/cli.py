@@ -391,3 +391,4 @@ def apikey() -> None:
 
 app.command()(cli_client.publish)
 app.command()(cli_client.subscribe)
+app.command()(cli_client.console)

@@ -211,14 +211,19 @@ def _post(client: httpx.Client, body: str, media_type: str) -> None:
         content = body.encode()
     except UnicodeEncodeError:
         raise Mistake("the arguments are not UTF-8") from None
+    for one in _answers(_posted(client, "/v1/publish", content, media_type)):
+        typer.echo(msgspec.json.encode(one))
+
+
+def _posted(client: httpx.Client, path: str, content: bytes, media_type: str) -> bytes:
+    """The body of a good answer. Raises `Refused` and `Interrupted`."""
     try:
-        answer = client.post("/v1/publish", content=content, headers={"Content-Type": media_type})
+        answer = client.post(path, content=content, headers={"Content-Type": media_type})
     except httpx.TransportError as error:
         raise Interrupted(f"{client.base_url}: {str(error) or type(error).__name__}") from None
     if not answer.is_success:
         check_status(answer.status_code, answer.content, answer.headers.get("retry-after"))
-    for one in _answers(answer.content):
-        typer.echo(msgspec.json.encode(one))
+    return answer.content
 
 
 def _answers(body: bytes) -> list[object]:
@@ -227,6 +232,22 @@ def _answers(body: bytes) -> list[object]:
     except msgspec.MsgspecError:
         raise Interrupted("the answer is not Reddot's") from None
     return answers if isinstance(answers, list) else [answers]
+
+
+def console(*, url: _Url = URL_DEFAULT, token: _Token = None) -> None:
+    """Print a link that opens the console of a running server, once and for some minutes.
+
+    The token is an administrator's. The server prints such a link itself when it starts.
+    """
+    _check_url(url)
+    credential = _checked_credential(token)
+    headers = {"Authorization": f"Bearer {credential}"} if credential else {}
+    with httpx.Client(base_url=url, headers=headers, timeout=PUBLISH_TIMEOUT_S) as client:
+        answer = _answers(_posted(client, "/v1/console/links", b"", "application/json"))[0]
+    if not isinstance(answer, dict) or "setup" not in answer:
+        raise Interrupted("the answer is not Reddot's")
+    say(f"Good once, for {answer.get('expires_in')} seconds:")
+    typer.echo(f"{url.rstrip('/')}/console#setup={answer['setup']}")
 
 
 def subscribe(

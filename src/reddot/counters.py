@@ -5,6 +5,7 @@ Names are a table so that the documentation can be checked against it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 TRANSPORTS: Final = ("short_poll", "long_poll", "iframe", "sse", "websocket", "mqtt")
@@ -38,7 +39,8 @@ class TransportCounters:
 class Counters:
     """All counters of one process.
 
-    `rejected` counts answers by error code; its keys are those of `errors.ERRORS`.
+    `rejected` counts answers by error code; its keys are those of `errors.ERRORS`. `watch` is told
+    of each: code, where it happened, what was wrong.
     """
 
     __slots__ = (
@@ -62,9 +64,11 @@ class Counters:
         "reached_dropped",
         "rejected",
         "transports",
+        "watch",
     )
 
     def __init__(self) -> None:
+        self.watch: Callable[[str, str, str], None] | None = None
         self.published_durable = 0
         self.published_ephemeral = 0
         self.duplicates = 0
@@ -86,5 +90,7 @@ class Counters:
         self.rejected: dict[str, int] = {}
         self.transports = {name: TransportCounters() for name in TRANSPORTS}
 
-    def reject(self, code: str) -> None:
+    def reject(self, code: str, where: str = "", detail: str = "") -> None:
         self.rejected[code] = self.rejected.get(code, 0) + 1
+        if self.watch is not None:
+            self.watch(code, where, detail)

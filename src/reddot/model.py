@@ -144,6 +144,23 @@ class Page(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     gaps: tuple[Gap, ...] = ()
 
 
+class TopicState(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What the log holds of one topic.
+
+    Attributes:
+        offset: of the newest publication it has ever had.
+        kept: how many are stored still; those that are too old go a little later.
+        retained: whether new subscribers are handed one.
+        time_ms: when the newest was accepted; None: none is kept.
+    """
+
+    topic: str
+    offset: int
+    kept: int
+    retained: bool
+    time_ms: int | None = None
+
+
 class Retention(msgspec.Struct, frozen=True, gc=False):
     """How much of a topic is kept: at most `count` publications, none older than `age_ms`."""
 

@@ -82,7 +82,7 @@ class Reddot(Parts):
         self.spawn(self._keep_inboxes())
         reddot.running.append(self)
         head = self.store.head
-        _log.info("started", version=reddot.__version__, store=_describe(self.store), head=head)
+        _log.info("started", version=reddot.__version__, store=self.describe_store(), head=head)
 
     async def _warm(self, head: int) -> Recent:
         """Memory with the newest publications, so that a restart's resumes are cheap.
@@ -239,6 +239,7 @@ class Reddot(Parts):
             self.subscribing.tick()
             self.mqtt.tick()
             self.feed.check()
+            self.readings.take()
 
     async def _trim(self) -> None:
         while True:
@@ -281,8 +282,3 @@ class Reddot(Parts):
             _log.warning("reached_not_written", error=str(error))
         await self.store.aclose()
         _log.info("stopped")
-
-
-def _describe(store: Store) -> str:
-    describe = getattr(store, "describe", None)
-    return describe() if describe else type(store).__name__

@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from reddot.api.readings import Readings
+from reddot.api.recent_errors import RecentErrors
 from reddot.buses.local import LocalBus
 from reddot.core.access import Policy
 from reddot.core.boxes import Boxes, BoxLimits
+from reddot.core.console import ConsoleAccess, ConsoleLimits
 from reddot.core.dots import Dots
 from reddot.core.feed import Feed
 from reddot.core.gate import Gate, Origins
@@ -55,6 +58,9 @@ class Parts:
         self.clock: Clock = clock or SystemClock()
         self.entropy: Entropy = entropy or SystemEntropy()
         self.counters = Counters()
+        self.recent_errors = RecentErrors(self.clock)
+        self.counters.watch = self.recent_errors.refused
+        self.readings = Readings(self.counters, self.clock)
         self.rules = topic_rules(settings)
         self.policy = Policy(self.rules, settings.dev)
         self.store: Store = store or open_store(settings, clock=self.clock)
@@ -62,6 +68,11 @@ class Parts:
         self.bus = LocalBus()
         self._tasks: set[asyncio.Task[None]] = set()
         self._jwks: JwksKeys | None = None
+
+    def describe_store(self) -> str:
+        """What and where the log is, in one line."""
+        describe = getattr(self.store, "describe", None)
+        return describe() if describe else type(self.store).__name__
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run in the background; owned here, so that nothing is lost and no error is silent."""
@@ -167,12 +178,18 @@ class Parts:
             lifetime_s=settings.ticket_lifetime_s,
             tickets_max=settings.tickets_max,
         )
+        self.console = ConsoleAccess(
+            clock=self.clock,
+            entropy=self.entropy,
+            limits=pick(ConsoleLimits, settings),
+        )
         self.gate = Gate(
             verifier=self._verifier(),
             api_keys=settings.api_key,
             tickets=self.tickets,
             origins=Origins(settings.allowed_origins),
             dev=settings.dev,
+            console=self.console if settings.console else None,
         )
 
     def _make_mqtt(self) -> Mqtt:

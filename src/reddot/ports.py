@@ -11,7 +11,7 @@ from typing import Protocol
 from reddot.delivery import Outcome, Parcel
 from reddot.errors import ReddotError
 from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
-from reddot.model import Appended, ClientRow, Draft, Page, Publication
+from reddot.model import Appended, ClientRow, Draft, Page, Publication, TopicState
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
 
@@ -120,6 +120,13 @@ class Store(Protocol):
         """The newest publications of one topic with offset < `before`, newest first."""
         ...
 
+    async def topics(self, *, prefix: str, after: str, limit: int) -> Sequence[TopicState]:
+        """Topics that begin with `prefix` and come behind `after`, in order, at most `limit`.
+
+        The order is that of their UTF-8 bytes. A topic stays known when all of it is trimmed.
+        """
+        ...
+
     @property
     def retained_count(self) -> int:
         """How many topics hold a retained publication; lets a subscribe skip `retained`."""
@@ -186,6 +193,10 @@ class Inbox(Protocol):
 
         Not one change of the log: a few rows that nobody waits for.
         """
+        ...
+
+    async def scheduled(self, *, limit: int) -> Sequence[Sent]:
+        """Notifications that wait for their time, the earliest first, at most `limit`."""
         ...
 
     async def audit(self, user: str) -> Sequence[Audit]:

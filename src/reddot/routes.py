@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from starlette.routing import BaseRoute
 
 from reddot.api.admission import Admission
+from reddot.api.console import ConsoleRoutes, console_pages
 from reddot.api.credentials import DevTokenRequest, IssueDevToken, IssueTicket
 from reddot.api.inbox import InboxRoutes
 from reddot.api.notifications import Notify, ShowBadge
+from reddot.api.operating import Node, OperatingRoutes, TokenRequest
 from reddot.api.ops import CountersCollector, ops_routes
 from reddot.api.publish import Publish
 from reddot.api.reception import Reception
@@ -22,6 +25,7 @@ from reddot.core.tokens import issue_token
 from reddot.net.exchange import Handler
 from reddot.net.websocket import WebSocketLimits
 from reddot.parts import Parts
+from reddot.settings import MASK, SETTINGS, Settings, masked
 from reddot.transports.iframe import Iframe
 from reddot.transports.long_poll import LongPoll
 from reddot.transports.short_poll import ShortPoll
@@ -145,16 +149,28 @@ def notifier(parts: Parts) -> Notify:
 
 
 def _dev_token(parts: Parts, request: DevTokenRequest) -> str:
-    secret = parts.settings.jwt_secret
-    assert secret is not None, "development always has a secret"
-    return issue_token(
-        secret,
+    wanted = TokenRequest(
         user=request.user,
         subscribe=request.subscribe,
         publish=request.publish,
         admin=request.admin,
-        since_s=request.since,
+        since=request.since,
         lifetime_s=min(86_400, parts.settings.token_lifetime_s_max),
+    )
+    return _signed_token(parts, wanted)
+
+
+def _signed_token(parts: Parts, wanted: TokenRequest) -> str:
+    secret = parts.settings.jwt_secret
+    assert secret is not None, "nothing to sign with"
+    return issue_token(
+        secret,
+        user=wanted.user,
+        subscribe=wanted.subscribe,
+        publish=wanted.publish,
+        admin=wanted.admin,
+        since_s=wanted.since,
+        lifetime_s=wanted.lifetime_s,
         clock=parts.clock,
         issuer=parts.settings.jwt_issuer,
         audience=parts.settings.jwt_audience,
@@ -174,16 +190,61 @@ def cold_service(
     routes = [
         *ops_routes(CountersCollector(parts.counters, gauges), unready),
         *script_routes(load_script()),
+        *(console_pages() if parts.settings.console else ()),
         *pages,
     ]
     reception = Reception(gate=parts.gate, counters=parts.counters)
     InboxRoutes(
         inboxes=parts.inboxes,
         store=parts.store,
-        subscribing=parts.subscribing,
         reached=parts.reached,
         policy=parts.policy,
         presence=Presence(subscribing=parts.subscribing, rules=parts.rules, policy=parts.policy),
-        clock=parts.clock,
     ).register(reception)
+    _operating(parts, unready).register(reception)
+    if parts.settings.console:
+        ConsoleRoutes(
+            access=parts.console, gate=parts.gate, clock=parts.clock, dev=parts.settings.dev
+        ).register(reception)
     return build_service(routes, reception.router)
+
+
+def _operating(parts: Parts, unready: Callable[[], str | None]) -> OperatingRoutes:
+    settings = parts.settings
+    return OperatingRoutes(
+        node=Node(
+            unready=unready,
+            settings=_in_force(settings),
+            store=parts.describe_store(),
+            issue_token=partial(_signed_token, parts) if settings.jwt_secret else None,
+            token_lifetime_s_max=settings.token_lifetime_s_max,
+        ),
+        hub=parts.hub,
+        store=parts.store,
+        subscribing=parts.subscribing,
+        counters=parts.counters,
+        readings=parts.readings,
+        errors=parts.recent_errors,
+        clock=parts.clock,
+        entropy=parts.entropy,
+    )
+
+
+def _in_force(settings: Settings) -> list[dict[str, object]]:
+    """All settings as rows for people to read; secrets and passwords in addresses are `***`."""
+    values = masked(settings)
+    return [
+        {
+            "name": row.name,
+            "group": row.group,
+            "value": _without_password(values[row.name]),
+            "default": row.default,
+            "unit": row.unit,
+            "help": row.help,
+        }
+        for row in SETTINGS
+    ]
+
+
+def _without_password(value: object) -> object:
+    return re.sub(r"(?<=://)[^/@]*@", f"{MASK}@", value) if isinstance(value, str) else value

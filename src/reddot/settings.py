@@ -79,6 +79,7 @@ _session = partial(_number, "Sessions")
 _stream = partial(_number, "Streams and polls")
 _keep = partial(_number, "Memory and store")
 _proof = partial(_number, "Credentials")
+_console = partial(_number, "Console")
 _inbox = partial(_number, "Inbox")
 _life = partial(_number, "Start and stop")
 
@@ -149,6 +150,17 @@ class Settings(BaseSettings):
     )
     ticket_lifetime_s: int = _proof(30, 1, 600, "How long a one-time ticket may be used; then 401.")
     tickets_max: int = _proof(100_000, 1, 10_000_000, "Unused tickets at once; beyond: 503.")
+
+    console: bool = _value("Console", True, "Whether there is a console at /console.")
+    console_setup_s: int = _console(
+        900, 30, DAY_S, "How long a one-time link to the console may be used; then 401."
+    )
+    console_session_s: int = _console(
+        28_800, 60, 30 * DAY_S, "How long one stays signed in, if what one signed in with lasts."
+    )
+    console_attempts_per_min: int = _console(
+        10, 1, 10_000, "Failed attempts to sign in, of everybody together; beyond: 429."
+    )
 
     header_bytes_max: int = _http(16_384, _KIB, _MIB, "Request line and header; beyond: 431.")
     header_fields_max: int = _http(64, 8, 1000, "Header fields of a request; beyond: 431.")

@@ -7,7 +7,8 @@ import random
 import secrets
 import sys
 import time
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
 
 import structlog
 import uuid_utils
@@ -35,6 +36,25 @@ class SystemEntropy:
         return random.random()  # noqa: S311 - jitter, not a secret
 
 
+class LogWatch:
+    """A step of the log's way that hands lines to whoever wants to show them as well."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[Mapping[str, object]], None] | None = None
+
+    def __call__(
+        self, _logger: object, method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        if self.listener is not None and method in _SERIOUS:
+            self.listener(event)
+        return event
+
+
+LOG_WATCH: Final = LogWatch()
+"""Of this process, as the log is."""
+_SERIOUS: Final = frozenset(("warning", "error", "exception", "critical"))
+
+
 def configure_logs(form: Literal["console", "json"], level: str) -> None:
     """One line per event on standard error; uvicorn's and asyncio's lines look like ours."""
     shared: list[structlog.typing.Processor] = [
@@ -49,7 +69,7 @@ def configure_logs(form: Literal["console", "json"], level: str) -> None:
         render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*shared, *render],
+        processors=[*shared, LOG_WATCH, *render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -57,7 +77,7 @@ def configure_logs(form: Literal["console", "json"], level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, LOG_WATCH],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )

@@ -300,6 +300,21 @@ def test_a_scheduled_one_gets_its_position_when_it_goes_live(
     run(backend, tmp_path, test)
 
 
+def test_scheduled_ones_are_listed_until_they_go_live(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Boxes) -> None:
+        for id, publish_ms in (("b", 20), ("c", 30), ("a", 10)):
+            note = Note(topics=("users/1",), category=id)
+            await box.change(Schedule(note=note, publish_ms=publish_ms, ttl_ms=None), id=id)
+        first = await box.store.inbox.scheduled(limit=2)
+        shown = [(one.id, one.publish_ms, one.state, one.category) for one in first]
+        assert shown == [("a", 10, "scheduled", "a"), ("b", 20, "scheduled", "b")]
+        await box.send("a", "users/1", scheduled=True)
+        await box.change(Retract(id="b"))
+        assert [one.id for one in await box.store.inbox.scheduled(limit=9)] == ["c"]
+
+    run(backend, tmp_path, test)
+
+
 def test_a_scheduled_one_can_be_retracted(backend: Backend, tmp_path: Path) -> None:
     async def test(box: Boxes) -> None:
         note = Note(topics=("users/1",))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reddot.errors import ReddotError
-from reddot.model import Appended, Draft, Gap, Page, Publication, Retention
+from reddot.model import Appended, Draft, Gap, Page, Publication, Retention, TopicState
 from reddot.testing import FakeClock
 from tests.contract.conftest import (
     EPOCH,
@@ -410,5 +410,34 @@ def test_a_restart_loses_and_renumbers_nothing(
             assert numbers(results) == [(6, 4), (7, 2), (8, 1)]
             page = await store.read(["few/1"], after=0, upto=8, limit=9)
             assert page.gaps == (Gap("few/1", "trimmed"),)
+
+    run(test())
+
+
+# ---- topics ----
+
+
+def test_topics_are_listed_in_order_with_what_is_kept(backend: Backend, settings: Settings) -> None:
+    async def test() -> None:
+        async with opened(backend, settings) as store:
+            assert list(await store.topics(prefix="", after="", limit=9)) == []
+            await append(store, draft("b/1"), draft("b/2", retain=True), draft("a"))
+            await append(store, draft("b/1"), draft("b/é"), draft("b"), draft("bb"))
+
+            async def names(prefix: str, after: str = "", limit: int = 9) -> list[str]:
+                found = await store.topics(prefix=prefix, after=after, limit=limit)
+                return [state.topic for state in found]
+
+            assert await names("") == ["a", "b", "b/1", "b/2", "b/é", "bb"]
+            assert await names("b/") == ["b/1", "b/2", "b/é"]
+            assert await names("b/", after="b/1", limit=1) == ["b/2"]
+            assert await names("b/", after="bb") == []
+            assert await names("c") == await names("b/", after="b/é") == []
+            one, two = await store.topics(prefix="b/", after="", limit=2)
+            assert one == TopicState(
+                topic="b/1", offset=2, kept=2, retained=False, time_ms=one.time_ms
+            )
+            assert (two.offset, two.kept, two.retained) == (1, 1, True)
+            assert one.time_ms is not None
 
     run(test())

@@ -346,3 +346,24 @@ def test_a_refused_batch_retains_nothing(backend: Backend, settings: Settings) -
             assert await kept(store, "#") == [("b", b"1")]
 
     run(test())
+
+
+def test_a_topic_stays_known_when_all_of_it_is_gone(
+    backend: Backend, tmp_path: Path, clock: FakeClock
+) -> None:
+    retention = by_topic(few=Retention(2, DAY_MS))
+
+    async def test() -> None:
+        async with opened(backend, Settings(tmp_path, clock, retention)) as store:
+            for _ in range(5):
+                await append(store, draft("few/1", time_ms=clock.wall_ms()))
+            for _ in range(2):
+                (state,) = await store.topics(prefix="few", after="", limit=9)
+                assert (state.offset, state.kept, state.time_ms) == (5, 2, clock.wall_ms())
+                await trim_all(store)
+            clock.advance(DAY_MS / 1000 + 1)
+            await trim_all(store)
+            (state,) = await store.topics(prefix="few", after="", limit=9)
+            assert (state.offset, state.kept, state.time_ms) == (5, 0, None)
+
+    run(test())

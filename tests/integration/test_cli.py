@@ -295,6 +295,25 @@ def test_a_port_in_use_stops_the_start(serve: Serve, run: Run, port: int) -> Non
     assert second.returncode == 1 and "in use" in second.stderr
 
 
+def test_links_to_the_console_sign_in(serve: Serve, run: Run, url: str) -> None:
+    server = serve(REDDOT_JWT_SECRET=SECRET)
+    printed = re.search(r"http://\S+/console#setup=[\w-]+", server.err.until("console#setup"))
+    assert printed is not None
+    token = run("token", "--admin", REDDOT_JWT_SECRET=SECRET).stdout.strip()
+    made = run("console", "--url", url, "--token", token)
+    assert made.returncode == 0 and "900 seconds" in made.stderr
+    for link in (printed[0], made.stdout.strip()):
+        address, _, secret = link.partition("#setup=")
+        assert address == f"{url}/console"
+        session, own = f"{url}/v1/console/session", {"Origin": url}
+        codes = [
+            httpx.post(session, json={"setup": secret}, headers=own).status_code for _ in range(2)
+        ]
+        assert codes == [200, 401]
+    refused = run("console", "--url", url)
+    assert refused.returncode == 3 and refused.stderr.count("\n") == 1
+
+
 def test_demo_from_an_empty_folder(start: Start, run: Run, tmp_path: Path) -> None:
     demo = start("demo", "--port", "0")
     found = re.search(r"http://127\.0\.0\.1:\d+", demo.out.until("http://"))

@@ -97,9 +97,7 @@ class Crosser:
         return topic
 
 
-@pytest.mark.parametrize(
-    "recent_publications_max", [20_000, 8, 0], ids=["memory", "both", "store"]
-)
+@pytest.mark.parametrize("recent_publications_max", [20_000, 8, 0], ids=["memory", "both", "store"])
 def test_nothing_falls_into_the_seam(
     server_factory: ServerFactory, rng: random.Random, recent_publications_max: int
 ) -> None:

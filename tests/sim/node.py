@@ -21,7 +21,7 @@ from reddot.core.session import SessionLimits
 from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.model import Appended, ClientRow, Draft, Page, Publication, Retention
+from reddot.model import Appended, ClientRow, Draft, Page, Publication, Retention, TopicState
 from reddot.ports import AppendDone, Bus, ClientRows, Inbox
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
@@ -102,6 +102,9 @@ class SlowStore:
     @property
     def retained_count(self) -> int:
         return self._disk.log.retained_count
+
+    async def topics(self, *, prefix: str, after: str, limit: int) -> Sequence[TopicState]:
+        return await self._disk.log.topics(prefix=prefix, after=after, limit=limit)
 
     @property
     def inbox(self) -> Inbox:

@@ -166,7 +166,8 @@ class Admission:
                     self._spawn(self._admit_fetching(params, credential, exchange, go, refuse))
                     return
                 admitted = Admitted(params, identified, fields)
-                if params.ticket is None:
+                # A ticket is good once, and a session of the console may be ended any moment.
+                if params.ticket is None and credential.console is None:
                     head.memo = admitted
             fields = admitted.fields
             go(admitted)
@@ -229,12 +230,12 @@ class Admission:
         if refuse is None:
             self.refuse(error, exchange, fields)
         else:
-            self._counters.reject(error.code)
+            self._counters.reject(error.code, exchange.head.path, error.detail)
             refuse(error, exchange)
 
     def refuse(self, error: ReddotError, exchange: Exchange, fields: bytes) -> None:
         """Answer with a problem document."""
-        self._counters.reject(error.code)
+        self._counters.reject(error.code, exchange.head.path, error.detail)
         more = b"www-authenticate: Bearer\r\n" if error.row.status == 401 else b""
         if error.row.status in (429, 503):
             more = b"retry-after: 5\r\n"

@@ -11,11 +11,8 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from importlib.resources import files
 from typing import Annotated, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -24,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from reddot.api.pages import Pages
 from reddot.codecs.problem import encode_problem
 from reddot.counters import Counters, TransportCounters
 from reddot.errors import ReddotError
@@ -37,21 +35,12 @@ WATCH_SECONDS: Final = 30.0
 CUT_SECONDS: Final = 5.0
 
 _PADDING: Final = "the same message over six transports, " * (SIZE_BYTES_MAX // 38 + 1)
-_TYPES: Final = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-}
-_FILE_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
-        "img-src 'self' data:; frame-src 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
+    "img-src 'self' data:; frame-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_FOLDERS: Final = {"": "demo", "vendor/": "vendor", "look/": "look"}
 _FRESH: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -166,34 +155,6 @@ class Publisher:
             self.refused += 1
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    media_type: str
-    etag: str
-
-
-def _load_files() -> dict[str, _File]:
-    """The page's own files, and below `vendor/` the programs of others that it uses."""
-    found = {}
-    static = files("reddot").joinpath("static")
-    for folder, prefix in (("demo", ""), ("vendor", "vendor/")):
-        for entry in static.joinpath(folder).iterdir():
-            media_type = _TYPES.get(entry.name.rpartition(".")[2])
-            if media_type is not None:
-                content = entry.read_bytes()
-                etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-                found[prefix + entry.name] = _File(content, media_type, etag)
-    return found
-
-
-def _file_response(request: Request, file: _File) -> Response:
-    headers = {**_FILE_HEADERS, "ETag": file.etag}
-    if file.etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(file.content, media_type=file.media_type, headers=headers)
-
-
 def _problem(error: ReddotError) -> Response:
     return Response(
         encode_problem(error), error.row.status, _FRESH, media_type="application/problem+json"
@@ -251,17 +212,14 @@ class _Routes:
 
     def __init__(self, site: DemoSite) -> None:
         self._site = site
-        self._files = _load_files()
+        self._pages = Pages(_FOLDERS, _POLICY)
         self._publisher = Publisher(site)
 
     async def page(self, request: Request) -> Response:
-        return _file_response(request, self._files["index.html"])
+        return self._pages.answer(request, "index.html")
 
     async def file(self, request: Request) -> Response:
-        file = self._files.get(request.path_params["name"])
-        if file is None:
-            raise ReddotError("not_found")
-        return _file_response(request, file)
+        return self._pages.answer(request, request.path_params["name"])
 
     async def now(self, request: Request) -> Response:
         return JSONResponse({"now_ms": self._site.wall_ms()}, headers=_FRESH)

@@ -12,16 +12,14 @@ from reddot.core.access import Policy, is_user_name
 from reddot.core.inbox import Inboxes
 from reddot.core.presence import Presence
 from reddot.core.reached import Reached
-from reddot.core.subscribing import Subscribing
 from reddot.core.topics import check_topic
 from reddot.errors import ReddotError
 from reddot.inbox import View
 from reddot.model import Actor, Cursor
-from reddot.ports import Clock, Store
+from reddot.ports import Store
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
-SESSIONS_MAX: Final = 1_000
 PRESENT_DEFAULT: Final = 100
 PRESENT_MAX: Final = 1_000
 OPERATOR: Final = Actor(admin=True)
@@ -38,19 +36,15 @@ class InboxRoutes:
         *,
         inboxes: Inboxes,
         store: Store,
-        subscribing: Subscribing,
         reached: Reached,
         policy: Policy,
         presence: Presence,
-        clock: Clock,
     ) -> None:
         self._inboxes = inboxes
         self._store = store
-        self._subscribing = subscribing
         self._reached = reached
         self._policy = policy
         self._presence = presence
-        self._clock = clock
 
     def register(self, reception: Reception) -> None:
         add = reception.add
@@ -67,9 +61,7 @@ class InboxRoutes:
         add("DELETE", one, "notify", "Take a notification back", self.retract)
         add("GET", "/v1/topics/{topic:path}/history", "subscribe", "History", self.history)
         add("GET", "/v1/topics/{topic:path}/presence", "subscribe", "Who is there", self.presence)
-        add("GET", "/v1/sessions", "operate", "Who is attached", self.sessions)
         user = "/v1/users/{user}"
-        add("POST", f"{user}/disconnect", "operate", "End a user's sessions", self.disconnect)
         add("GET", f"{user}/badge/explain", "operate", "Why a badge is what it is", self.explain)
         add("GET", f"{user}/follows", "operate", "What a user follows", self.follows_of)
         follows = f"{user}/follows/{{topic:path}}"
@@ -144,12 +136,20 @@ class InboxRoutes:
     async def sent(self, caller: Caller) -> Any:
         caller.require_admin()
         limit = caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX)
+        if "state" in caller.query:
+            return await self._waiting(caller.query["state"], limit)
         found = await self._inboxes.store.sent(id=None, before=caller.place_before(), limit=limit)
         more = len(found) == limit
         return {
             "items": [codec.sent_fields(one) for one in found],
             "next": str(found[-1].position) if more else None,
         }
+
+    async def _waiting(self, state: str, limit: int) -> Any:
+        if state != "scheduled":
+            raise ReddotError("field_invalid", "'state' can only be 'scheduled'")
+        found = await self._inboxes.store.scheduled(limit=limit)
+        return {"items": [codec.sent_fields(one) for one in found], "next": None}
 
     async def inspect(self, caller: Caller) -> Any:
         caller.require_admin()
@@ -163,7 +163,7 @@ class InboxRoutes:
         caller.require_admin()
         await self._inboxes.retract(caller.place["id"])
 
-    # ---- topics and sessions ----
+    # ---- topics ----
 
     async def history(self, caller: Caller) -> Any:
         topic = check_topic(caller.place["topic"])
@@ -183,39 +183,11 @@ class InboxRoutes:
             limit=caller.number("limit", PRESENT_DEFAULT, 1, PRESENT_MAX),
         )
 
-    async def sessions(self, caller: Caller) -> Any:
-        caller.require_admin()
-        user = caller.query.get("user")
-        now = self._clock.monotonic()
-        found = [
-            {
-                "id": one.id,
-                "user": one.actor.user,
-                "transport": one.transport,
-                "state": one.state.value,
-                "age_s": round(now - one.opened_at, 1),
-                "filters": one.filters,
-                "bytes_out": one.bytes_out,
-            }
-            for one in list(self._subscribing.sessions.values())
-            if user is None or one.actor.user == user
-        ]
-        return {"sessions": found[:SESSIONS_MAX], "count": len(found)}
-
-    async def disconnect(self, caller: Caller) -> Any:
-        caller.require_admin()
-        user = _user(caller)
-        sessions = self._subscribing.sessions.values()
-        theirs = [one for one in sessions if one.actor.user == user]
-        for session in theirs:
-            self._subscribing.move(session, "reauth")
-        return {"sessions": len(theirs)}
-
     # ---- one person ----
 
     async def explain(self, caller: Caller) -> Any:
         caller.require_admin()
-        user = _user(caller)
+        user = user_in(caller)
         badge = await self._inboxes.badge(user)
         audits = await self._inboxes.store.audit(user)
         return {
@@ -227,27 +199,28 @@ class InboxRoutes:
 
     async def follows_of(self, caller: Caller) -> Any:
         caller.require_admin()
-        return await self._follows(_user(caller))
+        return await self._follows(user_in(caller))
 
     async def follow_for(self, caller: Caller) -> Any:
         caller.require_admin()
-        return await self._follow(caller, _user(caller), OPERATOR)
+        return await self._follow(caller, user_in(caller), OPERATOR)
 
     async def unfollow_for(self, caller: Caller) -> Any:
         caller.require_admin()
-        badge = await self._inboxes.unfollow(_user(caller), caller.place["topic"])
+        badge = await self._inboxes.unfollow(user_in(caller), caller.place["topic"])
         return codec.badge_fields(badge)
 
     async def export(self, caller: Caller) -> Any:
         caller.require_admin()
-        return await export_user(self._store, _user(caller))
+        return await export_user(self._store, user_in(caller))
 
     async def erase(self, caller: Caller) -> None:
         caller.require_admin()
-        await self._inboxes.erase(_user(caller))
+        await self._inboxes.erase(user_in(caller))
 
 
-def _user(caller: Caller) -> str:
+def user_in(caller: Caller) -> str:
+    """The user that an address names; raises `field_invalid`."""
     user = caller.place["user"]
     if not is_user_name(user):
         raise ReddotError("field_invalid", "no user's name")

@@ -125,7 +125,7 @@ class Publish:
 
     def _refuse(self, error: ReddotError, exchange: Exchange, fields: bytes) -> None:
         """What the store refused, after the admission has returned."""
-        self._counters.reject(error.code)
+        self._counters.reject(error.code, exchange.head.path, error.detail)
         more = b"retry-after: 1\r\n" if error.row.retry else b""
         exchange.respond(
             error.row.status, problem.FIELDS + fields + more, problem.encode_problem(error)

@@ -7,7 +7,7 @@ body and query.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from fastapi import APIRouter
@@ -17,10 +17,10 @@ from starlette.responses import Response
 from reddot.codecs.credentials import Credential, credential_of
 from reddot.codecs.problem import encode_problem
 from reddot.core.access import is_anonymous
-from reddot.core.gate import Gate
+from reddot.core.gate import Gate, Identified
 from reddot.counters import Counters
 from reddot.errors import ReddotError
-from reddot.model import Actor
+from reddot.model import ANONYMOUS, Actor
 
 _HEADERS: Final = {
     "cache-control": "no-store",
@@ -31,6 +31,8 @@ _HEADERS: Final = {
 _SAFE: Final = ("GET", "HEAD")
 METHODS: Final = "GET, POST, PUT, DELETE"
 
+T = TypeVar("T")
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Who asks, and what with.
@@ -39,12 +41,14 @@ class Caller(msgspec.Struct, frozen=True):
         body: of the request, within the limit of the front door.
         place: what the address says, by the name in the route's path.
         query: first value by name.
+        credential: what the request has said of its sender, and where it is from.
     """
 
     actor: Actor
     body: bytes
     place: Mapping[str, str]
     query: Mapping[str, str]
+    credential: Credential
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
         """A number of the query; raises `field_invalid`."""
@@ -61,11 +65,33 @@ class Caller(msgspec.Struct, frozen=True):
             return None
         return self.number(name, 0, 1, 2**63 - 1)
 
+    def wanted(self, kind: type[T]) -> T:
+        """The body as a `kind`; raises `field_invalid` and `json_invalid`."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.ValidationError as error:
+            raise ReddotError("field_invalid", str(error)) from None
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ReddotError("json_invalid", str(error)) from None
+
     def require_admin(self) -> None:
         """Raises `unauthorized` or `forbidden` unless it is the operator, or a server's key."""
         actor = self.actor
         if not (actor.admin or actor.service):
             raise ReddotError("unauthorized" if is_anonymous(actor) else "forbidden")
+
+    def require_operator(self) -> None:
+        """Raises `unauthorized` or `forbidden` unless it is the operator: no server's key."""
+        self.require_admin()
+        if not self.actor.admin:
+            raise ReddotError("forbidden", "an API key is not enough here")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer with header fields of its own."""
+
+    content: object
+    fields: Mapping[str, str]
 
 
 Route = Callable[[Caller], Awaitable[Any]]
@@ -79,11 +105,25 @@ class Reception:
         self._gate = gate
         self._counters = counters
 
-    def add(self, method: str, path: str, tag: str, summary: str, route: Route) -> None:
-        """Answer `method` at `path` with what `route` returns, as JSON; None: 204."""
+    def add(
+        self,
+        method: str,
+        path: str,
+        tag: str,
+        summary: str,
+        route: Route,
+        *,
+        description: str = "",
+        identify: bool = True,
+    ) -> None:
+        """Answer `method` at `path` with what `route` returns, as JSON; None: 204.
+
+        Args:
+            identify: False: whoever asks is anonymous, whatever the request carries.
+        """
 
         async def endpoint(request: Request) -> Response:
-            return await self._answer(request, route)
+            return await self._answer(request, route, identify)
 
         self.router.add_api_route(
             path,
@@ -91,6 +131,7 @@ class Reception:
             methods=[method],
             tags=[tag],
             summary=summary,
+            description=description,
             name=f"{method.lower()} {path}",
             operation_id=f"{method.lower()}{path}".replace("/", "_").replace(":path", ""),
         )
@@ -108,11 +149,16 @@ class Reception:
 
         self.router.add_api_route(path, endpoint, methods=["OPTIONS"], include_in_schema=False)
 
-    async def _answer(self, request: Request, route: Route) -> Response:
+    async def _identified(self, credential: Credential, identify: bool) -> Identified:
+        if not identify:
+            return Identified(actor=ANONYMOUS)
+        return await self._gate.identify_fetching(**msgspec.structs.asdict(credential))
+
+    async def _answer(self, request: Request, route: Route, identify: bool) -> Response:
         credential = _credential(request)
         fields = self._cors_fields(credential)
         try:
-            identified = await self._gate.identify_fetching(**msgspec.structs.asdict(credential))
+            identified = await self._identified(credential, identify)
             if request.method not in _SAFE and not identified.origin_allowed:
                 raise ReddotError("origin_forbidden")
             caller = Caller(
@@ -120,18 +166,22 @@ class Reception:
                 body=await request.body(),
                 place=request.path_params,
                 query=dict(request.query_params),
+                credential=credential,
             )
             answer = await route(caller)
         except ReddotError as error:
-            return self._refuse(error, fields)
+            return self._refuse(error, fields, request.url.path)
         headers = _HEADERS | fields
+        if isinstance(answer, Answer):
+            headers |= answer.fields
+            answer = answer.content
         if answer is None:
             return Response(None, 204, headers=headers)
         body = msgspec.json.encode(answer)
         return Response(body, 200, media_type="application/json", headers=headers)
 
-    def _refuse(self, error: ReddotError, fields: dict[str, str]) -> Response:
-        self._counters.reject(error.code)
+    def _refuse(self, error: ReddotError, fields: dict[str, str], path: str) -> Response:
+        self._counters.reject(error.code, path, error.detail)
         if error.row.status == 401:
             fields = fields | {"www-authenticate": "Bearer"}
         elif error.row.retry:

@@ -12,11 +12,12 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from typing import Final, TypedDict, Unpack
+from typing import Final, NotRequired, TypedDict, Unpack
 
 import msgspec
 
 from reddot.core.access import is_user_name
+from reddot.core.console import ConsoleAccess
 from reddot.core.tickets import Tickets
 from reddot.core.tokens import TokenVerifier
 from reddot.errors import ReddotError, SettingsError
@@ -163,12 +164,18 @@ def _is_own(origin: str, host: str | None) -> bool:
     return scheme in _PORTS and bool(found) and host is not None and authority == host.lower()
 
 
+def is_own_page(origin: str | None, host: str | None, cross_site: bool) -> bool:
+    """Whether a request is from a page of this very address, or from none."""
+    return not cross_site and (origin is None or _is_own(origin, host))
+
+
 class Presented(TypedDict):
     """The keywords of `Gate.identify`, which are the fields of `codecs.credentials.Credential`."""
 
     bearer: str | None
     cookie: str | None
     ticket: str | None
+    console: NotRequired[str | None]
     origin: str | None
     host: str | None
     cross_site: bool
@@ -196,6 +203,7 @@ class Gate:
         verifier: for tokens; None: no key is configured, so no token is good.
         api_keys: lines of the setting; see `ApiKeys`.
         dev: pages on this machine count as listed, and names are believed.
+        console: whose sessions of the console are good; None: there is no console.
     """
 
     def __init__(
@@ -206,7 +214,9 @@ class Gate:
         tickets: Tickets,
         origins: Origins,
         dev: bool,
+        console: ConsoleAccess | None = None,
     ) -> None:
+        self._console: Final = console
         self._verifier: Final = verifier
         self._api_keys: Final = ApiKeys(api_keys)
         self._tickets: Final = tickets
@@ -222,8 +232,9 @@ class Gate:
         origin: str | None,
         host: str | None,
         cross_site: bool,
+        console: str | None = None,
     ) -> Identified | None:
-        """Who this is: by ticket, else by bearer, else by cookie, else anonymous.
+        """Who this is: by ticket, bearer, session of the console or cookie, else anonymous.
 
         See `codecs.credentials.Credential` for the keywords. A WebSocket `auth` command is a
         bearer with the origin and host of its upgrade; an MQTT password is one without.
@@ -245,6 +256,11 @@ class Gate:
             if bearer.startswith("rk_"):
                 return Identified(actor=self._api_keys.actor(bearer))
             return self._by_token(bearer)
+        if console is not None:
+            _check_origin(is_own_page(origin, host, cross_site))
+            if self._console is None:
+                raise ReddotError("unauthorized")
+            return Identified(actor=self._console.actor(console))
         if cookie is not None:
             # Browsers add cookies to what other sites ask for, so it must not be another site.
             _check_origin(allowed and not (origin is None and cross_site))

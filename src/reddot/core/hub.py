@@ -206,6 +206,10 @@ class Hub:
         """Those whose members get what is published on a topic."""
         return set(self._index.match(topic))
 
+    def listeners(self, topic: str) -> int:
+        """How many live members get what is published on a topic."""
+        return sum(len(group.members) for group in self._index.match(topic))
+
     def dispatch(self, publication: Publication) -> None:
         """Take the next publication; it goes out with all others of this loop turn."""
         if not self._pending:

@@ -373,8 +373,12 @@ def issue_token(
     clock: Clock,
     issuer: str | None = None,
     audience: str | None = None,
+    name: str | None = None,
 ) -> str:
     """A token that a verifier with the same secret, issuer and audience accepts; HS256.
+
+    Args:
+        name: its `jti`.
 
     Raises:
         SettingsError: the secret is too short.
@@ -392,6 +396,7 @@ def issue_token(
         "aud": audience,
         "iat": now_s,
         "exp": now_s + lifetime_s,
+        "jti": name,
         "reddot": {name: value for name, value in grants.items() if value} or None,
     }
     given = {name: value for name, value in claims.items() if value is not None}

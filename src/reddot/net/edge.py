@@ -434,7 +434,7 @@ class Edge(HttpToolsProtocol):
 
     def _refuse(self, error: ReddotError) -> None:
         """Answer what is wrong with the message itself, and close: its end is not known."""
-        self._door.counters.reject(error.code)
+        self._door.counters.reject(error.code, "http", error.detail)
         body = problem.encode_problem(error)
         if self._phase is not _Phase.COLD or not self._drop_cold():
             self.transport.write(

@@ -23,7 +23,16 @@ import structlog
 from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
 from reddot.inbox import Keep
-from reddot.model import Appended, ClientRow, Draft, Gap, Page, Publication, Retention
+from reddot.model import (
+    Appended,
+    ClientRow,
+    Draft,
+    Gap,
+    Page,
+    Publication,
+    Retention,
+    TopicState,
+)
 from reddot.ports import AppendDone, ClientRows, Clock, Inbox
 from reddot.stores.memory_inbox import MemoryInbox
 
@@ -411,6 +420,22 @@ class MemoryStore:
             if (before is None or p.offset < before) and self._shown(p, now_ms)
         )
         return list(islice(newest_first, limit))
+
+    async def topics(self, *, prefix: str, after: str, limit: int) -> Sequence[TopicState]:
+        """As `ports.Store.topics`."""
+        wanted = [name for name in self._topics if name.startswith(prefix) and name > after]
+        return [self._state(name) for name in sorted(wanted)[:limit]]
+
+    def _state(self, name: str) -> TopicState:
+        topic, now_ms = self._topics[name], self._clock.wall_ms()
+        retained = self._retained.get(name)
+        return TopicState(
+            topic=name,
+            offset=topic.top,
+            kept=min(len(topic.kept), topic.retention.count),
+            retained=retained is not None and not _expired(retained, now_ms),
+            time_ms=topic.kept[-1].time_ms if topic.kept else None,
+        )
 
     async def retained(
         self, filters: Sequence[str], *, after: int, upto: int, limit: int

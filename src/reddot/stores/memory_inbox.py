@@ -435,6 +435,10 @@ class MemoryInbox:
         ]
         return newest[:limit]
 
+    async def scheduled(self, *, limit: int) -> Sequence[Sent]:
+        """As `ports.Inbox.scheduled`."""
+        return [_waiting(*one) for one in self._scheduled[:limit]]
+
     def _sent_one(self, sending: _Sending, *, counts: bool) -> Sent:
         draft, note = sending.draft, sending.note
         seen = read = 0

@@ -24,7 +24,7 @@ import structlog
 
 from reddot.errors import ReddotError, StoreError
 from reddot.inbox import Audit, Due, InboxPage, Keep, Sent, View, Warm
-from reddot.model import ClientRow, Draft, Page, Publication, Retention
+from reddot.model import ClientRow, Draft, Page, Publication, Retention, TopicState
 from reddot.ports import AppendDone, ClientRows, Clock, Inbox
 from reddot.stores import sqlite_file
 from reddot.stores.sqlite_reader import Snapshot
@@ -276,6 +276,12 @@ class SqliteStore:
             lambda snapshot: snapshot.history(topic, before=before, limit=limit)
         )
 
+    async def topics(self, *, prefix: str, after: str, limit: int) -> Sequence[TopicState]:
+        """As `ports.Store.topics`."""
+        return await self._read(
+            lambda snapshot: snapshot.topics(prefix=prefix, after=after, limit=limit)
+        )
+
     async def retained(
         self, filters: Sequence[str], *, after: int, upto: int, limit: int
     ) -> Sequence[Publication]:
@@ -318,6 +324,10 @@ class SqliteStore:
 
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         return await self._read(lambda snapshot: snapshot.inbox().sent(id, before, limit))
+
+    async def scheduled(self, *, limit: int) -> Sequence[Sent]:
+        """As `ports.Inbox.scheduled`."""
+        return await self._read(lambda snapshot: snapshot.inbox().scheduled(limit))
 
     async def audit(self, user: str) -> Sequence[Audit]:
         return await self._read(lambda snapshot: snapshot.inbox().audit(user))

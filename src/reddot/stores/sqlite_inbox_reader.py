@@ -103,6 +103,9 @@ WHERE {} ORDER BY num DESC LIMIT ?
 """
 _SENT_ID: Final = _SENT.format("notification.id = ?")
 _SENT_BEFORE: Final = _SENT.format("num < ?")
+_ALL_WAITING: Final = """
+SELECT id, publish_ms, data, schedule FROM scheduled WHERE publish_ms > 0 ORDER BY publish_ms, id LIMIT ?
+"""
 _WAITING: Final = "SELECT publish_ms, data, schedule FROM scheduled WHERE id = ?"
 _TOPIC_MARKS: Final = """
 SELECT join_seq, read_upto, read, archived, deleted, seen_upto, followed FROM marks
@@ -307,6 +310,10 @@ class InboxSnapshot:
         if waiting:
             return [_waiting(id, *waiting[0])]
         return [self._sent(row, counts=True) for row in self._all(_SENT_ID, id, 1)]
+
+    def scheduled(self, limit: int) -> list[Sent]:
+        """As `ports.Inbox.scheduled`."""
+        return [_waiting(*row) for row in self._all(_ALL_WAITING, limit)]
 
     def _sent(self, row: tuple[Any, ...], *, counts: bool) -> Sent:
         id, number, state, time_ms, expires_ms, category, topics, collapse_key, data = row

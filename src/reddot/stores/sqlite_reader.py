@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from reddot.core.topics import is_exact, matches
-from reddot.model import EVENT_DEFAULT, ClientRow, Gap, Page, Publication, Retention
+from reddot.model import EVENT_DEFAULT, ClientRow, Gap, Page, Publication, Retention, TopicState
 from reddot.stores.sqlite_inbox_reader import InboxSnapshot
 from reddot.stores.sqlite_mqtt import decode_extra, load_client, woken_clients
 from reddot.stores.sqlite_topics import json_text
@@ -78,6 +79,22 @@ _RETAINED_ROWS: Final = _PUBLICATIONS.format(
     "retained WHERE pos IN (SELECT value FROM json_each(?))"
 )
 
+_STATES: Final = """
+SELECT json_group_array(json_array(name, trimmed_off,
+  (SELECT json_array(off, time_ms) FROM log WHERE pos = (SELECT pos FROM topic_log
+    WHERE topic_id = found.id AND pos > found.trimmed_pos ORDER BY pos DESC LIMIT 1)),
+  EXISTS (SELECT 1 FROM retained WHERE topic_id = found.id
+    AND (expires_ms IS NULL OR expires_ms > ?))))
+FROM (SELECT * FROM topic WHERE name >= ? AND name > ? ORDER BY name LIMIT ?) AS found
+"""
+
+
+class _State(msgspec.Struct, array_like=True, gc=False):
+    name: str
+    trimmed_off: int
+    newest: tuple[int, int] | None
+    retained: int
+
 
 class _Row(msgspec.Struct, array_like=True, gc=False):
     """`data` None: of a notification that was retracted, or is beyond retention."""
@@ -110,6 +127,7 @@ class _Named(msgspec.Struct, array_like=True, gc=False):
 
 _ROWS: Final = msgspec.json.Decoder(list[_Row])
 _TOPIC_ROWS: Final = msgspec.json.Decoder(list[_Topic])
+_STATE_ROWS: Final = msgspec.json.Decoder(list[_State])
 _NAME_ROWS: Final = msgspec.json.Decoder(list[_Named])
 
 
@@ -301,6 +319,23 @@ class Snapshot:
                 if row[1] == offset:
                     return int(row[0])
         return high
+
+    def topics(self, *, prefix: str, after: str, limit: int) -> list[TopicState]:
+        """As `ports.Store.topics`. Names with a prefix follow each other."""
+        rows = self._list(_STATE_ROWS, _STATES, self._now_ms, prefix, after, limit)
+        rows.sort(key=lambda row: row.name)
+        wanted = takewhile(lambda row: row.name.startswith(prefix), rows)
+        return [self._state(row) for row in wanted]
+
+    def _state(self, row: _State) -> TopicState:
+        offset, time_ms = row.newest or (row.trimmed_off, None)
+        return TopicState(
+            topic=row.name,
+            offset=offset,
+            kept=min(offset - row.trimmed_off, self._retention(row.name).count),
+            retained=bool(row.retained),
+            time_ms=time_ms,
+        )
 
     def retained(
         self, filters: Sequence[str], *, after: int, upto: int, limit: int

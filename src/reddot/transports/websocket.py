@@ -259,7 +259,7 @@ class WebSocket:
         }
 
     def reject(self, error: ReddotError) -> None:
-        self.reject_counter.reject(error.code)
+        self.reject_counter.reject(error.code, "websocket", error.detail)
 
     def open(
         self, params: Params, identified: Identified, exchange: Exchange, fields: bytes

@@ -86,6 +86,7 @@ def post_rate(body: bytes, headers: Mapping[str, str] = SAME_ORIGIN) -> httpx.Re
     [
         ("/demo", "text/html; charset=utf-8"),
         ("/demo/demo.css", "text/css; charset=utf-8"),
+        ("/demo/look/look.css", "text/css; charset=utf-8"),
         ("/demo/main.js", "text/javascript; charset=utf-8"),
     ],
 )
@@ -116,7 +117,7 @@ def test_nothing_but_the_files_is_served(name: str) -> None:
 
 def test_every_module_that_the_page_imports_is_served() -> None:
     seen: set[str] = set()
-    waiting = ["main.js", "theme.js"]
+    waiting = ["main.js", "look/theme.js"]
     while waiting:
         name = waiting.pop()
         if name in seen:

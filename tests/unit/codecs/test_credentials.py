@@ -106,3 +106,26 @@ def test_any_bytes_are_read(headers: dict[bytes, bytes]) -> None:
     read = credential_of(headers, None)
     assert (read.bearer is None) == (b"authorization" not in headers)
     assert (read.origin is None) == (b"origin" not in headers)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "header", "expected"),
+    [
+        (b"reddot_console=a.b.c", True, "a.b.c"),
+        (b"x=1; reddot_console=a.b.c; y=2", True, "a.b.c"),
+        (b"reddot_console=a.b.c", False, None),
+        (b"reddot_console=a; reddot_console=b", True, ""),
+        (b"reddot_console=a b", True, ""),
+        (b"reddot_console=", True, ""),
+        (b"reddot_token=a.b.c", True, ""),
+        (None, True, ""),
+        (None, False, None),
+    ],
+)
+def test_the_consoles_cookie_counts_with_its_header_only(
+    cookie: bytes | None, header: bool, expected: str | None
+) -> None:
+    headers = {b"cookie": cookie} if cookie is not None else {}
+    if header:
+        headers[b"reddot-console"] = b"1"
+    assert credential_of(headers, None).console == expected

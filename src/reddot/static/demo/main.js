@@ -16,7 +16,7 @@ import { bindPublishing } from "./publishing.js";
 import { Reader } from "./reader.js";
 import * as server from "./server.js";
 import { bindCopy, drawTable } from "./table.js";
-import { bindTheme } from "./theme.js";
+import { bindTheme } from "./look/theme.js";
 import { makeTransports } from "./transports.js";
 
 const DRAW_MS = 250;

@@ -5,7 +5,7 @@
  * chosen theme does not flash.
  */
 
-const KEY = "reddot-demo-theme";
+const KEY = "reddot-theme";
 const THEMES = ["auto", "light", "dark"];
 
 /** Storage may be forbidden; the page then simply forgets. */
