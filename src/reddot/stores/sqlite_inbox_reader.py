@@ -104,8 +104,8 @@ WHERE {} ORDER BY num DESC LIMIT ?
 _SENT_ID: Final = _SENT.format("notification.id = ?")
 _SENT_BEFORE: Final = _SENT.format("num < ?")
 _ALL_WAITING: Final = """
-SELECT id, publish_ms, data, schedule FROM scheduled WHERE publish_ms > 0
-ORDER BY publish_ms, id LIMIT ?
+SELECT id, publish_ms, data, schedule FROM scheduled WHERE publish_ms >= 0
+  ORDER BY publish_ms, id LIMIT ?
 """
 _WAITING: Final = "SELECT publish_ms, data, schedule FROM scheduled WHERE id = ?"
 _TOPIC_MARKS: Final = """

@@ -82,10 +82,10 @@ _RETAINED_ROWS: Final = _PUBLICATIONS.format(
 _STATES: Final = """
 SELECT json_group_array(json_array(name, trimmed_off,
   (SELECT json_array(off, time_ms) FROM log WHERE pos = (SELECT pos FROM topic_log
-    WHERE topic_id = found.id AND pos > found.trimmed_pos ORDER BY pos DESC LIMIT 1)),
-  EXISTS (SELECT 1 FROM retained WHERE topic_id = found.id
+    WHERE topic_id = packed.id AND pos > packed.trimmed_pos ORDER BY pos DESC LIMIT 1)),
+  EXISTS (SELECT 1 FROM retained WHERE topic_id = packed.id
     AND (expires_ms IS NULL OR expires_ms > ?))))
-FROM (SELECT * FROM topic WHERE name >= ? AND name > ? ORDER BY name LIMIT ?) AS found
+FROM (SELECT * FROM topic WHERE name >= ? AND name <> ? ORDER BY name LIMIT ?) AS packed
 """
 
 
@@ -322,7 +322,8 @@ class Snapshot:
 
     def topics(self, *, prefix: str, after: str, limit: int) -> list[TopicState]:
         """As `ports.Store.topics`. Names with a prefix follow each other."""
-        rows = self._list(_STATE_ROWS, _STATES, self._now_ms, prefix, after, limit)
+        first = max(prefix, after)
+        rows = self._list(_STATE_ROWS, _STATES, self._now_ms, first, after, limit)
         rows.sort(key=lambda row: row.name)
         wanted = takewhile(lambda row: row.name.startswith(prefix), rows)
         return [self._state(row) for row in wanted]
