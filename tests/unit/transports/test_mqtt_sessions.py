@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from reddot.codecs.mqtt_encode import encode_connect, encode_publish, encode_subscribe
+from reddot.codecs.mqtt_encode import (
+    encode_connect,
+    encode_publish,
+    encode_subscribe,
+    encode_unsubscribe,
+)
 from reddot.codecs.mqtt_packets import (
     PUBACK,
     PUBCOMP,
@@ -22,6 +27,7 @@ from reddot.codecs.mqtt_packets import (
     Publish,
     Subscribe,
     Subscription,
+    Unsubscribe,
     Will,
 )
 from reddot.core.access import Policy
@@ -126,7 +132,7 @@ def test_a_session_ends_when_it_has_expired() -> None:
         await client.subscribe("a", qos=1)
         await client.vanish()
         await node.advance(601)
-        assert node.node.mqtt.clients.stored == set()
+        assert not len(node.node.mqtt.clients.stored)
         await back(node, present=False)
 
     run_node(test)
@@ -701,3 +707,42 @@ def test_gaps_are_told_in_turn_if_there_is_little_room() -> None:
         assert len(found) == 7 and not node.node.counters.mqtt_too_large
 
     run_node(test, topics=KEEP_TWO)
+
+
+# Limits
+
+
+def test_a_user_keeps_so_many_sessions() -> None:
+    async def test(node: WireNode) -> None:
+        async def reason(name: str, user: str, **changes: Any) -> int:
+            values: dict[str, Any] = {"clean_start": False, "properties": LASTING} | changes
+            return (await MqttClient(node).connect(name, username=user, **values)).reason
+
+        assert [await reason(name, "42") for name in "abc"] == [0, 0, 0x97]
+        assert node.node.counters.rejected["too_many_sessions"] == 1
+        assert await reason("c", "42", properties=Properties()) == 0
+        assert await reason("a", "42") == 0
+        assert [await reason(name, "7") for name in "abc"] == [0, 0, 0x97]
+        assert await reason("a", "42", clean_start=True, properties=Properties()) == 0
+        assert await reason("c", "42") == 0
+        assert await reason("a", "1") == 0x97  # There are as many as there may be of all users.
+
+    run_node(test, mqtt_stored_sessions_per_user_max=2, mqtt_stored_sessions_max=4)
+
+
+@pytest.mark.parametrize("kind", ["subscribe", "unsubscribe"])
+def test_a_packet_has_so_many_filters(kind: str) -> None:
+    async def test(node: WireNode) -> None:
+        client = await joined(node, "c")
+        await getattr(client, kind)("a", "b")
+        asked = tuple(map(Subscription, "abc"))
+        packets = {
+            "subscribe": encode_subscribe(5, Subscribe(9, asked)),
+            "unsubscribe": encode_unsubscribe(5, Unsubscribe(9, tuple("abc"))),
+        }
+        client.feed(packets[kind])
+        (end,) = await client.take()
+        assert isinstance(end, Disconnect) and end.reason == 0x97
+        assert node.node.counters.rejected["mqtt_invalid"] == 1
+
+    run_node(test, mqtt_filters_per_packet_max=2)
