@@ -208,6 +208,9 @@ class Settings(BaseSettings):
     mqtt_user_properties_max: int = _mqtt(
         32, 0, 1000, "User properties of one packet; beyond: reason 0x95."
     )
+    mqtt_filters_per_packet_max: int = _mqtt(
+        100, 1, 100_000, "Filters of one SUBSCRIBE or UNSUBSCRIBE; beyond: reason 0x97."
+    )
     mqtt_client_id_bytes_max: int = _mqtt(256, 23, 4096, "A client id; beyond: reason 0x85.")
     mqtt_takeovers_per_min: int = _mqtt(
         30, 1, 1_000_000, "Connections of one client that end its last one; beyond: refused."
@@ -233,6 +236,12 @@ class Settings(BaseSettings):
     )
     mqtt_session_expiry_s_max: int = _mqtt(
         7 * DAY_S, 0, 365 * DAY_S, "How long the session of a client that is away is kept."
+    )
+    mqtt_stored_sessions_max: int = _mqtt(
+        100_000, 0, 10_000_000, "Sessions that outlive connections; beyond: reason 0x97."
+    )
+    mqtt_stored_sessions_per_user_max: int = _mqtt(
+        100, 0, 1_000_000, "The same of one user; beyond: reason 0x97."
     )
     mqtt_will_delay_s_max: int = _mqtt(300, 0, DAY_S, "Longest delay of a will; a longer is cut.")
 

@@ -35,9 +35,6 @@ CLIENTS_5: Final = _numbers(
 
 NOT_TESTED_5: Final[dict[str, str]] = {
     "3.3.4-5": "one copy is sent, never several",
-    "4.7.3-3": "two bytes of length can say no more",
-    "3.15.2-2": "AUTH is sent without a reason string",
-    "3.15.2-3": "AUTH is sent without user properties",
     "4.12.0-2": "the one method there is has no further step",
 }
 """Statements that concern a server and have no test, with the reason."""

@@ -36,6 +36,7 @@ from reddot.codecs.mqtt_packets import (
     PUBLISH,
     PUBREC,
     PUBREL,
+    QUOTA_EXCEEDED,
     REASONS,
     SHARE,
     SUBACK,
@@ -89,14 +90,16 @@ class Side(Enum):
 
 
 class DecoderLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Beyond them a packet is refused with 0x95 as soon as its length is known.
+    """Beyond them a packet is refused: with 0x95, sizes as soon as the length is known.
 
     Attributes:
         connect_bytes_max: of the first packet, before anybody is known.
+        filters_max: of one SUBSCRIBE or UNSUBSCRIBE; beyond: 0x97.
     """
 
     packet_bytes_max: int = 262_144
     connect_bytes_max: int = 16_384
+    filters_max: int = 10_000
     properties: PropertyLimits = PropertyLimits()
 
 
@@ -327,6 +330,7 @@ class Decoder:
             text, at = self._filter(data, at, end)
             options, at = read_number(data, at, end, 1)
             subscriptions.append(self._subscription(text, options))
+            self._check_filters(len(subscriptions))
         if not subscriptions:
             raise MqttError(PROTOCOL_ERROR, "a SUBSCRIBE without filter")
         return Subscribe(packet_id, tuple(subscriptions), properties)
@@ -350,9 +354,14 @@ class Decoder:
         while at < end:
             text, at = self._filter(data, at, end)
             filters.append(text)
+            self._check_filters(len(filters))
         if not filters:
             raise MqttError(PROTOCOL_ERROR, "an UNSUBSCRIBE without filter")
         return Unsubscribe(packet_id, tuple(filters), properties)
+
+    def _check_filters(self, count: int) -> None:
+        if count > self._limits.filters_max:
+            raise MqttError(QUOTA_EXCEEDED, f"{self._limits.filters_max} filters in one packet")
 
     def _filter(self, data: bytes, at: int, end: int) -> tuple[str, int]:
         text, at = read_text(data, at, end)

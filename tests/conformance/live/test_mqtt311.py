@@ -20,14 +20,19 @@ from reddot.codecs.mqtt_packets import (
     Will,
 )
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.malformed import CONNECTS_311, PACKETS_311
+from tests.conformance.normative import normative
 
 RESERVED_TOPIC = "$SYS/broker/version"
 LEVELS = pytest.mark.parametrize("level", [4, 3])
 
 
-@states("MQTT311-4.8.0-1", "MQTT311-3.14.1-1")
+@normative(
+    old=(
+        "4.8.0-1",
+        "3.14.1-1",
+    )
+)
 @pytest.mark.parametrize("name", PACKETS_311)
 def test_a_packet_that_is_refused(guests: Guests, name: str) -> None:
     """The connection closes; there is no DISCONNECT of a server."""
@@ -36,7 +41,12 @@ def test_a_packet_that_is_refused(guests: Guests, name: str) -> None:
     client.closed()
 
 
-@states("MQTT311-3.1.4-1", "MQTT311-3.1.0-1")
+@normative(
+    old=(
+        "3.1.4-1",
+        "3.1.0-1",
+    )
+)
 @pytest.mark.parametrize("name", CONNECTS_311)
 def test_a_connect_that_is_refused(guests: Guests, name: str) -> None:
     client = guests.open(4)
@@ -49,7 +59,14 @@ def test_a_connect_that_is_refused(guests: Guests, name: str) -> None:
         client.closed()
 
 
-@states("MQTT311-3.1.4-4", "MQTT311-3.2.0-1", "MQTT311-3.2.2-1", "MQTT311-3.1.2-6")
+@normative(
+    old=(
+        "3.1.4-4",
+        "3.2.0-1",
+        "3.2.2-1",
+        "3.1.2-6",
+    )
+)
 @LEVELS
 def test_clean_session(guests: Guests, topic: str, level: int) -> None:
     """It begins anew, and ends with its connection."""
@@ -61,8 +78,20 @@ def test_clean_session(guests: Guests, topic: str, level: int) -> None:
     guests.connect("a", level=level, clean=False, present=False).quiet()
 
 
-@states("MQTT311-3.2.2-2", "MQTT311-3.2.2-3", "MQTT311-3.1.2-4", "MQTT311-3.1.2-5")
-@states("MQTT311-4.4.0-1", "MQTT311-4.1.0-1")
+@normative(
+    old=(
+        "3.2.2-2",
+        "3.2.2-3",
+        "3.1.2-4",
+        "3.1.2-5",
+    )
+)
+@normative(
+    old=(
+        "4.4.0-1",
+        "4.1.0-1",
+    )
+)
 @LEVELS
 def test_a_session_that_lasts(guests: Guests, topic: str, level: int) -> None:
     """The version 3.1 has no Session Present, and has the session all the same."""
@@ -81,21 +110,38 @@ def test_a_session_that_lasts(guests: Guests, topic: str, level: int) -> None:
     second.quiet()
 
 
-@states("MQTT311-3.1.3-6", "MQTT311-3.1.3-7")
+@normative(
+    old=(
+        "3.1.3-6",
+        "3.1.3-7",
+    )
+)
 def test_without_identifier(guests: Guests) -> None:
     clients = [guests.connect(level=4, clean=True) for _ in range(3)]
     for client in clients:
         client.quiet()
 
 
-@states("MQTT311-3.1.3-8", "MQTT311-3.1.3-9", "MQTT311-3.2.2-4", "MQTT311-3.2.2-5")
+@normative(
+    old=(
+        "3.1.3-8",
+        "3.1.3-9",
+        "3.2.2-4",
+        "3.2.2-5",
+    )
+)
 def test_no_session_lasts_without_identifier(guests: Guests) -> None:
     client = guests.open(4)
     assert client.begin(guests.asks(level=4, clean=False)) == Connack(reason=2)
     client.closed()
 
 
-@states("MQTT311-3.1.2-2", "MQTT311-3.2.2-5")
+@normative(
+    old=(
+        "3.1.2-2",
+        "3.2.2-5",
+    )
+)
 @pytest.mark.parametrize("start", [b"\x00\x04MQTT\x03", b"\x00\x06MQIsdp\x04", b"\x00\x04mqtt\x04"])
 def test_an_unknown_protocol(guests: Guests, start: bytes) -> None:
     body = start + b"\x02\x00\x0a\x00\x01a"
@@ -105,7 +151,7 @@ def test_an_unknown_protocol(guests: Guests, start: bytes) -> None:
     client.closed()
 
 
-@states("MQTT311-3.1.4-2")
+@normative(old=("3.1.4-2",))
 @LEVELS
 def test_takeover(guests: Guests, level: int) -> None:
     first = guests.connect("a", level=level)
@@ -114,15 +160,28 @@ def test_takeover(guests: Guests, level: int) -> None:
     second.quiet()
 
 
-@states("MQTT311-3.1.0-2")
+@normative(old=("3.1.0-2",))
 def test_a_second_connect(guests: Guests) -> None:
     client = guests.connect("a", level=4)
     client.send(guests.asks("a", level=4))
     client.closed()
 
 
-@states("MQTT311-3.8.4-1", "MQTT311-3.8.4-2", "MQTT311-3.8.4-5", "MQTT311-3.9.3-1")
-@states("MQTT311-3.10.4-4", "MQTT311-3.10.4-5", "MQTT311-3.9.3-2")
+@normative(
+    old=(
+        "3.8.4-1",
+        "3.8.4-2",
+        "3.8.4-5",
+        "3.9.3-1",
+    )
+)
+@normative(
+    old=(
+        "3.10.4-4",
+        "3.10.4-5",
+        "3.9.3-2",
+    )
+)
 @LEVELS
 def test_suback_and_unsuback(guests: Guests, topic: str, level: int) -> None:
     """Failures are 0x80 whatever they are; UNSUBACK has no payload."""
@@ -134,7 +193,7 @@ def test_suback_and_unsuback(guests: Guests, topic: str, level: int) -> None:
     client.expect(Unsuback(8))
 
 
-@states("MQTT311-3.3.5-2")
+@normative(old=("3.3.5-2",))
 @LEVELS
 def test_a_publication_that_is_not_allowed(guests: Guests, level: int) -> None:
     """Acknowledged and dropped: an error could only close, and the client would try for ever."""
@@ -148,7 +207,13 @@ def test_a_publication_that_is_not_allowed(guests: Guests, level: int) -> None:
     client.quiet()
 
 
-@states("MQTT311-3.3.1-8", "MQTT311-3.3.1-9", "MQTT311-3.8.4-6")
+@normative(
+    old=(
+        "3.3.1-8",
+        "3.3.1-9",
+        "3.8.4-6",
+    )
+)
 @LEVELS
 def test_retained(guests: Guests, topic: str, level: int) -> None:
     """At every SUBSCRIBE, with the flag; what is live has none."""
@@ -166,7 +231,13 @@ def test_retained(guests: Guests, topic: str, level: int) -> None:
     late.quiet()
 
 
-@states("MQTT311-3.1.2-8", "MQTT311-3.1.2-10", "MQTT311-3.14.4-3")
+@normative(
+    old=(
+        "3.1.2-8",
+        "3.1.2-10",
+        "3.14.4-3",
+    )
+)
 @LEVELS
 def test_a_will(guests: Guests, topic: str, level: int) -> None:
     watcher = guests.connect("w", level=level)
@@ -178,7 +249,7 @@ def test_a_will(guests: Guests, topic: str, level: int) -> None:
     watcher.quiet()
 
 
-@states("MQTT311-4.3.1-1")
+@normative(old=("4.3.1-1",))
 def test_levels_meet(guests: Guests, topic: str) -> None:
     """What one publishes the others get; properties stay behind."""
     clients = [guests.connect(f"l{level}", level=level) for level in (3, 4, 5)]

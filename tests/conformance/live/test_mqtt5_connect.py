@@ -21,8 +21,8 @@ from reddot.codecs.mqtt_packets import (
 )
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import Tcp
+from tests.conformance.normative import normative
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
@@ -31,7 +31,7 @@ ALPHANUMERIC = string.digits + string.ascii_letters
 PIPELINED_ID = 5
 
 
-@states("MQTT-3.1.4-5", "MQTT-3.2.0-1", "MQTT-4.2-1")
+@normative("3.1.4-5", "3.2.0-1", "4.2-1")
 def test_connack_comes_first(guests: Guests, topic: str) -> None:
     """A client may send on before it has its answer."""
     client = guests.open()
@@ -42,7 +42,7 @@ def test_connack_comes_first(guests: Guests, topic: str) -> None:
     client.await_(lambda packet: packet == Suback(PIPELINED_ID, (1,)))
 
 
-@states("MQTT-3.2.0-1")
+@normative("3.2.0-1")
 def test_connack_comes_before_what_was_missed(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
     first.subscribe(topic, qos=1)
@@ -54,7 +54,7 @@ def test_connack_comes_before_what_was_missed(guests: Guests, topic: str) -> Non
     second.message(topic, b"missed", 1)
 
 
-@states("MQTT-3.2.2-1", "MQTT-2.2.2-1")
+@normative("3.2.2-1", "2.2.2-1")
 def test_the_flags_of_connack(guests: Guests) -> None:
     for clean, flags in ((True, 0), (False, 0), (False, 1)):
         client = guests.open()
@@ -64,7 +64,7 @@ def test_the_flags_of_connack(guests: Guests) -> None:
         client.leave()
 
 
-@states("MQTT-3.2.2-9", "MQTT-3.2.2-10", "MQTT-3.2.2-8")
+@normative("3.2.2-9", "3.2.2-10", "3.2.2-8")
 def test_connack_takes_nothing_back(guests: Guests) -> None:
     """All qualities of service, retain, wildcards and the rest are there, so it need not say so."""
     said = guests.connect("a").connack.properties
@@ -81,7 +81,7 @@ def test_connack_takes_nothing_back(guests: Guests) -> None:
     assert said.authentication_method is None
 
 
-@states("MQTT-3.1.2-28")
+@normative("3.1.2-28")
 @pytest.mark.parametrize("wanted", [None, 0])
 def test_no_response_information_unasked(guests: Guests, wanted: int | None) -> None:
     client = guests.connect("a", request_response_information=wanted)
@@ -91,7 +91,7 @@ def test_no_response_information_unasked(guests: Guests, wanted: int | None) -> 
 # ---- who may come in ----
 
 
-@states("MQTT-3.1.3-5")
+@normative("3.1.3-5")
 @pytest.mark.parametrize("length", [1, 22, 23])
 def test_client_identifiers(guests: Guests, length: int) -> None:
     for start in range(0, len(ALPHANUMERIC), length):
@@ -101,7 +101,7 @@ def test_client_identifiers(guests: Guests, length: int) -> None:
         client.leave()
 
 
-@states("MQTT-3.1.3-4")
+@normative("3.1.3-4")
 @pytest.mark.parametrize("name", ["é", "a/b", "a b", "日本", "+", "#", "$SYS", "a" * 100])
 def test_more_client_identifiers_than_must_be(guests: Guests, name: str) -> None:
     client = guests.open()
@@ -113,7 +113,7 @@ def _with_id(guests: Guests, name: str) -> Connect:
     return msgspec.structs.replace(guests.asks(clean=False, session_expiry_s=60), client_id=name)
 
 
-@states("MQTT-3.1.3-6", "MQTT-3.1.3-7", "MQTT-3.2.2-16")
+@normative("3.1.3-6", "3.1.3-7", "3.2.2-16")
 def test_who_has_no_identifier_is_given_one(guests: Guests, topic: str) -> None:
     clients = [guests.connect(session_expiry_s=HOUR_S) for _ in range(5)]
     names = {client.connack.properties.assigned_client_id for client in clients}
@@ -128,7 +128,7 @@ def test_who_has_no_identifier_is_given_one(guests: Guests, topic: str) -> None:
     assert again.take(Connack).session_present
 
 
-@states("MQTT-3.1.3-8", "MQTT-3.2.2-6", "MQTT-3.2.2-7", "MQTT-4.13.2-1")
+@normative("3.1.3-8", "3.2.2-6", "3.2.2-7", "4.13.2-1")
 def test_an_identifier_that_is_too_long(guests: Guests) -> None:
     client = guests.open()
     connack = client.begin(_with_id(guests, "x" * 2000))
@@ -136,7 +136,7 @@ def test_an_identifier_that_is_too_long(guests: Guests) -> None:
     client.closed()
 
 
-@states("MQTT-3.1.2-1")
+@normative("3.1.2-1")
 def test_another_protocol_name(guests: Guests) -> None:
     client = guests.open(4)
     client.send(b"\x10\x0d\x00\x04MQXX\x04\x02\x00\x0a\x00\x01a")
@@ -144,7 +144,7 @@ def test_another_protocol_name(guests: Guests) -> None:
     client.closed()
 
 
-@states("MQTT-3.1.2-2")
+@normative("3.1.2-2")
 @pytest.mark.parametrize("version", [6, 127, 255])
 def test_a_later_version(guests: Guests, version: int) -> None:
     client = guests.open()
@@ -153,7 +153,7 @@ def test_a_later_version(guests: Guests, version: int) -> None:
     client.closed()
 
 
-@states("MQTT-3.1.2-2")
+@normative("3.1.2-2")
 @pytest.mark.parametrize("version", [0, 1, 3])
 def test_an_earlier_version(guests: Guests, version: int) -> None:
     client = guests.open(4)
@@ -162,7 +162,7 @@ def test_an_earlier_version(guests: Guests, version: int) -> None:
     client.closed()
 
 
-@states("MQTT-3.1.4-2", "MQTT-3.2.2-7", "MQTT-3.14.0-1", "MQTT-3.1.2-19", "MQTT-3.1.2-17")
+@normative("3.1.4-2", "3.2.2-7", "3.14.0-1", "3.1.2-19", "3.1.2-17")
 @pytest.mark.parametrize(
     ("username", "password"),
     [(None, None), ("ann", None), ("ann", b""), ("ann", b"wrong"), ("bob", b"token of ann")],
@@ -177,13 +177,13 @@ def test_who_is_not_known(secured: Guests, username: str | None, password: bytes
     client.closed()
 
 
-@states("MQTT-3.1.4-2", "MQTT-3.1.2-17", "MQTT-3.1.2-19")
+@normative("3.1.4-2", "3.1.2-17", "3.1.2-19")
 @pytest.mark.parametrize("username", ["ann", None])
 def test_a_token_is_a_password(secured: Guests, username: str | None) -> None:
     secured.connect("a", username=username, password=user_token("ann").encode())
 
 
-@states("MQTT-3.1.4-6")
+@normative("3.1.4-6")
 def test_what_stands_behind_a_refused_connect_is_not_looked_at(
     guests: Guests, secured: Guests, topic: str
 ) -> None:
@@ -197,7 +197,7 @@ def test_what_stands_behind_a_refused_connect_is_not_looked_at(
     watcher.quiet()
 
 
-@states("MQTT-3.2.2-19", "MQTT-3.2.2-20", "MQTT-3.1.2-24")
+@normative("3.2.2-19", "3.2.2-20", "3.1.2-24")
 def test_a_refusal_is_not_larger_than_the_client_allows(guests: Guests) -> None:
     client = guests.open()
     said = guests.asks("a", authentication_method="unknown", maximum_packet_bytes=12)
@@ -206,7 +206,7 @@ def test_a_refusal_is_not_larger_than_the_client_allows(guests: Guests) -> None:
     client.closed()
 
 
-@states("MQTT-3.1.3-1", "MQTT-3.1.3-3", "MQTT-3.1.3-12")
+@normative("3.1.3-1", "3.1.3-3", "3.1.3-12")
 def test_everything_a_connect_can_have(guests: Guests, topic: str) -> None:
     watcher = guests.connect()
     watcher.subscribe(topic)
@@ -228,7 +228,7 @@ def test_everything_a_connect_can_have(guests: Guests, topic: str) -> None:
     watcher.message(topic, b"gone")
 
 
-@states("MQTT-3.1.0-2", "MQTT-3.2.0-2")
+@normative("3.1.0-2", "3.2.0-2")
 def test_a_second_connect(guests: Guests) -> None:
     client = guests.connect("a")
     client.send(guests.asks("a"))

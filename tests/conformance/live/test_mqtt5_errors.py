@@ -18,9 +18,9 @@ from reddot.codecs.mqtt_packets import (
     Subscription,
 )
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import TCP_ONLY
 from tests.conformance.malformed import CONNECTS_5, PACKETS_5
+from tests.conformance.normative import normative
 from tests.integration.server import API_KEY
 from tests.integration.tokens import user_token
 
@@ -33,7 +33,7 @@ REAUTHENTICATE = 0x19
 # ---- what is malformed ----
 
 
-@states("MQTT-4.13.1-1", "MQTT-4.13.2-1", "MQTT-2.1.3-1", "MQTT-3.14.4-2", "MQTT-3.1.0-2")
+@normative("4.13.1-1", "4.13.2-1", "2.1.3-1", "3.14.4-2", "3.1.0-2")
 @pytest.mark.parametrize("name", PACKETS_5)
 def test_a_packet_that_is_refused(guests: Guests, name: str) -> None:
     data, reason = PACKETS_5[name]
@@ -42,8 +42,8 @@ def test_a_packet_that_is_refused(guests: Guests, name: str) -> None:
     client.refused(reason)
 
 
-@states("MQTT-3.1.4-1", "MQTT-3.14.0-1", "MQTT-3.1.0-1", "MQTT-3.1.2-3", "MQTT-4.13.1-1")
-@states("MQTT-3.2.2-7", "MQTT-3.1.2-9", "MQTT-3.1.2-11", "MQTT-3.1.2-13")
+@normative("3.1.4-1", "3.14.0-1", "3.1.0-1", "3.1.2-3", "4.13.1-1")
+@normative("3.2.2-7", "3.1.2-9", "3.1.2-11", "3.1.2-13")
 @pytest.mark.parametrize("name", CONNECTS_5)
 def test_a_connect_that_is_refused(guests: Guests, name: str) -> None:
     """CONNACK with the reason, or nothing; never DISCONNECT."""
@@ -57,7 +57,7 @@ def test_a_connect_that_is_refused(guests: Guests, name: str) -> None:
         client.closed()
 
 
-@states("MQTT-4.13.1-1")
+@normative("4.13.1-1")
 @pytest.mark.parametrize("name", ["2.1.3-1 flags of PINGREQ", "3.3.1-4 QoS 3"])
 def test_what_stood_before_a_mistake_was_done(guests: Guests, topic: str, name: str) -> None:
     watcher, client = guests.connect("w"), guests.connect("a")
@@ -69,7 +69,7 @@ def test_what_stood_before_a_mistake_was_done(guests: Guests, topic: str, name: 
     watcher.message(topic, b"end")
 
 
-@states("MQTT-1.5.4-1", "MQTT-1.5.4-2")
+@normative("1.5.4-1", "1.5.4-2")
 @pytest.mark.parametrize(
     "raw", [b"\xff", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"\x00", b"a\xe2\x82"]
 )
@@ -88,7 +88,7 @@ def test_text_that_is_none(guests: Guests, raw: bytes) -> None:
         client.refused(0x81)
 
 
-@states("MQTT-1.5.5-1")
+@normative("1.5.5-1")
 def test_a_length_of_many_bytes(guests: Guests, topic: str) -> None:
     """All four sizes of it, there and back."""
     client = guests.connect("a")
@@ -101,7 +101,7 @@ def test_a_length_of_many_bytes(guests: Guests, topic: str) -> None:
 # ---- DISCONNECT ----
 
 
-@states("MQTT-3.14.4-1", "MQTT-3.14.4-2", "MQTT-3.14.2-1", "MQTT-3.14.2-2")
+@normative("3.14.4-1", "3.14.4-2", "3.14.2-1", "3.14.2-2")
 def test_nothing_comes_after_disconnect(guests: Guests, topic: str) -> None:
     client = guests.connect("a")
     client.subscribe(topic, qos=1)
@@ -111,7 +111,7 @@ def test_nothing_comes_after_disconnect(guests: Guests, topic: str) -> None:
     assert properties.session_expiry_s is None
 
 
-@states("MQTT-3.14.4-3", "MQTT-3.14.4-1")
+@normative("3.14.4-3", "3.14.4-1")
 def test_what_stands_behind_disconnect_is_not_looked_at(guests: Guests, topic: str) -> None:
     watcher, client = guests.connect("w"), guests.connect("a")
     watcher.subscribe(topic)
@@ -122,7 +122,7 @@ def test_what_stands_behind_disconnect_is_not_looked_at(guests: Guests, topic: s
     watcher.message(topic, b"end")
 
 
-@states("MQTT-3.14.2-1")
+@normative("3.14.2-1")
 @pytest.mark.parametrize("reason", [0x00, 0x04, 0x80, 0x81, 0x82, 0x93, 0x99])
 def test_disconnect_of_a_client(guests: Guests, reason: int) -> None:
     client = guests.connect("a")
@@ -134,7 +134,7 @@ def test_disconnect_of_a_client(guests: Guests, reason: int) -> None:
 # ---- authentication ----
 
 
-@states("MQTT-4.12.0-1", "MQTT-4.12.0-4")
+@normative("4.12.0-1", "4.12.0-4")
 def test_an_unknown_method(guests: Guests) -> None:
     client = guests.open()
     asked = guests.asks("a", authentication_method="SCRAM-SHA-1", authentication_data=b"x")
@@ -142,7 +142,7 @@ def test_an_unknown_method(guests: Guests) -> None:
     client.closed()
 
 
-@states("MQTT-4.12.0-6", "MQTT-4.12.0-7")
+@normative("4.12.0-6", "4.12.0-7")
 def test_auth_without_a_method_in_connect(guests: Guests) -> None:
     client = guests.connect("a")
     assert client.connack.properties.authentication_method is None
@@ -156,7 +156,7 @@ def test_auth_before_connect(guests: Guests) -> None:
     assert client.receive() is None
 
 
-@states("MQTT-4.12.0-5", "MQTT-4.12.1-1", "MQTT-3.15.2-1", "MQTT-3.15.2-2", "MQTT-3.15.2-3")
+@normative("4.12.0-5", "4.12.1-1", "3.15.2-1", "3.15.2-2", "3.15.2-3")
 def test_authentication_anew(secured: Guests) -> None:
     client = secured.connect("a", **_method(user_token("ann")))
     assert client.connack.properties.authentication_method == METHOD
@@ -170,14 +170,14 @@ def _method(token: str) -> dict[str, Any]:
     return {"authentication_method": METHOD, "authentication_data": token.encode()}
 
 
-@states("MQTT-4.12.0-4", "MQTT-4.12.0-5")
+@normative("4.12.0-4", "4.12.0-5")
 def test_authentication_that_fails(secured: Guests) -> None:
     client = secured.open()
     assert client.begin(secured.asks("a", **_method("nonsense"))).reason in (0x86, 0x87)
     client.closed()
 
 
-@states("MQTT-4.12.1-2")
+@normative("4.12.1-2")
 @pytest.mark.parametrize("token", ["nonsense", "of bob"])
 def test_authentication_anew_that_fails(secured: Guests, token: str) -> None:
     client = secured.connect("a", **_method(user_token("ann")))
@@ -186,7 +186,7 @@ def test_authentication_anew_that_fails(secured: Guests, token: str) -> None:
     client.refused(NOT_AUTHORIZED)
 
 
-@states("MQTT-4.12.1-1", "MQTT-4.12.0-5", "MQTT-4.12.0-3")
+@normative("4.12.1-1", "4.12.0-5", "4.12.0-3")
 @pytest.mark.parametrize(("reason", "method"), [(REAUTHENTICATE, "other"), (0x18, METHOD)])
 def test_auth_that_does_not_fit(secured: Guests, reason: int, method: str) -> None:
     client = secured.connect("a", **_method(user_token("ann")))
@@ -194,7 +194,7 @@ def test_auth_that_does_not_fit(secured: Guests, reason: int, method: str) -> No
     client.refused(0x82)
 
 
-@states("MQTT-3.1.4-2")
+@normative("3.1.4-2")
 def test_rights(secured: Guests, topic: str) -> None:
     token = user_token("ann", subscribe=[f"{topic}/#"]).encode()
     client = secured.connect("a", username="ann", password=token)

@@ -24,8 +24,8 @@ from reddot.codecs.mqtt_packets import (
 )
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import TCP_ONLY
+from tests.conformance.normative import normative
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"
@@ -43,7 +43,7 @@ def sender(guests: Guests) -> Conversation:
 # ---- keep alive ----
 
 
-@states("MQTT-3.12.4-1")
+@normative("3.12.4-1")
 def test_pingresp(sender: Conversation) -> None:
     sender.send(Pingreq(), Pingreq())
     sender.expect(Pingresp(), Pingresp())
@@ -51,7 +51,7 @@ def test_pingresp(sender: Conversation) -> None:
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-3.1.2-22", "MQTT-3.2.2-22")
+@normative("3.1.2-22", "3.2.2-22")
 @pytest.mark.parametrize("level", [5, 4])
 def test_who_is_silent_for_too_long_is_disconnected(guests: Guests, level: int) -> None:
     """After one and a half times the keep alive, counted from the last packet."""
@@ -66,7 +66,7 @@ def test_who_is_silent_for_too_long_is_disconnected(guests: Guests, level: int) 
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-3.1.2-22")
+@normative("3.1.2-22")
 def test_any_packet_keeps_alive(guests: Guests, topic: str) -> None:
     client, silent = guests.connect("a", keep_alive_s=1), guests.connect("b", keep_alive_s=0)
     for number in range(3):
@@ -75,7 +75,7 @@ def test_any_packet_keeps_alive(guests: Guests, topic: str) -> None:
     silent.quiet()
 
 
-@states("MQTT-3.2.2-21", "MQTT-3.1.2-21")
+@normative("3.2.2-21", "3.1.2-21")
 def test_a_keep_alive_that_is_too_long_is_lowered(guests: Guests) -> None:
     assert guests.connect("a", keep_alive_s=60).connack.properties.server_keep_alive_s is None
     lowered = guests.connect("b", keep_alive_s=0xFFFF).connack.properties.server_keep_alive_s
@@ -86,7 +86,7 @@ def test_a_keep_alive_that_is_too_long_is_lowered(guests: Guests) -> None:
 # ---- receive maximum ----
 
 
-@states("MQTT-3.3.4-9", "MQTT-4.9.0-1", "MQTT-4.9.0-2")
+@normative("3.3.4-9", "4.9.0-1", "4.9.0-2")
 @pytest.mark.parametrize("most", [1, 3])
 def test_no_more_than_receive_maximum(
     guests: Guests, sender: Conversation, topic: str, most: int
@@ -107,7 +107,7 @@ def test_no_more_than_receive_maximum(
         client.quiet()
 
 
-@states("MQTT-3.3.4-9", "MQTT-4.4.0-2")
+@normative("3.3.4-9", "4.4.0-2")
 def test_pubrec_with_an_error_frees_the_window(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -122,7 +122,7 @@ def test_pubrec_with_an_error_frees_the_window(
     client.quiet()
 
 
-@states("MQTT-3.3.4-9")
+@normative("3.3.4-9")
 def test_pubrel_does_not_free_the_window(guests: Guests, sender: Conversation, topic: str) -> None:
     client = guests.connect("a", receive_maximum=1)
     client.subscribe(topic, qos=2)
@@ -136,7 +136,7 @@ def test_pubrel_does_not_free_the_window(guests: Guests, sender: Conversation, t
     client.message(topic, b"1", 2)
 
 
-@states("MQTT-3.3.4-10", "MQTT-4.9.0-3", "MQTT-3.3.4-8")
+@normative("3.3.4-10", "4.9.0-3", "3.3.4-8")
 def test_a_full_window_holds_nothing_else(guests: Guests, sender: Conversation, topic: str) -> None:
     client = guests.connect("a", receive_maximum=1)
     client.subscribe(topic, qos=1)
@@ -154,7 +154,7 @@ def test_a_full_window_holds_nothing_else(guests: Guests, sender: Conversation, 
     client.message(topic, b"1", 1)
 
 
-@states("MQTT-4.9.0-1", "MQTT-3.3.4-9")
+@normative("4.9.0-1", "3.3.4-9")
 def test_the_window_holds_for_a_session_that_goes_on(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -176,7 +176,7 @@ def test_the_window_holds_for_a_session_that_goes_on(
     client.message(topic, b"4", 1)
 
 
-@states("MQTT-3.3.4-7")
+@normative("3.3.4-7")
 def test_a_client_that_sends_more_than_receive_maximum(guests: Guests, topic: str) -> None:
     client = guests.connect("a")
     most = client.connack.properties.receive_maximum
@@ -190,7 +190,7 @@ def test_a_client_that_sends_more_than_receive_maximum(guests: Guests, topic: st
     client.refused(RECEIVE_MAXIMUM_EXCEEDED)
 
 
-@states("MQTT-4.9.0-2", "MQTT-3.3.4-7")
+@normative("4.9.0-2", "3.3.4-7")
 def test_finished_publications_do_not_count(guests: Guests, topic: str) -> None:
     client = guests.connect("a")
     for number in range(60):
@@ -203,7 +203,7 @@ def test_finished_publications_do_not_count(guests: Guests, topic: str) -> None:
 # ---- packet sizes ----
 
 
-@states("MQTT-3.1.2-24", "MQTT-3.1.2-25")
+@normative("3.1.2-24", "3.1.2-25")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_what_is_too_large_for_a_client_is_skipped(
     guests: Guests, sender: Conversation, topic: str, qos: int
@@ -220,7 +220,7 @@ def test_what_is_too_large_for_a_client_is_skipped(
     client.quiet()
 
 
-@states("MQTT-3.1.2-24", "MQTT-3.1.2-25")
+@normative("3.1.2-24", "3.1.2-25")
 def test_what_is_retained_and_too_large_is_skipped(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -234,8 +234,8 @@ def test_what_is_retained_and_too_large_is_skipped(
         sender.publish(f"{topic}/{name}", b"", retain=True)
 
 
-@states("MQTT-3.4.2-2", "MQTT-3.4.2-3", "MQTT-3.5.2-2", "MQTT-3.5.2-3", "MQTT-3.7.2-2")
-@states("MQTT-3.7.2-3", "MQTT-3.6.2-2", "MQTT-3.6.2-3", "MQTT-3.1.2-29")
+@normative("3.4.2-2", "3.4.2-3", "3.5.2-2", "3.5.2-3", "3.7.2-2")
+@normative("3.7.2-3", "3.6.2-2", "3.6.2-3", "3.1.2-29")
 @pytest.mark.parametrize(
     "asked", [{"maximum_packet_bytes": 16}, {"request_problem_information": 0}]
 )
@@ -249,7 +249,7 @@ def test_acknowledgements_without_explanation(guests: Guests, asked: dict[str, A
     client.expect(Ack(PUBCOMP, 9, 0x92), Ack(PUBREL, 9, 0x92))
 
 
-@states("MQTT-3.14.2-3", "MQTT-3.14.2-4", "MQTT-3.1.2-24", "MQTT-3.14.2-2", "MQTT-3.14.2-1")
+@normative("3.14.2-3", "3.14.2-4", "3.1.2-24", "3.14.2-2", "3.14.2-1")
 def test_disconnect_without_explanation(guests: Guests) -> None:
     client = guests.open()
     assert client.begin(guests.asks("a", maximum_packet_bytes=24)).reason == 0
@@ -257,7 +257,7 @@ def test_disconnect_without_explanation(guests: Guests) -> None:
     assert client.refused(0x81) == NO_PROPERTIES
 
 
-@states("MQTT-3.2.2-15")
+@normative("3.2.2-15")
 def test_a_packet_that_is_too_large_for_the_server(guests: Guests, topic: str) -> None:
     client = guests.connect("a")
     most = client.connack.properties.maximum_packet_bytes
@@ -269,7 +269,7 @@ def test_a_packet_that_is_too_large_for_the_server(guests: Guests, topic: str) -
 # ---- topic aliases ----
 
 
-@states("MQTT-3.3.2-12", "MQTT-3.2.2-17")
+@normative("3.3.2-12", "3.2.2-17")
 def test_aliases_of_a_client(guests: Guests, topic: str) -> None:
     watcher, client = guests.connect("w"), guests.connect("a")
     watcher.subscribe(f"{topic}/#", qos=1)
@@ -294,7 +294,7 @@ def test_an_alias_may_get_another_topic(guests: Guests, topic: str) -> None:
         watcher.message(f"{topic}/{name}", b"2", 1)
 
 
-@states("MQTT-3.3.2-9", "MQTT-3.2.2-17", "MQTT-3.3.2-8")
+@normative("3.3.2-9", "3.2.2-17", "3.3.2-8")
 @pytest.mark.parametrize("over", [True, False])
 def test_aliases_that_are_none(guests: Guests, topic: str, over: bool) -> None:
     client = guests.connect("a")
@@ -310,7 +310,7 @@ def test_an_alias_that_has_no_topic(guests: Guests) -> None:
     client.refused(0x82)
 
 
-@states("MQTT-3.3.2-7")
+@normative("3.3.2-7")
 def test_aliases_end_with_the_connection(guests: Guests, sender: Conversation, topic: str) -> None:
     """The client's and the server's, whatever becomes of the session."""
     first = guests.connect("a", session_expiry_s=HOUR_S, topic_alias_maximum=5)
@@ -327,7 +327,7 @@ def test_aliases_end_with_the_connection(guests: Guests, sender: Conversation, t
     second.refused(0x82)
 
 
-@states("MQTT-3.1.2-26", "MQTT-3.3.2-11", "MQTT-3.3.2-10", "MQTT-3.3.2-8")
+@normative("3.1.2-26", "3.3.2-11", "3.3.2-10", "3.3.2-8")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_aliases_of_the_server(guests: Guests, sender: Conversation, topic: str, qos: int) -> None:
     client = guests.connect("a", topic_alias_maximum=2)
@@ -347,7 +347,7 @@ def test_aliases_of_the_server(guests: Guests, sender: Conversation, topic: str,
         assert packet.payload == name.encode()
 
 
-@states("MQTT-3.1.2-27", "MQTT-3.2.2-18")
+@normative("3.1.2-27", "3.2.2-18")
 @pytest.mark.parametrize("asked", [{}, {"topic_alias_maximum": 0}])
 def test_no_aliases_unasked(
     guests: Guests, sender: Conversation, topic: str, asked: dict[str, Any]

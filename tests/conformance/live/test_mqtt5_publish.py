@@ -9,8 +9,8 @@ import pytest
 from reddot.codecs.mqtt_packets import PUBACK, PUBREC, Ack, Properties, Publish, Subscription
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import TCP_ONLY
+from tests.conformance.normative import normative
 
 HOUR_S = 3600
 
@@ -26,7 +26,7 @@ def sender(guests: Guests) -> Conversation:
     return guests.connect()
 
 
-@states("MQTT-3.3.4-1", "MQTT-2.2.1-5", "MQTT-3.4.2-1", "MQTT-3.5.2-1")
+@normative("3.3.4-1", "2.2.1-5", "3.4.2-1", "3.5.2-1")
 def test_the_answer_is_that_of_the_quality_of_service(sender: Conversation, topic: str) -> None:
     sender.send(Publish(topic, b"0"))
     sender.quiet()
@@ -37,14 +37,7 @@ def test_the_answer_is_that_of_the_quality_of_service(sender: Conversation, topi
     sender.quiet()
 
 
-@states(
-    "MQTT-3.3.2-4",
-    "MQTT-3.3.2-15",
-    "MQTT-3.3.2-16",
-    "MQTT-3.3.2-17",
-    "MQTT-3.3.2-18",
-    "MQTT-3.3.2-20",
-)
+@normative("3.3.2-4", "3.3.2-15", "3.3.2-16", "3.3.2-17", "3.3.2-18", "3.3.2-20")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_what_belongs_to_the_message_is_forwarded_unaltered(
     guests: Guests, sender: Conversation, topic: str, qos: int
@@ -63,7 +56,7 @@ def test_what_belongs_to_the_message_is_forwarded_unaltered(
         assert packet.properties == said
 
 
-@states("MQTT-3.3.2-4")
+@normative("3.3.2-4")
 @pytest.mark.parametrize("said", [None, 0, 1])
 def test_the_payload_format_is_not_made_up(
     guests: Guests, sender: Conversation, topic: str, said: int | None
@@ -93,7 +86,7 @@ def test_a_payload_of_many_bytes(guests: Guests, sender: Conversation, topic: st
     watcher.message(topic, payload, 2)
 
 
-@states("MQTT-3.3.2-3")
+@normative("3.3.2-3")
 def test_the_topic_is_that_of_the_message(guests: Guests, sender: Conversation, topic: str) -> None:
     watcher = watch(guests, f"{topic}/+/c/#")
     sender.publish(f"{topic}/b", b"no")
@@ -105,7 +98,7 @@ def test_the_topic_is_that_of_the_message(guests: Guests, sender: Conversation, 
     watcher.quiet()
 
 
-@states("MQTT-2.2.1-2", "MQTT-2.2.2-1", "MQTT-4.3.1-1")
+@normative("2.2.1-2", "2.2.2-1", "4.3.1-1")
 def test_the_bytes_of_quality_of_service_0(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -122,7 +115,7 @@ def test_the_bytes_of_quality_of_service_0(
     assert watcher.raw[before:] == expected
 
 
-@states("MQTT-3.3.1-3", "MQTT-3.3.1-2", "MQTT-4.3.2-2", "MQTT-4.3.3-2")
+@normative("3.3.1-3", "3.3.1-2", "4.3.2-2", "4.3.3-2")
 @pytest.mark.parametrize("qos", [1, 2])
 def test_dup_is_not_forwarded(guests: Guests, sender: Conversation, topic: str, qos: int) -> None:
     watcher = watch(guests, topic)
@@ -135,7 +128,7 @@ def test_dup_is_not_forwarded(guests: Guests, sender: Conversation, topic: str, 
 # ---- retained ----
 
 
-@states("MQTT-3.3.1-5", "MQTT-3.3.1-9", "MQTT-3.3.1-12")
+@normative("3.3.1-5", "3.3.1-9", "3.3.1-12")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_the_last_retained_one_is_kept(
     guests: Guests, sender: Conversation, topic: str, qos: int
@@ -151,7 +144,7 @@ def test_the_last_retained_one_is_kept(
     sender.publish(topic, b"", qos, retain=True)
 
 
-@states("MQTT-3.3.1-6", "MQTT-3.3.1-7")
+@normative("3.3.1-6", "3.3.1-7")
 def test_an_empty_payload_removes_what_is_retained(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -163,7 +156,7 @@ def test_an_empty_payload_removes_what_is_retained(
     watch(guests, topic).quiet()
 
 
-@states("MQTT-3.3.1-8")
+@normative("3.3.1-8")
 @pytest.mark.parametrize("payload", [b"2", b""])
 def test_without_retain_nothing_retained_changes(
     guests: Guests, sender: Conversation, topic: str, payload: bytes
@@ -177,7 +170,7 @@ def test_without_retain_nothing_retained_changes(
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.3.1-9", "MQTT-3.8.4-4")
+@normative("3.3.1-9", "3.8.4-4")
 def test_retain_handling_0_sends_at_every_subscribe(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -190,7 +183,7 @@ def test_retain_handling_0_sends_at_every_subscribe(
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.3.1-11")
+@normative("3.3.1-11")
 def test_retain_handling_2_sends_never(guests: Guests, sender: Conversation, topic: str) -> None:
     sender.publish(topic, b"1", retain=True)
     client = watch(guests, Subscription(topic, 1, retain_handling=2))
@@ -200,7 +193,7 @@ def test_retain_handling_2_sends_never(guests: Guests, sender: Conversation, top
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.3.1-9")
+@normative("3.3.1-9")
 def test_all_retained_ones_of_a_wildcard(guests: Guests, sender: Conversation, topic: str) -> None:
     names = [f"{topic}/{name}" for name in ("", "a", "a/b", "c")]
     for name in names:
@@ -214,7 +207,7 @@ def test_all_retained_ones_of_a_wildcard(guests: Guests, sender: Conversation, t
         sender.publish(name, b"", retain=True)
 
 
-@states("MQTT-3.3.1-12", "MQTT-3.3.1-13")
+@normative("3.3.1-12", "3.3.1-13")
 def test_retain_as_published(guests: Guests, sender: Conversation, topic: str) -> None:
     plain = watch(guests, Subscription(topic, 1))
     published = watch(guests, Subscription(topic, 1, retain_as_published=True))
@@ -225,7 +218,7 @@ def test_retain_as_published(guests: Guests, sender: Conversation, topic: str) -
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.8.4-8")
+@normative("3.8.4-8")
 def test_what_is_retained_has_the_lower_quality_of_service(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -236,7 +229,7 @@ def test_what_is_retained_has_the_lower_quality_of_service(
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.3.2-17")
+@normative("3.3.2-17")
 def test_what_is_retained_keeps_its_properties(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -250,7 +243,7 @@ def test_what_is_retained_keeps_its_properties(
 # ---- expiry ----
 
 
-@states("MQTT-3.3.2-6")
+@normative("3.3.2-6")
 def test_expiry_is_forwarded(guests: Guests, sender: Conversation, topic: str) -> None:
     watchers = [watch(guests, topic, qos=qos) for qos in (0, 1)]
     for qos in (0, 1):
@@ -262,7 +255,7 @@ def test_expiry_is_forwarded(guests: Guests, sender: Conversation, topic: str) -
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-3.3.2-5", "MQTT-3.3.2-6")
+@normative("3.3.2-5", "3.3.2-6")
 def test_expiry_counts_while_a_message_waits(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:

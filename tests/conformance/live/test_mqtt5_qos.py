@@ -16,8 +16,8 @@ from reddot.codecs.mqtt_packets import (
 )
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import TCP_ONLY
+from tests.conformance.normative import normative
 
 HOUR_S = 3600
 RESERVED_TOPIC = "$SYS/broker/version"
@@ -44,7 +44,7 @@ def again(guests: Guests) -> Conversation:
 # ---- what the client publishes ----
 
 
-@states("MQTT-4.3.2-4", "MQTT-2.2.1-5")
+@normative("4.3.2-4", "2.2.1-5")
 def test_puback(guests: Guests, topic: str) -> None:
     watcher, client = watch(guests, topic), guests.connect()
     for packet_id in (1, 0x1234, 0xFFFF):
@@ -53,7 +53,7 @@ def test_puback(guests: Guests, topic: str) -> None:
         watcher.message(topic, b"1", 1)
 
 
-@states("MQTT-4.3.2-5")
+@normative("4.3.2-5")
 def test_an_identifier_is_free_after_puback(guests: Guests, topic: str) -> None:
     """Whatever DUP says."""
     watcher, client = watch(guests, topic), guests.connect()
@@ -63,7 +63,7 @@ def test_an_identifier_is_free_after_puback(guests: Guests, topic: str) -> None:
         watcher.message(topic, b"1", 1, dup=False)
 
 
-@states("MQTT-4.3.3-8", "MQTT-4.3.3-11", "MQTT-2.2.1-5", "MQTT-3.7.2-1")
+@normative("4.3.3-8", "4.3.3-11", "2.2.1-5", "3.7.2-1")
 def test_pubrec_and_pubcomp(guests: Guests, topic: str) -> None:
     watcher, client = watch(guests, topic), guests.connect()
     for packet_id in (1, 0x1234, 0xFFFF):
@@ -74,7 +74,7 @@ def test_pubrec_and_pubcomp(guests: Guests, topic: str) -> None:
         watcher.message(topic, b"1", 2)
 
 
-@states("MQTT-4.3.3-10")
+@normative("4.3.3-10")
 def test_a_publication_is_not_doubled_before_pubrel(guests: Guests, topic: str) -> None:
     watcher, client = watch(guests, topic), guests.connect()
     client.send(Publish(topic, b"once", 2, packet_id=7))
@@ -89,7 +89,7 @@ def test_a_publication_is_not_doubled_before_pubrel(guests: Guests, topic: str) 
     watcher.message(topic, b"end", 1)
 
 
-@states("MQTT-4.3.3-12")
+@normative("4.3.3-12")
 def test_an_identifier_is_free_after_pubcomp(guests: Guests, topic: str) -> None:
     watcher, client = watch(guests, topic), guests.connect()
     for dup in (False, True):
@@ -100,7 +100,7 @@ def test_an_identifier_is_free_after_pubcomp(guests: Guests, topic: str) -> None
         watcher.message(topic, b"1", 2)
 
 
-@states("MQTT-4.3.3-9", "MQTT-4.3.3-12")
+@normative("4.3.3-9", "4.3.3-12")
 def test_an_identifier_is_free_after_a_refusing_pubrec(guests: Guests, topic: str) -> None:
     watcher, client = watch(guests, topic), guests.connect()
     client.send(Publish(RESERVED_TOPIC, b"1", 2, packet_id=7))
@@ -111,7 +111,7 @@ def test_an_identifier_is_free_after_a_refusing_pubrec(guests: Guests, topic: st
     watcher.message(topic, b"2", 2)
 
 
-@states("MQTT-4.3.3-11")
+@normative("4.3.3-11")
 def test_pubrel_is_always_answered(guests: Guests) -> None:
     client = guests.connect()
     client.send(Ack(PUBREL, 9))
@@ -119,7 +119,7 @@ def test_pubrel_is_always_answered(guests: Guests) -> None:
     client.quiet()
 
 
-@states("MQTT-4.3.3-11")
+@normative("4.3.3-11")
 def test_pubrel_after_a_reconnect(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     first = guests.connect("lasting", session_expiry_s=HOUR_S)
@@ -133,7 +133,7 @@ def test_pubrel_after_a_reconnect(guests: Guests, topic: str) -> None:
     watcher.quiet()
 
 
-@states("MQTT-4.6.0-5", "MQTT-4.6.0-6")
+@normative("4.6.0-5", "4.6.0-6")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_order(guests: Guests, topic: str, qos: int) -> None:
     """Of one client, topic and quality of service; sent without waiting."""
@@ -150,7 +150,7 @@ def test_order(guests: Guests, topic: str, qos: int) -> None:
         client.expect(*(Ack(kind, packet.packet_id) for packet in packets))
 
 
-@states("MQTT-4.6.0-5", "MQTT-4.6.0-6")
+@normative("4.6.0-5", "4.6.0-6")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_order_of_retained_and_not(guests: Guests, topic: str, qos: int) -> None:
     watcher, client = watch(guests, topic), guests.connect()
@@ -164,7 +164,7 @@ def test_order_of_retained_and_not(guests: Guests, topic: str, qos: int) -> None
     client.send(Publish(topic, b"", 0, True))
 
 
-@states("MQTT-4.6.0-5")
+@normative("4.6.0-5")
 def test_order_of_more_retained_ones_than_may_wait(guests: Guests, topic: str) -> None:
     """The client is not read from for a while, and then again."""
     watcher, client = watch(guests, topic), guests.connect()
@@ -180,7 +180,7 @@ def test_order_of_more_retained_ones_than_may_wait(guests: Guests, topic: str) -
 # ---- what the client receives ----
 
 
-@states("MQTT-2.2.1-4", "MQTT-4.3.2-1", "MQTT-4.3.3-1", "MQTT-4.3.2-3", "MQTT-4.3.3-3")
+@normative("2.2.1-4", "4.3.2-1", "4.3.3-1", "4.3.2-3", "4.3.3-3")
 def test_identifiers_that_are_in_use_are_not_given_again(guests: Guests, topic: str) -> None:
     watcher, sender = watch(guests, topic), guests.connect()
     used = {}
@@ -193,7 +193,7 @@ def test_identifiers_that_are_in_use_are_not_given_again(guests: Guests, topic: 
             watcher.acknowledge(used.pop(min(used)))
 
 
-@states("MQTT-4.3.3-4", "MQTT-3.6.2-1", "MQTT-2.2.1-5")
+@normative("4.3.3-4", "3.6.2-1", "2.2.1-5")
 def test_pubrel_follows_pubrec(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect().publish(topic, b"1", 2)
@@ -224,7 +224,7 @@ def test_an_acknowledgement_of_the_other_kind_is_a_protocol_error(
         watcher.refused(0x82)
 
 
-@states("MQTT-4.4.0-1", "MQTT-3.3.1-1", "MQTT-4.3.2-3", "MQTT-4.3.3-3", "MQTT-4.3.3-5")
+@normative("4.4.0-1", "3.3.1-1", "4.3.2-3", "4.3.3-3", "4.3.3-5")
 @pytest.mark.parametrize("acknowledged", [False, True])
 def test_what_is_not_acknowledged_is_sent_again(
     guests: Guests, topic: str, acknowledged: bool
@@ -255,7 +255,7 @@ def test_what_is_not_acknowledged_is_sent_again(
         second.drop()
 
 
-@states("MQTT-4.3.3-6")
+@normative("4.3.3-6")
 def test_a_released_publication_is_not_sent_again(guests: Guests, topic: str) -> None:
     first = lasting(guests, topic)
     guests.connect().publish(topic, b"1", 2)
@@ -271,7 +271,7 @@ def test_a_released_publication_is_not_sent_again(guests: Guests, topic: str) ->
     again(guests).quiet()
 
 
-@states("MQTT-4.3.2-3", "MQTT-4.4.0-1")
+@normative("4.3.2-3", "4.4.0-1")
 def test_nothing_is_sent_again_while_connected(guests: Guests, topic: str) -> None:
     watcher, sender = watch(guests, topic), guests.connect()
     for number in range(3):
@@ -280,7 +280,7 @@ def test_nothing_is_sent_again_while_connected(guests: Guests, topic: str) -> No
     watcher.quiet()
 
 
-@states("MQTT-4.4.0-2", "MQTT-4.8.2-6")
+@normative("4.4.0-2", "4.8.2-6")
 @pytest.mark.parametrize(("qos", "kind"), [(1, PUBACK), (2, PUBREC)])
 def test_what_a_client_refuses_is_finished(guests: Guests, topic: str, qos: int, kind: int) -> None:
     first = lasting(guests, topic)
@@ -292,7 +292,7 @@ def test_what_a_client_refuses_is_finished(guests: Guests, topic: str, qos: int,
     again(guests).quiet()
 
 
-@states("MQTT-4.4.0-1", "MQTT-4.6.0-6")
+@normative("4.4.0-1", "4.6.0-6")
 def test_redelivery_is_in_order_and_before_what_is_new(guests: Guests, topic: str) -> None:
     first, sender = lasting(guests, topic), guests.connect()
     for number in range(10):
@@ -317,7 +317,7 @@ def test_redelivery_is_in_order_and_before_what_is_new(guests: Guests, topic: st
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-4.3.3-7", "MQTT-4.3.3-13")
+@normative("4.3.3-7", "4.3.3-13")
 def test_a_publication_that_was_sent_does_not_expire(guests: Guests, topic: str) -> None:
     first, sender = lasting(guests, topic), guests.connect()
     sender.publish(topic, b"1", 2, message_expiry_s=1)
@@ -336,7 +336,7 @@ def test_a_publication_that_was_sent_does_not_expire(guests: Guests, topic: str)
     second.quiet()
 
 
-@states("MQTT-4.5.0-1", "MQTT-3.8.4-8")
+@normative("4.5.0-1", "3.8.4-8")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("granted", [0, 1, 2])
 def test_the_lower_quality_of_service(guests: Guests, topic: str, qos: int, granted: int) -> None:

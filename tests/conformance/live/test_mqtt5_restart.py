@@ -19,8 +19,8 @@ from reddot.codecs.mqtt_packets import (
     Will,
 )
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import Wire
+from tests.conformance.normative import normative
 from tests.integration.server import Servers
 
 HOUR_S = 3600
@@ -42,7 +42,7 @@ def crash(guests: Guests) -> None:
     guests.server.start()
 
 
-@states("MQTT-3.1.2-23", "MQTT-4.5.0-1", "MQTT-4.4.0-1", "MQTT-4.3.3-6", "MQTT-4.3.3-10")
+@normative("3.1.2-23", "4.5.0-1", "4.4.0-1", "4.3.3-6", "4.3.3-10")
 def test_a_session_outlives_a_crash(guests: Guests, topic: str) -> None:
     """Attached when the power fails, with everything in flight that there can be."""
     sender = guests.connect()
@@ -85,7 +85,7 @@ def test_a_session_outlives_a_crash(guests: Guests, topic: str) -> None:
     assert one.packet_id
 
 
-@states("MQTT-4.3.2-4", "MQTT-4.5.0-1")
+@normative("4.3.2-4", "4.5.0-1")
 def test_what_was_acknowledged_is_there_after_a_crash(guests: Guests, topic: str) -> None:
     away = guests.connect("a", session_expiry_s=HOUR_S)
     away.subscribe(f"{topic}/#", qos=2)
@@ -100,7 +100,7 @@ def test_what_was_acknowledged_is_there_after_a_crash(guests: Guests, topic: str
     away.quiet()
 
 
-@states("MQTT-4.3.3-11", "MQTT-4.3.3-12")
+@normative("4.3.3-11", "4.3.3-12")
 def test_a_finished_identifier_is_free_after_a_crash(guests: Guests, topic: str) -> None:
     """PUBCOMP has come: the client may use the identifier for something else."""
     client = guests.connect("a", session_expiry_s=HOUR_S)
@@ -117,7 +117,7 @@ def test_a_finished_identifier_is_free_after_a_crash(guests: Guests, topic: str)
     watcher.message(topic, b"2", 2)
 
 
-@states("MQTT-3.1.2-7", "MQTT-3.1.2-8")
+@normative("3.1.2-7", "3.1.2-8")
 def test_a_will_outlives_a_crash(guests: Guests, topic: str) -> None:
     """The connection has ended without DISCONNECT, by the server's fault."""
     client = guests.connect("a", session_expiry_s=1, will=_will(topic))
@@ -133,7 +133,7 @@ def _will(topic: str) -> Will:
     return Will(topic=topic, payload=b"gone", qos=1, properties=Properties(will_delay_s=1))
 
 
-@states("MQTT-4.3.2-3")
+@normative("4.3.2-3")
 def test_an_acknowledgement_is_kept_at_a_proper_stop(guests: Guests, topic: str) -> None:
     """A stop is no crash: nothing that was acknowledged comes twice."""
     client = guests.connect("a", session_expiry_s=HOUR_S)

@@ -8,14 +8,14 @@ import pytest
 
 from reddot.codecs.mqtt_packets import PUBREC, Ack, Disconnect, Properties, Publish, Subscription
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import TCP_ONLY
+from tests.conformance.normative import normative
 
 HOUR_S = 3600
 TAKEN_OVER = 0x8E
 
 
-@states("MQTT-3.1.2-4", "MQTT-3.1.4-4", "MQTT-3.2.2-2")
+@normative("3.1.2-4", "3.1.4-4", "3.2.2-2")
 def test_clean_start_begins_anew(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
     first.subscribe(topic, qos=1)
@@ -29,7 +29,7 @@ def test_clean_start_begins_anew(guests: Guests, topic: str) -> None:
     second.quiet()
 
 
-@states("MQTT-3.1.2-5", "MQTT-3.2.2-3", "MQTT-3.1.2-23", "MQTT-4.5.0-1", "MQTT-3.1.3-2")
+@normative("3.1.2-5", "3.2.2-3", "3.1.2-23", "4.5.0-1", "3.1.3-2")
 @pytest.mark.parametrize("qos", [1, 2])
 def test_a_session_goes_on(guests: Guests, topic: str, qos: int) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
@@ -46,7 +46,7 @@ def test_a_session_goes_on(guests: Guests, topic: str, qos: int) -> None:
     second.quiet()
 
 
-@states("MQTT-3.1.2-6", "MQTT-3.2.2-3")
+@normative("3.1.2-6", "3.2.2-3")
 def test_without_a_session_one_begins(guests: Guests, topic: str) -> None:
     first = guests.connect("a", clean=False, present=False, session_expiry_s=HOUR_S)
     first.subscribe(topic, qos=1)
@@ -54,7 +54,7 @@ def test_without_a_session_one_begins(guests: Guests, topic: str) -> None:
     guests.connect("a", clean=False, present=True)
 
 
-@states("MQTT-4.1.0-1")
+@normative("4.1.0-1")
 def test_an_open_connection_keeps_its_session(guests: Guests, topic: str) -> None:
     """Whatever the expiry: it begins to count when the connection ends."""
     client = guests.connect("a", session_expiry_s=0)
@@ -65,7 +65,7 @@ def test_an_open_connection_keeps_its_session(guests: Guests, topic: str) -> Non
         client.message(topic, b"%d" % number, 1)
 
 
-@states("MQTT-4.1.0-2")
+@normative("4.1.0-2")
 def test_without_expiry_a_session_ends_with_its_connection(guests: Guests, topic: str) -> None:
     first = guests.connect("a")
     first.subscribe(topic, qos=1)
@@ -75,7 +75,7 @@ def test_without_expiry_a_session_ends_with_its_connection(guests: Guests, topic
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-4.1.0-2")
+@normative("4.1.0-2")
 def test_a_session_ends_when_it_expires(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=1)
     first.subscribe(topic, qos=1)
@@ -91,7 +91,7 @@ def test_an_expiry_that_is_too_long_is_answered(guests: Guests) -> None:
     assert HOUR_S <= granted < 0xFFFF_FFFF
 
 
-@states("MQTT-3.1.2-23", "MQTT-4.1.0-2")
+@normative("3.1.2-23", "4.1.0-2")
 @pytest.mark.parametrize(("said", "present"), [(0, False), (HOUR_S, True)])
 def test_disconnect_changes_the_expiry(
     guests: Guests, topic: str, said: int, present: bool
@@ -110,7 +110,7 @@ def test_an_expiry_of_zero_stays_zero(guests: Guests) -> None:
     guests.connect("a", clean=False, present=False)
 
 
-@states("MQTT-3.1.4-3")
+@normative("3.1.4-3")
 def test_takeover(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
     first.subscribe(topic, qos=1)
@@ -120,7 +120,7 @@ def test_takeover(guests: Guests, topic: str) -> None:
     second.message(topic, b"1", 1)
 
 
-@states("MQTT-3.1.4-3", "MQTT-3.1.4-4")
+@normative("3.1.4-3", "3.1.4-4")
 def test_takeover_with_clean_start(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
     first.subscribe(topic, qos=1)
@@ -133,7 +133,7 @@ def test_takeover_with_clean_start(guests: Guests, topic: str) -> None:
     second.message(f"{topic}/other", b"2", 1)
 
 
-@states("MQTT-3.1.4-3", "MQTT-4.4.0-1")
+@normative("3.1.4-3", "4.4.0-1")
 def test_takeover_hands_on_what_is_in_flight(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
     first.subscribe(topic, qos=2)
@@ -158,7 +158,7 @@ def test_many_takeovers(guests: Guests, topic: str) -> None:
     client.quiet()
 
 
-@states("MQTT-3.1.3-2")
+@normative("3.1.3-2")
 def test_client_identifiers_belong_to_their_user(guests: Guests, topic: str) -> None:
     """Else anybody could take over anybody's session by its name."""
     mine = guests.connect("a", username="ann", session_expiry_s=HOUR_S)
@@ -169,7 +169,7 @@ def test_client_identifiers_belong_to_their_user(guests: Guests, topic: str) -> 
     other.quiet()
 
 
-@states("MQTT-3.8.4-3")
+@normative("3.8.4-3")
 def test_a_session_keeps_the_options_of_its_subscriptions(guests: Guests, topic: str) -> None:
     first = guests.connect("a", session_expiry_s=HOUR_S)
     first.subscribe(
@@ -195,7 +195,7 @@ def test_what_was_unsubscribed_stays_so(guests: Guests, topic: str) -> None:
     guests.connect("a", clean=False, present=True).message(f"{topic}/b", b"2", 1)
 
 
-@states("MQTT-4.3.3-10")
+@normative("4.3.3-10")
 def test_an_inbound_identifier_outlives_the_connection(guests: Guests, topic: str) -> None:
     """The client has not had PUBREC, sends again, and nobody gets it twice."""
     watcher = guests.connect()
@@ -212,7 +212,7 @@ def test_an_inbound_identifier_outlives_the_connection(guests: Guests, topic: st
     watcher.message(topic, b"end")
 
 
-@states("MQTT-3.1.2-5")
+@normative("3.1.2-5")
 def test_coming_and_going_faster_than_the_disk(guests: Guests, topic: str) -> None:
     """What was acknowledged on one connection is acknowledged on the next."""
     sender = guests.connect()

@@ -20,7 +20,7 @@ from reddot.codecs.mqtt_packets import (
 )
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
+from tests.conformance.normative import normative
 
 NO_SUBSCRIPTION = 0x11
 FILTER_INVALID = 0x8F
@@ -37,14 +37,14 @@ def sender(guests: Guests) -> Conversation:
     return guests.connect("sender")
 
 
-@states("MQTT-3.8.4-1", "MQTT-3.8.4-2", "MQTT-2.2.1-6", "MQTT-3.8.4-7", "MQTT-3.9.3-2")
+@normative("3.8.4-1", "3.8.4-2", "2.2.1-6", "3.8.4-7", "3.9.3-2")
 def test_suback(client: Conversation, topic: str) -> None:
     for packet_id, qos in ((1, 0), (0x1234, 1), (0xFFFF, 2)):
         client.send(Subscribe(packet_id, (Subscription(topic, qos),)))
         client.expect(Suback(packet_id, (qos,)))
 
 
-@states("MQTT-3.8.4-5", "MQTT-3.8.4-6", "MQTT-3.9.3-1", "MQTT-3.8.4-7", "MQTT-3.2.2-10")
+@normative("3.8.4-5", "3.8.4-6", "3.9.3-1", "3.8.4-7", "3.2.2-10")
 def test_one_code_per_filter_in_order(client: Conversation, topic: str) -> None:
     asked = [
         Subscription(f"{topic}/a", 2),
@@ -56,7 +56,7 @@ def test_one_code_per_filter_in_order(client: Conversation, topic: str) -> None:
     assert client.subscribe(*asked) == [2, FILTER_INVALID, 0, FILTER_INVALID, 1]
 
 
-@states("MQTT-3.8.4-5")
+@normative("3.8.4-5")
 def test_many_filters_are_as_many_subscribes(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -66,7 +66,7 @@ def test_many_filters_are_as_many_subscribes(
         client.message(f"{topic}/{number}", b"1", 1)
 
 
-@states("MQTT-3.8.4-5", "MQTT-3.8.4-3")
+@normative("3.8.4-5", "3.8.4-3")
 def test_the_same_filter_twice_in_one_packet(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -76,7 +76,7 @@ def test_the_same_filter_twice_in_one_packet(
     client.quiet()
 
 
-@states("MQTT-3.8.4-3")
+@normative("3.8.4-3")
 def test_the_same_filter_again_replaces_the_subscription(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -91,7 +91,7 @@ def test_the_same_filter_again_replaces_the_subscription(
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.8.4-4")
+@normative("3.8.4-4")
 def test_nothing_is_lost_by_replacing_a_subscription(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -105,7 +105,7 @@ def test_nothing_is_lost_by_replacing_a_subscription(
         client.acknowledge(packet)  # type: ignore[arg-type]
 
 
-@states("MQTT-3.3.1-10")
+@normative("3.3.1-10")
 def test_retain_handling_1_sends_to_new_subscriptions_only(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -121,7 +121,7 @@ def test_retain_handling_1_sends_to_new_subscriptions_only(
     sender.publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.8.3-3")
+@normative("3.8.3-3")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_no_local(client: Conversation, sender: Conversation, topic: str, qos: int) -> None:
     client.subscribe(Subscription(topic, 2, no_local=True))
@@ -137,7 +137,7 @@ def test_without_no_local_own_publications_come(client: Conversation, topic: str
     client.message(topic, b"own", 1)
 
 
-@states("MQTT-3.8.3-3")
+@normative("3.8.3-3")
 def test_no_local_of_one_of_two_subscriptions(client: Conversation, topic: str) -> None:
     client.subscribe(Subscription(f"{topic}/#", 2, no_local=True), subscription_ids=(1,))
     client.subscribe(Subscription(f"{topic}/a", 1), subscription_ids=(2,))
@@ -146,7 +146,7 @@ def test_no_local_of_one_of_two_subscriptions(client: Conversation, topic: str) 
     client.quiet()
 
 
-@states("MQTT-3.3.4-2", "MQTT-3.3.4-3", "MQTT-3.3.4-4")
+@normative("3.3.4-2", "3.3.4-3", "3.3.4-4")
 def test_overlapping_subscriptions(client: Conversation, sender: Conversation, topic: str) -> None:
     """One copy, the highest QoS, all identifiers."""
     client.subscribe(Subscription(f"{topic}/#", 0), subscription_ids=(1,))
@@ -159,7 +159,7 @@ def test_overlapping_subscriptions(client: Conversation, sender: Conversation, t
     client.quiet()
 
 
-@states("MQTT-3.3.4-3")
+@normative("3.3.4-3")
 def test_subscription_identifiers_of_what_is_retained(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -173,7 +173,7 @@ def test_subscription_identifiers_of_what_is_retained(
 # ---- UNSUBSCRIBE ----
 
 
-@states("MQTT-3.10.4-4", "MQTT-3.10.4-5", "MQTT-2.2.1-6", "MQTT-3.11.3-1", "MQTT-3.11.3-2")
+@normative("3.10.4-4", "3.10.4-5", "2.2.1-6", "3.11.3-1", "3.11.3-2")
 def test_unsuback(client: Conversation, topic: str) -> None:
     client.subscribe(f"{topic}/a", f"{topic}/b", f"{topic}/+")
     asked = (f"{topic}/b", f"{topic}/no", f"{topic}/+", f"{topic}/b")
@@ -181,7 +181,7 @@ def test_unsuback(client: Conversation, topic: str) -> None:
     client.expect(Unsuback(0xFFFF, (0, NO_SUBSCRIPTION, 0, NO_SUBSCRIPTION)))
 
 
-@states("MQTT-3.10.4-6")
+@normative("3.10.4-6")
 def test_many_filters_are_as_many_unsubscribes(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -193,7 +193,7 @@ def test_many_filters_are_as_many_unsubscribes(
     client.quiet()
 
 
-@states("MQTT-3.10.4-1", "MQTT-3.10.4-2")
+@normative("3.10.4-1", "3.10.4-2")
 def test_filters_are_compared_character_by_character(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -207,7 +207,7 @@ def test_filters_are_compared_character_by_character(
     client.quiet()
 
 
-@states("MQTT-3.10.4-2")
+@normative("3.10.4-2")
 def test_an_overlapping_subscription_stays(
     client: Conversation, sender: Conversation, topic: str
 ) -> None:
@@ -218,7 +218,7 @@ def test_an_overlapping_subscription_stays(
     assert client.message(f"{topic}/a", b"1", 1).properties.subscription_ids == (1,)
 
 
-@states("MQTT-3.10.4-3")
+@normative("3.10.4-3")
 def test_what_is_in_flight_is_finished_after_unsubscribe(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -242,7 +242,7 @@ def test_what_is_in_flight_is_finished_after_unsubscribe(
 # ---- refusals ----
 
 
-@states("MQTT-3.8.4-7", "MQTT-4.8.2-1", "MQTT-4.8.2-2", "MQTT-4.7.1-1", "MQTT-4.7.1-2")
+@normative("3.8.4-7", "4.8.2-1", "4.8.2-2", "4.7.1-1", "4.7.1-2")
 @pytest.mark.parametrize(
     "text",
     [
@@ -274,7 +274,7 @@ def test_filters_that_are_none(client: Conversation, text: str) -> None:
         client.closed()
 
 
-@states("MQTT-3.1.2-29", "MQTT-3.9.2-1", "MQTT-3.9.2-2", "MQTT-3.11.2-1", "MQTT-3.11.2-2")
+@normative("3.1.2-29", "3.9.2-1", "3.9.2-2", "3.11.2-1", "3.11.2-2")
 def test_suback_and_unsuback_explain_nothing(guests: Guests, topic: str) -> None:
     """So that no Maximum Packet Size is exceeded, and nobody told who did not ask."""
     client = guests.connect("a", request_problem_information=0, maximum_packet_bytes=100)
@@ -284,7 +284,7 @@ def test_suback_and_unsuback_explain_nothing(guests: Guests, topic: str) -> None
     client.expect(Unsuback(2, (NO_SUBSCRIPTION,), NO_PROPERTIES))
 
 
-@states("MQTT-3.9.2-1", "MQTT-3.9.2-2", "MQTT-3.1.2-29")
+@normative("3.9.2-1", "3.9.2-2", "3.1.2-29")
 @pytest.mark.parametrize(
     "asked", [{"maximum_packet_bytes": 24}, {"request_problem_information": 0}]
 )

@@ -7,7 +7,7 @@ import pytest
 from reddot.codecs.mqtt_packets import PUBACK, Ack, Publish, Subscription
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
+from tests.conformance.normative import normative
 
 HOUR_S = 3600
 TOPIC_INVALID = 0x90
@@ -18,7 +18,7 @@ def sender(guests: Guests) -> Conversation:
     return guests.connect("sender")
 
 
-@states("MQTT-4.7.1-1", "MQTT-4.7.1-2", "MQTT-4.7.0-1", "MQTT-3.3.2-3")
+@normative("4.7.1-1", "4.7.1-2", "4.7.0-1", "3.3.2-3")
 @pytest.mark.parametrize(
     ("text", "matching", "other"),
     [
@@ -52,7 +52,7 @@ def test_matching(
     client.quiet()
 
 
-@states("MQTT-4.7.3-4", "MQTT-1.5.4-3")
+@normative("4.7.3-4", "1.5.4-3")
 @pytest.mark.parametrize(
     ("name", "other"),
     [
@@ -79,7 +79,7 @@ def test_names_are_compared_as_they_are(
     client.quiet()
 
 
-@states("MQTT-4.7.2-1")
+@normative("4.7.2-1")
 def test_wildcards_do_not_begin_with_a_dollar(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -100,7 +100,7 @@ def test_wildcards_do_not_begin_with_a_dollar(
     sender.publish(f"${topic}/a", b"", retain=True)
 
 
-@states("MQTT-4.7.3-3")
+@normative("4.7.3-3")
 def test_names_that_are_too_long(sender: Conversation) -> None:
     """Ours are shorter than the standard's longest; more is answered, not cut."""
     for name in ("x" * 1025, "x" * 0xFFFF, "/" * 200):
@@ -109,7 +109,7 @@ def test_names_that_are_too_long(sender: Conversation) -> None:
     sender.quiet()
 
 
-@states("MQTT-4.7.3-1")
+@normative("4.7.3-1")
 def test_the_shortest_names(guests: Guests, sender: Conversation) -> None:
     client = guests.connect("a")
     assert client.subscribe("/", " ", "z", qos=1) == [1, 1, 1]
@@ -121,7 +121,7 @@ def test_the_shortest_names(guests: Guests, sender: Conversation) -> None:
 # ---- shared subscriptions ----
 
 
-@states("MQTT-4.8.2-1", "MQTT-4.8.2-2", "MQTT-4.8.2-3")
+@normative("4.8.2-1", "4.8.2-2", "4.8.2-3")
 def test_one_member_gets_it(guests: Guests, sender: Conversation, topic: str) -> None:
     members = [guests.connect(name) for name in "ab"]
     plain = guests.connect("plain")
@@ -151,7 +151,7 @@ def _until_end(member: Conversation, topic: str, qos: int) -> list[bytes]:
         found.append(packet.payload)
 
 
-@states("MQTT-4.8.2-1")
+@normative("4.8.2-1")
 def test_groups_are_told_apart_by_name_and_filter(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -202,7 +202,7 @@ def test_unsubscribing_from_a_shared_subscription(
     members[0].quiet()
 
 
-@states("MQTT-4.8.2-4")
+@normative("4.8.2-4")
 @pytest.mark.parametrize("qos", [1, 2])
 def test_what_is_in_flight_stays_with_its_member(
     guests: Guests, sender: Conversation, topic: str, qos: int
@@ -219,7 +219,7 @@ def test_what_is_in_flight_stays_with_its_member(
     other.quiet()
 
 
-@states("MQTT-4.8.2-5")
+@normative("4.8.2-5")
 def test_what_is_in_flight_ends_with_its_member(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:
@@ -235,7 +235,7 @@ def test_what_is_in_flight_ends_with_its_member(
     other.quiet()
 
 
-@states("MQTT-4.8.2-6")
+@normative("4.8.2-6")
 def test_what_a_member_refuses_goes_to_nobody(
     guests: Guests, sender: Conversation, topic: str
 ) -> None:

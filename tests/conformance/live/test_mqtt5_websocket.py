@@ -9,8 +9,8 @@ from websockets.frames import Opcode
 
 from reddot.codecs.mqtt_packets import Connack, Connect, Pingreq, Pingresp, Publish
 from tests.conformance.live.conversation import Conversation
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import WebSocket
+from tests.conformance.normative import normative
 from tests.integration.server import Server
 from tests.unit.codecs.mqtt_values import encode
 from tests.wire.wsclient import frame, handshake
@@ -27,7 +27,7 @@ def connected(broker: Server) -> tuple[Conversation, WebSocket]:
     return client, wire
 
 
-@states("MQTT-6.0.0-4", "MQTT-6.0.0-3")
+@normative("6.0.0-4", "6.0.0-3")
 @pytest.mark.parametrize("offered", ["mqtt", "mqtt, other", "other, mqtt", "other,mqtt"])
 @pytest.mark.parametrize("path", ["/mqtt", "/", "/v1/ws"])
 def test_the_subprotocol_is_returned(broker: Server, offered: str, path: str) -> None:
@@ -48,7 +48,7 @@ def test_no_subprotocol_is_returned_unasked(broker: Server) -> None:
         assert b"sec-websocket-protocol" not in answer
 
 
-@states("MQTT-6.0.0-1")
+@normative("6.0.0-1")
 @pytest.mark.parametrize("connects_first", [True, False])
 def test_a_text_frame_closes(broker: Server, connects_first: bool) -> None:
     wire = WebSocket(broker.port)
@@ -62,7 +62,7 @@ def test_a_text_frame_closes(broker: Server, connects_first: bool) -> None:
     client.drop()
 
 
-@states("MQTT-6.0.0-2")
+@normative("6.0.0-2")
 def test_many_packets_in_one_frame(broker: Server) -> None:
     client, wire = connected(broker)
     wire.send_raw(frame(PINGREQ * 50, Opcode.BINARY))
@@ -70,7 +70,7 @@ def test_many_packets_in_one_frame(broker: Server) -> None:
     client.drop()
 
 
-@states("MQTT-6.0.0-2")
+@normative("6.0.0-2")
 def test_frames_that_end_inside_packets(broker: Server) -> None:
     client, wire = connected(broker)
     packets = encode(5, Publish("a", b"x" * 300, 0)) * 20 + PINGREQ
@@ -81,7 +81,7 @@ def test_frames_that_end_inside_packets(broker: Server) -> None:
     client.drop()
 
 
-@states("MQTT-6.0.0-2")
+@normative("6.0.0-2")
 def test_fragments_and_empty_frames(broker: Server) -> None:
     """A message of many frames (RFC 6455 section 5.4), with a ping in it, and one of no bytes."""
     client, wire = connected(broker)
@@ -96,7 +96,7 @@ def test_fragments_and_empty_frames(broker: Server) -> None:
     client.drop()
 
 
-@states("MQTT-6.0.0-2")
+@normative("6.0.0-2")
 def test_a_connect_in_pieces(broker: Server) -> None:
     for size in range(1, len(CONNECT) + 1):
         wire = WebSocket(broker.port)

@@ -10,8 +10,8 @@ import pytest
 from reddot.codecs.mqtt_packets import Properties, Will
 from tests.conformance.live.conversation import Conversation
 from tests.conformance.live.guests import Guests
-from tests.conformance.live.numbers import states
 from tests.conformance.live.wires import TCP_ONLY
+from tests.conformance.normative import normative
 
 HOUR_S = 3600
 TAKEN_OVER = 0x8E
@@ -34,7 +34,7 @@ def ends_with(guests: Guests, watcher: Conversation, topic: str) -> None:
     watcher.message(topic, b"end")
 
 
-@states("MQTT-3.1.2-7", "MQTT-3.1.2-8", "MQTT-3.1.2-12", "MQTT-3.1.2-14")
+@normative("3.1.2-7", "3.1.2-8", "3.1.2-12", "3.1.2-14")
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_will_is_published_when_the_network_fails(guests: Guests, topic: str, qos: int) -> None:
     watcher = watch(guests, topic)
@@ -43,7 +43,7 @@ def test_a_will_is_published_when_the_network_fails(guests: Guests, topic: str, 
     ends_with(guests, watcher, topic)
 
 
-@states("MQTT-3.1.2-14")
+@normative("3.1.2-14")
 def test_a_will_without_retain_is_not_kept(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect("a", will=will(topic)).drop()
@@ -51,7 +51,7 @@ def test_a_will_without_retain_is_not_kept(guests: Guests, topic: str) -> None:
     watch(guests, topic).quiet()
 
 
-@states("MQTT-3.1.2-15")
+@normative("3.1.2-15")
 def test_a_retained_will(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     kept = Will(topic=topic, payload=b"gone", qos=1, retain=True)
@@ -61,14 +61,14 @@ def test_a_retained_will(guests: Guests, topic: str) -> None:
     guests.connect().publish(topic, b"", retain=True)
 
 
-@states("MQTT-3.1.2-8", "MQTT-3.1.2-10", "MQTT-3.14.4-3")
+@normative("3.1.2-8", "3.1.2-10", "3.14.4-3")
 def test_a_normal_disconnect_takes_the_will_back(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect("a", will=will(topic)).leave()
     ends_with(guests, watcher, topic)
 
 
-@states("MQTT-3.1.2-10")
+@normative("3.1.2-10")
 def test_a_will_that_was_taken_back_is_not_in_the_session(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect("a", will=will(topic), session_expiry_s=HOUR_S).leave()
@@ -77,7 +77,7 @@ def test_a_will_that_was_taken_back_is_not_in_the_session(guests: Guests, topic:
     ends_with(guests, watcher, topic)
 
 
-@states("MQTT-3.1.2-10")
+@normative("3.1.2-10")
 def test_a_will_is_published_once(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect("a", will=will(topic), session_expiry_s=HOUR_S).drop()
@@ -87,14 +87,14 @@ def test_a_will_is_published_once(guests: Guests, topic: str) -> None:
     ends_with(guests, watcher, topic)
 
 
-@states("MQTT-3.1.2-8")
+@normative("3.1.2-8")
 def test_a_disconnect_may_ask_for_the_will(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect("a", will=will(topic)).leave(WITH_WILL)
     watcher.message(topic, b"gone")
 
 
-@states("MQTT-3.1.2-8")
+@normative("3.1.2-8")
 def test_a_protocol_error_publishes_the_will(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     client = guests.connect("a", will=will(topic))
@@ -103,7 +103,7 @@ def test_a_protocol_error_publishes_the_will(guests: Guests, topic: str) -> None
     watcher.message(topic, b"gone")
 
 
-@states("MQTT-3.1.2-8")
+@normative("3.1.2-8")
 def test_takeover_publishes_a_will_without_delay(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     guests.connect("a", will=will(topic), session_expiry_s=HOUR_S)
@@ -111,7 +111,7 @@ def test_takeover_publishes_a_will_without_delay(guests: Guests, topic: str) -> 
     watcher.message(topic, b"gone")
 
 
-@states("MQTT-3.1.2-8")
+@normative("3.1.2-8")
 def test_the_end_of_the_session_publishes_a_delayed_will(guests: Guests, topic: str) -> None:
     """By takeover with Clean Start, by reconnecting with it, and with an expiry of zero."""
     watcher = watch(guests, topic)
@@ -128,7 +128,7 @@ def test_the_end_of_the_session_publishes_a_delayed_will(guests: Guests, topic: 
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-3.1.3-9", "MQTT-3.1.2-8")
+@normative("3.1.3-9", "3.1.2-8")
 def test_a_session_that_goes_on_in_time_takes_its_will_back(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     late = will(topic, will_delay_s=1)
@@ -143,7 +143,7 @@ def test_a_session_that_goes_on_in_time_takes_its_will_back(guests: Guests, topi
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-3.1.2-8")
+@normative("3.1.2-8")
 def test_a_will_waits_for_its_delay(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     started = time.monotonic()
@@ -155,7 +155,7 @@ def test_a_will_waits_for_its_delay(guests: Guests, topic: str) -> None:
 
 @pytest.mark.slow
 @TCP_ONLY
-@states("MQTT-3.1.2-8")
+@normative("3.1.2-8")
 def test_a_will_does_not_wait_longer_than_its_session(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     started = time.monotonic()
@@ -164,7 +164,7 @@ def test_a_will_does_not_wait_longer_than_its_session(guests: Guests, topic: str
     assert 1 <= time.monotonic() - started < 3.5
 
 
-@states("MQTT-3.1.3-10", "MQTT-3.1.3-1", "MQTT-3.1.2-9")
+@normative("3.1.3-10", "3.1.3-1", "3.1.2-9")
 def test_a_will_goes_with_its_properties(guests: Guests, topic: str) -> None:
     watcher = watch(guests, topic)
     user = (("b", "1"), ("a", "2"), ("b", "1"), ("", ""))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 
-from reddot.codecs.mqtt_encode import encode_connect, encode_publish, encode_subscribe
+from reddot.codecs.mqtt_encode import (
+    encode_publish,
+    encode_subscribe,
+)
 from reddot.codecs.mqtt_packets import (
     PUBACK,
     PUBCOMP,
     PUBREC,
     PUBREL,
     Ack,
-    Connect,
     Disconnect,
     Properties,
     Publish,
@@ -27,59 +24,10 @@ from reddot.codecs.mqtt_packets import (
 from reddot.core.access import Policy
 from reddot.core.rules import TopicRule, TopicRules
 from reddot.errors import ReddotError
-from reddot.ports import AppendDone
+from tests.unit.transports.mqtt_rig import LASTING, back, crashed, fill, joined, lasting, numbers
 from tests.wire.mqttclient import MqttClient
 from tests.wire.node import WireNode, run_node
 from tests.wire.transport import settle
-
-LASTING = Properties(session_expiry_s=600)
-
-
-async def joined(node: WireNode, name: str, level: int = 5, **connect: Any) -> MqttClient:
-    client = MqttClient(node, level)
-    assert (await client.connect(name, **connect)).reason == 0
-    return client
-
-
-async def lasting(node: WireNode, name: str = "c", **connect: Any) -> MqttClient:
-    values: dict[str, Any] = {"clean_start": False, "properties": LASTING}
-    return await joined(node, name, **(values | connect))
-
-
-async def back(
-    node: WireNode, name: str = "c", *, present: bool = True, **connect: Any
-) -> MqttClient:
-    client = MqttClient(node)
-    values: dict[str, Any] = {"clean_start": False, "properties": LASTING}
-    client.acknowledging = connect.pop("acknowledging", True)
-    answer = await client.connect(name, **(values | connect))
-    assert answer.session_present is present
-    return client
-
-
-async def fill(node: WireNode, topic: str, count: int, *, qos: int = 1, start: int = 1) -> None:
-    publisher = await joined(node, "publisher")
-    for number in range(start, start + count):
-        await publisher.publish(topic, b"%d" % number, qos=qos)
-    await publisher.disconnect()
-
-
-@asynccontextmanager
-async def crashed(node: WireNode, **settings: object) -> AsyncIterator[WireNode]:
-    """Another process on the same store; the first one has not been told to stop."""
-    other = WireNode(**settings)
-    other.node.store = node.node.store
-    other.clock = other.node.clock = node.clock
-    await other.start()
-    try:
-        yield other
-    finally:
-        await other.stop()
-
-
-def numbers(first: int, last: int) -> list[str]:
-    return [str(number) for number in range(first, last + 1)]
-
 
 # Away and back
 
@@ -126,7 +74,7 @@ def test_a_session_ends_when_it_has_expired() -> None:
         await client.subscribe("a", qos=1)
         await client.vanish()
         await node.advance(601)
-        assert node.node.mqtt.clients.stored == set()
+        assert not len(node.node.mqtt.clients.stored)
         await back(node, present=False)
 
     run_node(test)
@@ -405,65 +353,6 @@ def test_quality_two_in_is_exactly_once_through_a_crash() -> None:
     run_node(test)
 
 
-def test_a_session_and_its_will_are_durable_when_they_are_promised() -> None:
-    """The crash comes with CONNACK, before the client has subscribed to anything."""
-
-    async def test(node: WireNode) -> None:
-        will = Will(topic="gone", payload=b"new", qos=1, properties=Properties(will_delay_s=1))
-        await lasting(node, "d")
-        old = Will(topic="gone", payload=b"old", qos=1, properties=Properties(will_delay_s=9))
-        await (await lasting(node, will=old)).vanish()
-        await lasting(node, will=will)
-        async with crashed(node) as other:
-            watcher = await joined(other, "w")
-            await watcher.subscribe("gone", qos=1)
-            await other.advance(12)
-            assert await watcher.payloads() == ["new"]
-            await back(other)
-            await back(other, "d")
-
-    run_node(test)
-
-
-def test_a_session_that_cannot_be_stored_is_not_promised() -> None:
-    async def test(node: WireNode) -> None:
-        def fail(_drafts: object, done: AppendDone, _clients: object = ()) -> None:
-            asyncio.get_running_loop().call_soon(done, ReddotError("store_unavailable"))
-
-        await (await lasting(node)).vanish()
-        append = node.node.store.append
-        node.node.store.append = fail  # type: ignore[method-assign,assignment]
-        assert (await MqttClient(node).connect("d", properties=LASTING)).reason == 0x88
-        refused = await MqttClient(node).connect("c", clean_start=False, properties=LASTING)
-        assert refused.reason == 0x88
-        assert (await MqttClient(node).connect("e")).reason == 0
-        node.node.store.append = append  # type: ignore[method-assign]
-        await node.advance(300)
-        await back(node)
-
-    run_node(test)
-
-
-def test_no_room_is_left_when_the_session_has_been_stored() -> None:
-    """Two clients come at once, and there is room for one: the other one's session waits."""
-
-    async def test(node: WireNode) -> None:
-        will = Will(topic="gone", payload=b"x", qos=1)
-        clients = [MqttClient(node), MqttClient(node)]
-        for client, name in zip(clients, "ab", strict=True):
-            connect = Connect(level=5, client_id=name, properties=LASTING, will=will)
-            client.feed(encode_connect(connect))
-        answers = [await client.take() for client in clients]
-        assert [[each.reason for each in found] for found in answers] == [[0], [0x97]]  # type: ignore[union-attr]
-        assert node.node.counters.mqtt_wills == 0
-        await clients[0].vanish()
-        assert node.node.counters.mqtt_wills == 1
-        await node.advance(2)
-        assert node.node.counters.mqtt_wills == 1
-
-    run_node(test, sessions_max=1)
-
-
 def test_the_will_of_a_client_of_a_crashed_server_is_published() -> None:
     async def test(node: WireNode) -> None:
         will = Will(topic="w", payload=b"gone", qos=1, properties=Properties(will_delay_s=5))
@@ -626,78 +515,3 @@ def test_a_log_that_cannot_be_read_ends_who_needs_it() -> None:
         assert await (await back(node)).payloads() == numbers(1, 3)
 
     run_node(test, recent_publications_max=0)
-
-
-# Gaps
-
-
-async def lose(node: WireNode, topics: Sequence[str] = "a", count: int = 5) -> None:
-    """Publish what this node does not hear of before retention takes it; then one that it hears."""
-    hint, node.node.bus._hint = node.node.bus._hint, None
-    for topic in topics:
-        for number in range(count):
-            await node.node.publish(topic, number)
-    node.node.bus._hint = hint
-    await node.node.publish("other", "heard")
-    await settle()
-
-
-REDDOT = Properties(user=(("reddot", "1"),))
-KEEP_TWO = ({"filter": "#", "history_count": 2},)
-
-
-def gaps_of(message: Publish) -> list[str]:
-    return [value for name, value in message.properties.user if name == "gap"]
-
-
-@pytest.mark.parametrize("qos", [0, 1])
-def test_a_live_gap_is_told_once_with_the_next_delivery(qos: int) -> None:
-    async def test(node: WireNode) -> None:
-        client = await joined(node, "c", properties=REDDOT)
-        plain = await joined(node, "p")
-        for each in (client, plain):
-            await each.subscribe("a", "other", qos=qos)
-        await lose(node)
-        found = await client.messages()
-        assert [(m.payload, gaps_of(m)) for m in found] == [
-            (b"3", ["trimmed a"]),
-            (b"4", []),
-            (b'"heard"', []),
-        ]
-        assert not any(gaps_of(m) for m in await plain.messages())
-
-    run_node(test, topics=KEEP_TWO)
-
-
-def test_a_gap_of_a_session_that_was_away_is_told() -> None:
-    async def test(node: WireNode) -> None:
-        lasting_too = Properties(user=REDDOT.user, session_expiry_s=600)
-        client = await joined(node, "c", clean_start=False, properties=lasting_too)
-        await client.subscribe("a", qos=1)
-        await client.vanish()
-        await fill(node, "a", 5)
-        client = await back(node, properties=lasting_too)
-        assert [(m.payload, gaps_of(m)) for m in await client.messages()] == [
-            (b"4", ["trimmed a"]),
-            (b"5", []),
-        ]
-
-    run_node(test, topics=KEEP_TWO, recent_publications_max=0)
-
-
-def test_gaps_are_told_in_turn_if_there_is_little_room() -> None:
-    async def test(node: WireNode) -> None:
-        properties = Properties(user=REDDOT.user, maximum_packet_bytes=400)
-        client = await joined(node, "c", properties=properties)
-        topics = [letter * 80 for letter in "abc"]
-        await client.subscribe(*topics, "other", qos=1)
-        await lose(node, topics)
-        found = await client.messages()
-        told = [gaps_of(m) for m in found if gaps_of(m)]
-        assert sorted(text for each in told for text in each) == [
-            f"trimmed {topic}" for topic in topics
-        ]
-        assert len(told) > 1
-        assert len(found) == 7 and not node.node.counters.mqtt_too_large
-
-    run_node(test, topics=KEEP_TWO)

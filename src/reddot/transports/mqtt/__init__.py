@@ -163,6 +163,7 @@ def _decoder_limits(limits: MqttLimits) -> DecoderLimits:
     return DecoderLimits(
         packet_bytes_max=limits.mqtt_packet_bytes_max,
         connect_bytes_max=limits.mqtt_connect_bytes_max,
+        filters_max=limits.mqtt_filters_per_packet_max,
         properties=PropertyLimits(
             properties_bytes_max=limits.mqtt_properties_bytes_max,
             user_properties_max=limits.mqtt_user_properties_max,

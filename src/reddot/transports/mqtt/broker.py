@@ -35,7 +35,10 @@ class MqttLimits(msgspec.Struct, frozen=True, kw_only=True):
     mqtt_topic_alias_max: int = 16
     mqtt_keep_alive_s_max: int = 300
     mqtt_session_expiry_s_max: int = 604_800
+    mqtt_stored_sessions_max: int = 100_000
+    mqtt_stored_sessions_per_user_max: int = 100
     mqtt_will_delay_s_max: int = 300
+    mqtt_filters_per_packet_max: int = 100
     mqtt_user_properties_max: int = 32
     mqtt_properties_bytes_max: int = 8192
 

@@ -52,6 +52,35 @@ def is_json(payload: bytes, *, retain: bool, bytes_max: int, depth_max: int) -> 
     return True
 
 
+class Stored:
+    """Whose sessions are stored: a set of keys that knows how many an owner has."""
+
+    def __init__(self) -> None:
+        self._keys: set[Key] = set()
+        self._counts: dict[str, int] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def of(self, owner: str) -> int:
+        return self._counts.get(owner, 0)
+
+    def add(self, key: Key) -> None:
+        if key not in self._keys:
+            self._keys.add(key)
+            self._counts[key[0]] = self.of(key[0]) + 1
+
+    def discard(self, key: Key) -> None:
+        if key in self._keys:
+            self._keys.remove(key)
+            left = self._counts.pop(key[0]) - 1
+            if left:
+                self._counts[key[0]] = left
+
+
 class Clients:
     """Args:
     rows: what the store has of clients; it is written by publishing, with publications or without.
@@ -68,7 +97,7 @@ class Clients:
         data_depth_max: int,
     ) -> None:
         self.attached: dict[Key, Client] = {}
-        self.stored: set[Key] = set()
+        self.stored = Stored()
         self._rows = rows
         self._publishing = publishing
         self._clock = clock
@@ -101,7 +130,8 @@ class Clients:
         first_ms, limit = 0, ROWS_PAGE
         while True:
             rows = await self._rows.woken(first_ms=first_ms, last_ms=WAKE_MS_MAX, limit=limit)
-            self.stored.update((row.owner, row.client) for row in rows)
+            for row in rows:
+                self.stored.add((row.owner, row.client))
             if len(rows) < limit:
                 return
             if rows[-1].wake_ms == first_ms:

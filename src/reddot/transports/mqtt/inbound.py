@@ -17,6 +17,7 @@ from reddot.codecs.mqtt_packets import (
     PUBACK,
     PUBCOMP,
     PUBREC,
+    QUOTA_EXCEEDED,
     Ack,
     MqttError,
     Publish,
@@ -30,7 +31,6 @@ from reddot.transports.mqtt.state import TTL_S_MAX
 
 ID_NOT_FOUND: Final = 0x92
 RECEIVE_MAXIMUM_EXCEEDED: Final = 0x93
-QUOTA_EXCEEDED: Final = 0x97
 _REFUSALS: Final = frozenset((0x80, 0x83, 0x87, 0x90, 0x97, 0x99))
 """The reason codes of errors that PUBACK and PUBREC may carry."""
 

@@ -164,6 +164,9 @@ def _session(link: Link, connect: Connect, client: Client, actor: Actor) -> Sess
     """
     broker = link.broker
     _authorize_again(link, client, actor)
+    expiry_s = _expiry_s(link, connect)
+    if expiry_s:
+        _check_stored(link, client, actor)
     try:
         session = broker.subscribing.create(
             actor=actor,
@@ -177,10 +180,22 @@ def _session(link: Link, connect: Connect, client: Client, actor: Actor) -> Sess
     _keep_alive(link, connect, session)
     session.age_at = FOREVER  # A will would be published for everybody who is asked to go.
     client.actor, client.detached_ms = actor, 0
-    client.expiry_s = _expiry_s(link, connect)
+    client.expiry_s = expiry_s
     if connect.will is not None:
         client.will = stored_will(connect.will, broker.limits.mqtt_will_delay_s_max)
     return session
+
+
+def _check_stored(link: Link, client: Client, actor: Actor) -> None:
+    """Whether one more session may be kept, for its user and for all."""
+    stored, limits = link.broker.clients.stored, link.broker.limits
+    if client.key in stored:
+        return
+    if len(stored) >= limits.mqtt_stored_sessions_max:
+        raise ReddotError("too_many_sessions", "too many sessions are kept")
+    most = limits.mqtt_stored_sessions_per_user_max
+    if actor.user is not None and stored.of(client.owner) >= most:
+        raise ReddotError("too_many_sessions", f"{most} sessions of a user are kept")
 
 
 async def _store(link: Link, client: Client) -> None:
