@@ -23,6 +23,8 @@ _PEM: Final = "-----BEGIN"
 _AGE: Final = re.compile(r"(\d+)([smhd])")
 _AGE_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY_S}
 _ORIGIN: Final = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_NUMBERS: Final = re.compile(r"[0-9./]+")
 _API_KEY: Final = re.compile(r"rk_[A-Za-z0-9_-]+(:sha256:[0-9a-f]{64})?")
 
 
@@ -33,7 +35,7 @@ def _list_from_text(value: object) -> object:
     return value
 
 
-def _tables_from_text(value: object) -> object:
+def tables_from_text(value: object) -> object:
     """Tables come from TOML as they are, and as JSON from a variable or a flag."""
     if isinstance(value, str):
         try:
@@ -113,6 +115,16 @@ def _application(value: str) -> str:
     return value
 
 
+def _outbound(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            if _HOST.fullmatch(value) is None or _NUMBERS.fullmatch(value):
+                raise ValueError(f"{value!r} is neither a network nor a host name") from None
+    return values
+
+
 def _readable(value: str) -> str:
     read_file(value)
     return value
@@ -167,8 +179,9 @@ class TopicRuleSetting(BaseModel):
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
 Origins = Annotated[Texts, AfterValidator(_origins)]
+OutboundAllowed = Annotated[Texts, AfterValidator(_outbound)]
 ApiKeys = Annotated[Texts, AfterValidator(_api_keys)]
-TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(_tables_from_text)]
+TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(tables_from_text)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BusUrl = Annotated[str, AfterValidator(_bus_url)]
 JwtSecret = Annotated[str, AfterValidator(_jwt_secret)]

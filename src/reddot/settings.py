@@ -28,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from reddot.courier_settings import Couriers, shown
 from reddot.errors import SettingsError
 from reddot.setting_types import (
     DAY_S,
@@ -37,6 +38,7 @@ from reddot.setting_types import (
     JwksUrl,
     JwtSecret,
     Origins,
+    OutboundAllowed,
     PublicKey,
     ReadableFile,
     StoreUrl,
@@ -81,6 +83,7 @@ _keep = partial(_number, "Memory and store")
 _proof = partial(_number, "Credentials")
 _console = partial(_number, "Console")
 _inbox = partial(_number, "Inbox")
+_courier = partial(_number, "Couriers")
 _life = partial(_number, "Start and stop")
 
 
@@ -297,6 +300,22 @@ class Settings(BaseSettings):
         64 * _MIB, _MIB, 64 * 1024 * _MIB, "Topics' masks kept in memory."
     )
 
+    couriers: Couriers = _value(
+        "Couriers",
+        {},
+        "Ways to reach people who are not there: [couriers.NAME] tables, or JSON.",
+        secret=True,
+    )
+    outbound_allowed: OutboundAllowed = _value(
+        "Couriers",
+        (),
+        "Networks and hosts that couriers may ask although they are private, such as 10.0.0.0/8.",
+    )
+    outbound_timeout_s: float = _courier(10, 0.1, 60, "For one request of a courier; then retried.")
+    outbound_answer_bytes_max: int = _courier(
+        65_536, 256, _MIB, "Kept of an answer to a courier; the rest is not read."
+    )
+
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."
     )
@@ -353,12 +372,13 @@ class Setting:
         return "--" + self.name.replace("_", "-")
 
 
-_LISTS: Final = ("allowed_origins", "api_key")
+_LISTS: Final = ("allowed_origins", "api_key", "outbound_allowed")
+_TABLES: Final = {"topics": "tables", "couriers": "named tables"}
 
 
 def _kind(name: str, annotation: Any) -> str:
-    if name == "topics":
-        return "tables"
+    if name in _TABLES:
+        return _TABLES[name]
     if name in _LISTS:
         return "list"
     if getattr(annotation, "__origin__", None) is Literal:
@@ -482,9 +502,12 @@ def load(
 
 def masked(settings: Settings) -> dict[str, object]:
     """All values by name, for printing: secrets that are set are `***`."""
-    values = settings.model_dump()
+    values = settings.model_dump() | {"couriers": shown(settings.couriers)}
     return {
-        row.name: MASK if row.secret and values[row.name] else values[row.name] for row in SETTINGS
+        row.name: MASK
+        if row.secret and row.name != "couriers" and values[row.name]
+        else values[row.name]
+        for row in SETTINGS
     }
 
 
@@ -533,6 +556,7 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
         "yes or no": (bool,),
         "list": (str, list),
         "tables": (list,),
+        "named tables": (dict,),
     }.get(row.kind, (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise SettingsError(
@@ -541,8 +565,13 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
 
 
 def _article(kind: str) -> str:
-    if kind in ("yes or no", "tables"):
-        return {"yes or no": "true or false", "tables": "[[topics]] tables"}[kind]
+    named = {
+        "yes or no": "true or false",
+        "tables": "[[topics]] tables",
+        "named tables": "[couriers.NAME] tables",
+    }
+    if kind in named:
+        return named[kind]
     return "one of " + kind if "|" in kind else "a " + kind
 
 

@@ -39,8 +39,8 @@ class StandIn:
     answer: what to reply to a request.
     """
 
-    def __init__(self, answer: Callable[[Seen], Reply] | Reply = Reply()) -> None:
-        self._answer = answer
+    def __init__(self, answer: Callable[[Seen], Reply] | Reply | None = None) -> None:
+        self._answer = answer or Reply()
         self.seen: list[Seen] = []
         self.connections = 0
         self.open = 0
