@@ -410,6 +410,8 @@ def vapid(
         typer.echo(key.pem().decode(), nl=False)
     else:
         key, place = vapid_key(read({}, os.environ, _toml_path(config)))
+        if place is None:
+            raise Mistake("a store in memory keeps no key: give the courier vapid_private_key")
         say(f"The private key is {place}. The public key:")
     typer.echo(key.public)
 

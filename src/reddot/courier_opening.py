@@ -65,10 +65,10 @@ def _web_push(couriers: Mapping[str, Courier]) -> tuple[str, WebPush] | None:
     return next(found, None)
 
 
-def vapid_key(settings: Settings) -> tuple[VapidKey, str]:
+def vapid_key(settings: Settings) -> tuple[VapidKey, str | None]:
     """The server's key, and where it is kept, in words: in the settings or beside the store.
 
-    A store in memory has no place to keep one: then it is a new one each time.
+    A store in memory keeps none: then the key is a new one each time, and its place None.
 
     Raises:
         SettingsError: it cannot be read or made.
@@ -76,11 +76,11 @@ def vapid_key(settings: Settings) -> tuple[VapidKey, str]:
     tables = [one for one in settings.couriers.values() if isinstance(one, WebPushTable)]
     if tables and (given := tables[0].vapid_private_key) is not None:
         try:
-            return VapidKey.parse(given.get_secret_value()), "vapid_private_key in the settings"
+            return VapidKey.parse(given.get_secret_value()), "vapid_private_key of the settings"
         except ValueError as error:
             raise SettingsError(f"vapid_private_key {error}") from None
     if settings.store_url.startswith("memory:"):
-        return VapidKey.make(), "new and in memory only, as the store is"
+        return VapidKey.make(), None
     store = Path(settings.store_url.removeprefix("sqlite:///"))
     path = store.with_name(store.name + VAPID_FILE)
     return keep(path), f"in {path}"
