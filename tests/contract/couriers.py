@@ -57,6 +57,7 @@ class Kind:
         id_of: the idempotency id in a request.
         verdicts: by the status of the answer.
         secrets: what must never be seen in an outcome or a log.
+        takes_any: any JSON is an address.
         wrong: addresses that `check` has to refuse.
         guarded: never asks private addresses, follows no redirect. Apprise sends by itself, only to
             what the operator has configured.
@@ -70,6 +71,7 @@ class Kind:
     secrets: tuple[str, ...]
     wrong: tuple[object, ...] = field(default=())
     guarded: bool = True
+    takes_any: bool = False
 
 
 # ---- Web Push ----
@@ -204,6 +206,7 @@ KINDS = [
         id_of=lambda seen: seen.headers["webhook-id"],
         verdicts=HTTP,
         secrets=(WHSEC, "canary-of-all"),
+        takes_any=True,
         wrong=({"big": "x" * 3000},),
     ),
     Kind(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from reddot.delivery import Outcome, Verdict
@@ -232,6 +233,30 @@ def test_calls_overlap(kind: Kind, tmp_path: Path) -> None:
                 outcomes = await asyncio.gather(*map(courier.send, parcels))
         assert {one.verdict for one in outcomes} == {Verdict.SENT}
         assert sorted(map(kind.id_of, provider.seen)) == sorted(one.id for one in parcels)
+
+    run(scenario)
+
+
+@every_kind
+def test_an_address_of_other_settings_is_a_failure_and_no_exception(
+    kind: Kind, tmp_path: Path
+) -> None:
+    async def scenario() -> None:
+        async with StandIn() as provider:
+            setup = Setup(provider.url, tmp_path)
+            async with opened(kind, setup) as courier:
+                one = parcel(courier, kind.address(setup))
+                for address in (
+                    b"7",
+                    b'{"x":1}',
+                    b'{"endpoint":"","keys":{"p256dh":"","auth":""}}',
+                ):
+                    outcome = await courier.send(msgspec.structs.replace(one, address=address))
+                    if kind.takes_any:
+                        assert outcome.verdict is Verdict.SENT
+                    else:
+                        assert outcome.verdict is Verdict.FAILED
+                        assert outcome.reason == "address_invalid"
 
     run(scenario)
 

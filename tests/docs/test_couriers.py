@@ -39,7 +39,12 @@ PAGE: Final = DOCS / "reference" / "couriers.md"
 HOWTOS: Final = ("web-push", "email", "webhooks", "dingtalk-feishu-slack", "jpush", "goeasy")
 BEGIN: Final = "<!-- generated: begin -->\n"
 END: Final = "<!-- generated: end -->\n"
-TABLES: Final = (WebPushTable, WebhookTable, AppriseTable, HttpTemplateTable)
+TABLES: Final[tuple[type[CourierTable], ...]] = (
+    WebPushTable,
+    WebhookTable,
+    AppriseTable,
+    HttpTemplateTable,
+)
 KEY: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from reddot.couriers.outcomes import Words, one_line
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, one_line
 from reddot.delivery import Outcome, Parcel, Verdict
 from reddot.errors import ReddotError, SettingsError
 
@@ -66,7 +66,11 @@ class AppriseCourier:
         return msgspec.json.encode(address)
 
     async def send(self, parcel: Parcel) -> Outcome:
-        address = msgspec.json.decode(parcel.address, type=str)
+        try:
+            address = msgspec.json.decode(parcel.address, type=str)
+            self.check(address)
+        except (msgspec.DecodeError, ReddotError):
+            return WRONG_ADDRESS
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -94,7 +98,7 @@ class AppriseCourier:
                 body=text,
                 title=one_line(message.title)[:TITLE_CHARS_MAX],
                 body_format="text",
-                timeout=self._timeout_s,
+                timeout=self._timeout_s + 1,  # for its own threads; we have stopped waiting
             )
         except Exception as error:  # noqa: BLE001 - a plugin's own bug is the provider's failure
             return f"{type(error).__name__}: {error}"

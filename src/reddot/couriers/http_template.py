@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from reddot.couriers.outcomes import Words, by_status, one_line, retry_after, unsent
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, one_line, retry_after, unsent
 from reddot.couriers.signers import SIGNERS
 from reddot.couriers.template import Description, fill, fill_text, fill_url, pointed
 from reddot.delivery import Outcome, Parcel, Verdict
@@ -62,7 +62,12 @@ class HttpTemplate:
         return msgspec.json.encode(address)
 
     async def send(self, parcel: Parcel) -> Outcome:
-        values = self._values | self._of(parcel)
+        try:
+            address = msgspec.json.decode(parcel.address, type=str)
+            self.check(address)
+        except (msgspec.DecodeError, ReddotError):
+            return WRONG_ADDRESS
+        values = self._values | self._of(parcel, address)
         if self._ids is not None:
             found = await self._ids.of(parcel.id)
             if isinstance(found, Outcome):
@@ -72,7 +77,7 @@ class HttpTemplate:
         answer = await self.ask(call)
         if isinstance(answer, Outcome):
             return answer
-        return self.judge(answer, address=values["address"])
+        return self.judge(answer, address=address)
 
     async def aclose(self) -> None:
         await self._outbound.aclose()
@@ -137,12 +142,12 @@ class HttpTemplate:
         found = [str(self._values[name]) for name, value in named if value.secret]
         return found + [one.partition(" ")[2] for one in self._headers.values()]
 
-    def _of(self, parcel: Parcel) -> Values:
+    def _of(self, parcel: Parcel, address: str) -> Values:
         """What a message brings, with the provider's own marks taken out of every text."""
         message = parcel.message
         title = one_line(message.title)
         texts = {
-            "address": msgspec.json.decode(parcel.address, type=str),
+            "address": address,
             "title": title,
             "body": message.body,
             "text": message.body or message.title,

@@ -78,6 +78,10 @@ def retry_after(value: str | None, clock: Clock) -> float | None:
     return min(max(seconds, 0.0), RETRY_AFTER_S_MAX)
 
 
+WRONG_ADDRESS: Final = Outcome(verdict=Verdict.FAILED, reason="address_invalid")
+"""For an address that the courier would not accept any more: its settings have changed."""
+
+
 def unsent(error: OutboundError, *, blame: bool) -> Outcome:
     """There was no answer. What was refused is refused for good, what failed may come right."""
     if error.refused:

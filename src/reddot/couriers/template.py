@@ -49,6 +49,7 @@ MESSAGE_NAMES: Final = frozenset(
 """What a message brings; `text` is the body, or the title if there is none; `lines` title, body and
 `link`; `json` all that an app needs, as one text."""
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)(?:\|(\d{1,6}))?\}")
 
 
@@ -196,6 +197,8 @@ def _check(description: Description) -> None:
         raise ValueError("request.url: only a value of the operator's can name the host")
     if head is not None and head[1] not in values:
         raise ValueError(f"request.url: {{{head[1]}}} is not under [values]")
+    if wrong := [one for one in description.request.headers if not _TOKEN.fullmatch(one)]:
+        raise ValueError(f"request.headers: {wrong[0]!r} is not the name of a header")
     if any(len(one) != 1 for one in description.request.escape):
         raise ValueError("request.escape: single characters only")
 
@@ -241,7 +244,12 @@ def fill_url(url: str, values: Mapping[str, Any]) -> str:
     head = re.match(r"\{([a-z0-9_]+)\}", url)
     start = _as_text(lookup(values, head[1])) if head else ""
     rest = url[head.end() :] if head else url
-    return start + fill_text(rest, values, lambda value: quote(value, safe=""))
+    return start + fill_text(rest, values, _quoted)
+
+
+def _quoted(value: str) -> str:
+    # `.` and `..` as a part of a path would change the path.
+    return quote(value, safe="") if value.strip(".") else value.replace(".", "%2E")
 
 
 def fill(node: Any, values: Mapping[str, Any]) -> Any:

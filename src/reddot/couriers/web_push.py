@@ -17,7 +17,7 @@ import http_ece  # type: ignore[import-untyped]
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reddot.couriers.outcomes import Words, by_status, one_line, unsent
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, one_line, unsent
 from reddot.couriers.vapid import Vapid, decode, encode
 from reddot.delivery import Outcome, Parcel, Verdict
 from reddot.errors import ReddotError
@@ -97,7 +97,10 @@ class WebPush:
         return msgspec.json.encode(subscription)
 
     async def send(self, parcel: Parcel) -> Outcome:
-        subscription = msgspec.json.decode(parcel.address, type=Subscription)
+        try:
+            subscription = msgspec.json.decode(parcel.address, type=Subscription)
+        except msgspec.DecodeError:
+            return WRONG_ADDRESS
         outcome = await self._send(parcel, subscription, PAYLOAD_BYTES_MAX)
         if outcome.reason == "http_413":
             outcome = await self._send(parcel, subscription, PAYLOAD_BYTES_SMALL)
@@ -116,10 +119,10 @@ class WebPush:
                 headers=self._headers(parcel, origin),
                 body=seal(payload(parcel, bytes_max), subscription),
             )
-        except (OutboundError, ValueError) as error:
-            return Outcome(
-                verdict=Verdict.FAILED, reason="address_invalid", detail=str(error)[:200]
-            )
+        except OutboundError as error:
+            return unsent(error, blame=False)
+        except ValueError:
+            return WRONG_ADDRESS
         try:
             answer = await self._outbound.send(call)
         except OutboundError as error:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from standardwebhooks import Webhook as Signer
 
-from reddot.couriers.outcomes import Words, by_status, unsent
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, unsent
 from reddot.delivery import Outcome, Parcel
 from reddot.errors import ReddotError
 from reddot.net.outbound import Call, Outbound, OutboundError, parts_of
@@ -55,7 +55,10 @@ class WebhookCourier:
         return encoded
 
     async def send(self, parcel: Parcel) -> Outcome:
-        url = self._url or msgspec.json.decode(parcel.address, type=str)
+        try:
+            url = self._url or msgspec.json.decode(parcel.address, type=str)
+        except msgspec.DecodeError:
+            return WRONG_ADDRESS
         # An address that a person chose says nothing about anybody else's.
         blame = self._url is not None
         body = self._body(parcel)

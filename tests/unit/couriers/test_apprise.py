@@ -22,6 +22,7 @@ from reddot.couriers.apprise import AppriseCourier
 from reddot.delivery import Message, Outcome, Parcel, Verdict
 from reddot.errors import ReddotError, SettingsError
 from tests.contract.standin import Reply, StandIn
+from tests.integration.certificates import free_port
 
 
 class Mailbox:
@@ -48,16 +49,6 @@ class Mailbox:
         return email.message_from_bytes(envelope.content, EmailMessage, policy=email.policy.default)
 
 
-class Server(Controller):
-    """On a free port, which the library takes as 0 and then does not look up."""
-
-    def _trigger_server(self) -> None:
-        if self.port == 0:
-            assert self.server is not None
-            self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
-
-
 @pytest.fixture
 def mailbox() -> Mailbox:
     return Mailbox()
@@ -65,7 +56,7 @@ def mailbox() -> Mailbox:
 
 @pytest.fixture
 def mail_url(mailbox: Mailbox) -> Iterator[str]:
-    server = Server(mailbox, hostname="127.0.0.1", port=0)
+    server = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     server.start()
     try:
         yield (

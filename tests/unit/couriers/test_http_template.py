@@ -9,12 +9,14 @@ import itertools
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from reddot.couriers import http_template
 from reddot.couriers.http_template import HttpTemplate
 from reddot.couriers.template import load, shipped
 from reddot.delivery import Message, Outcome, Parcel, Verdict
@@ -250,6 +252,34 @@ def test_jpush_aliases_are_checked(alias: str) -> None:
         jpush(alias, stand_in=JPush())
 
 
+def test_ids_of_jpush_are_kept_for_so_many_deliveries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_template, "PROVIDER_IDS_KEPT_MAX", 2)
+
+    async def scenario() -> None:
+        async with StandIn(JPush()) as server:
+            courier = HttpTemplate(
+                outbound=Outbound(Guard(["127.0.0.1"])),
+                description=load(shipped("jpush")),
+                values={
+                    "url": server.url + "/v3/push",
+                    "app_key": APP_KEY,
+                    "master_secret": MASTER,
+                },
+                clock=FakeClock(NOW_MS),
+            )
+            for id in ("a", "b", "b", "a", "c", "b", "a"):
+                parcel = Parcel(id=id, user="42", address=b'"x"', message=MESSAGE)
+                assert (await courier.send(parcel)).verdict is S
+            await courier.aclose()
+        pushes = [json.loads(one.body)["cid"] for one in server.seen if one.method == "POST"]
+        a, b, b2, a2, c, b3, a3 = pushes
+        assert (a, b) == (a2, b2)
+        assert b == b3
+        assert a3 not in (a, b, c)  # the oldest of three was forgotten
+
+    asyncio.run(scenario())
+
+
 # ---- GoEasy ----
 
 
@@ -368,6 +398,10 @@ def test_feishu() -> None:
     assert (limited.verdict, limited.retry_after_s) == (R, 60)
 
 
+def given(reply: Reply, seen: Seen) -> Reply:
+    return reply
+
+
 def test_slack() -> None:
     hostile = Message(id="n1", title="<!channel> a&b", body="c")
     outcomes, (seen,) = deliver(
@@ -381,9 +415,8 @@ def test_slack() -> None:
     assert outcomes[0].verdict is S
     assert json.loads(seen.body) == {"text": "<@U012AB3CD> &lt;!channel&gt; a&amp;b\nc"}
     for status in (403, 404, 410):
-        (outcome,), _ = deliver(
-            "slack", {}, "U012AB3CD", lambda seen, s=status: Reply(s, b"no_service")
-        )
+        reply = Reply(status, b"no_service")
+        (outcome,), _ = deliver("slack", {}, "U012AB3CD", partial(given, reply))
         assert (outcome.verdict, outcome.reason, outcome.blame) == (F, "not_allowed", True)
 
 

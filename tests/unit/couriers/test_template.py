@@ -53,6 +53,7 @@ def test_everything_shipped_is_sound() -> None:
         ('{ url = "{url}" }', '{ url = "{url}", body = { a = ["{nobody}"] } }', "{nobody}"),
         ('{ url = "{url}" }', '{ url = "{url}", body = { "$" = "nobody" } }', "{nobody}"),
         ('{ url = "{url}" }', '{ url = "{url}", body = "{provider_id}" }', "needs"),
+        ('{ url = "{url}" }', '{ url = "{url}", headers = { "a b" = "x" } }', "name of a header"),
         ('{ url = "{url}" }', '{ url = "{url}", escape = { ab = "x" } }', "single"),
         ("values = { url", "values = { title", "every message"),
     ],
