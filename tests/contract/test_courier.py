@@ -265,7 +265,7 @@ def test_an_address_of_other_settings_is_a_failure_and_no_exception(
 def test_a_wrong_address_is_refused_with_a_reason(kind: Kind, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(kind, Setup("http://127.0.0.1:9", tmp_path)) as courier:
-            for wrong in kind.wrong:
+            for wrong in (*kind.wrong, "\ud800", {"\udfff": 1}, ["\ud800@x.example"]):
                 with pytest.raises(ReddotError) as caught:
                     courier.check(wrong)
                 assert caught.value.code == "field_invalid"

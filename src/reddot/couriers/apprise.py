@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from reddot.couriers.outcomes import WRONG_ADDRESS, Words, one_line
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, kept, one_line
 from reddot.delivery import Outcome, Parcel, Verdict
 from reddot.errors import ReddotError, SettingsError
 
 ADDRESS_CHARS_MAX: Final = 254
+ADDRESS_BYTES_MAX: Final = 1024
 TITLE_CHARS_MAX: Final = 250
 _ONE_ADDRESS: Final = re.compile(r"[^\s,;<>\"'()%\\]+")
 """No separators: services take lists, and one address must not become two. No `%`: the library
@@ -63,7 +64,7 @@ class AppriseCourier:
         patterns = (_ONE_ADDRESS, self._pattern)
         if one_line(address) != address or not all(one.fullmatch(address) for one in patterns):
             raise ReddotError("field_invalid", "does not look like an address of this courier")
-        return msgspec.json.encode(address)
+        return kept(address, ADDRESS_BYTES_MAX)
 
     async def send(self, parcel: Parcel) -> Outcome:
         try:

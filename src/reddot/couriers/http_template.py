@@ -12,7 +12,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, one_line, retry_after, unsent
+from reddot.couriers.outcomes import (
+    WRONG_ADDRESS,
+    Words,
+    by_status,
+    kept,
+    one_line,
+    retry_after,
+    unsent,
+)
 from reddot.couriers.signers import SIGNERS
 from reddot.couriers.template import Description, fill, fill_text, fill_url, pointed
 from reddot.delivery import Outcome, Parcel, Verdict
@@ -55,11 +63,9 @@ class HttpTemplate:
 
     def check(self, address: object) -> bytes:
         """See `ports.Courier.check`."""
-        if not isinstance(address, str) or len(address.encode()) > ADDRESS_BYTES_MAX:
-            raise ReddotError("field_invalid", f"must be a text: {self._description.address.help}")
-        if not self._pattern.fullmatch(address):
+        if not isinstance(address, str) or not self._pattern.fullmatch(address):
             raise ReddotError("field_invalid", f"must be {self._description.address.help}")
-        return msgspec.json.encode(address)
+        return kept(address, ADDRESS_BYTES_MAX)
 
     async def send(self, parcel: Parcel) -> Outcome:
         try:

@@ -1,4 +1,4 @@
-"""From what a provider did to an `Outcome`: the one thing that couriers share.
+"""From what a provider did to an `Outcome`, and little else: what all couriers share.
 
 Invariant: a provider's own words are cut, are one line, and hold none of our secrets, even if the
 provider sends them back.
@@ -13,7 +13,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
 from reddot.delivery import Outcome, Verdict
+from reddot.errors import ReddotError
 from reddot.net.outbound import Answer, OutboundError
 from reddot.ports import Clock
 
@@ -76,6 +79,21 @@ def retry_after(value: str | None, clock: Clock) -> float | None:
     except (ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), RETRY_AFTER_S_MAX)
+
+
+def kept(address: object, bytes_max: int) -> bytes:
+    """An address as it is kept.
+
+    Raises:
+        ReddotError: `field_invalid` if it is too long, or no Unicode (half a surrogate pair).
+    """
+    try:
+        encoded = msgspec.json.encode(address)
+    except UnicodeEncodeError:
+        raise ReddotError("field_invalid", "the address is not valid Unicode") from None
+    if len(encoded) > bytes_max:
+        raise ReddotError("field_invalid", f"the address has more than {bytes_max} bytes")
+    return encoded
 
 
 WRONG_ADDRESS: Final = Outcome(verdict=Verdict.FAILED, reason="address_invalid")

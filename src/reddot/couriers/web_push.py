@@ -17,7 +17,7 @@ import http_ece  # type: ignore[import-untyped]
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, one_line, unsent
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, kept, one_line, unsent
 from reddot.couriers.vapid import Vapid, decode, encode
 from reddot.delivery import Outcome, Parcel, Verdict
 from reddot.errors import ReddotError
@@ -31,7 +31,6 @@ PAYLOAD_BYTES_SMALL: Final = 2000
 """What is tried once when a push service finds a message too large."""
 RECORD_BYTES: Final = 4096
 TTL_S_MAX: Final = 28 * 86_400
-ENDPOINT_BYTES_MAX: Final = 2048
 ADDRESS_BYTES_MAX: Final = 4096
 ELLIPSIS: Final = "…"
 
@@ -94,7 +93,7 @@ class WebPush:
             decode(subscription.keys.auth, 16)
         except (msgspec.ValidationError, OutboundError, ValueError) as error:
             raise ReddotError("field_invalid", f"not a push subscription: {error}") from None
-        return msgspec.json.encode(subscription)
+        return kept(subscription, ADDRESS_BYTES_MAX)
 
     async def send(self, parcel: Parcel) -> Outcome:
         try:

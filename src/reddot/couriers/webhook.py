@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from standardwebhooks import Webhook as Signer
 
-from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, unsent
+from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, kept, unsent
 from reddot.delivery import Outcome, Parcel
 from reddot.errors import ReddotError
 from reddot.net.outbound import Call, Outbound, OutboundError, parts_of
@@ -42,9 +42,7 @@ class WebhookCourier:
 
     def check(self, address: object) -> bytes:
         """See `ports.Courier.check`."""
-        encoded = msgspec.json.encode(address)
-        if len(encoded) > ADDRESS_BYTES_MAX:
-            raise ReddotError("field_invalid", f"longer than {ADDRESS_BYTES_MAX} bytes")
+        encoded = kept(address, ADDRESS_BYTES_MAX)
         if self._url is None:
             if not isinstance(address, str):
                 raise ReddotError("field_invalid", "the address of a webhook is a URL")
