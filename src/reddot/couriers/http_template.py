@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from base64 import b64encode
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -25,7 +24,7 @@ from reddot.couriers.signers import SIGNERS
 from reddot.couriers.template import Description, fill, fill_text, fill_url, pointed
 from reddot.delivery import Outcome, Parcel, Verdict
 from reddot.errors import ReddotError, SettingsError
-from reddot.net.outbound import Answer, Call, Outbound, OutboundError
+from reddot.net.outbound import Answer, Call, Outbound, OutboundError, parts_of
 from reddot.ports import Clock
 
 ADDRESS_BYTES_MAX: Final = 1024
@@ -57,9 +56,10 @@ class HttpTemplate:
         self._values: Final = _completed(description, values)
         self._clock: Final = clock
         self._pattern: Final = re.compile(description.address.pattern)
+        self._check_signer()
         self._headers: Final = self._fixed_headers()
         self._words: Final = Words(self._secrets())
-        self._ids: Final = _ProviderIds(self) if description.ids else None
+        self._ids: Final = _ProviderIds(self._fetch_ids, clock) if description.ids else None
 
     def check(self, address: object) -> bytes:
         """See `ports.Courier.check`."""
@@ -79,28 +79,21 @@ class HttpTemplate:
             if isinstance(found, Outcome):
                 return found
             values["provider_id"] = found
-        call = self._call(values)
-        answer = await self.ask(call)
-        if isinstance(answer, Outcome):
-            return answer
-        return self.judge(answer, address=address)
+        try:
+            answer = await self._outbound.send(self._call(values))
+        except OutboundError as error:
+            return unsent(error, blame=True)
+        return self._judge(answer, self._words(answer.body, (address,)))
 
     async def aclose(self) -> None:
         await self._outbound.aclose()
 
-    async def ask(self, call: Call) -> Answer | Outcome:
-        """The answer, or the outcome if there is none."""
-        try:
-            return await self._outbound.send(call)
-        except OutboundError as error:
-            return unsent(error, blame=True)
-
-    def judge(self, answer: Answer, *, address: str = "") -> Outcome:
+    def _judge(self, answer: Answer, said: str) -> Outcome:
         """What the description says about an answer, and where it is silent, what HTTP says."""
-        said = self._words(answer.body, (address,) if address else ())
+        body = _json(answer.body)
         wait_s = retry_after(answer.headers.get(self._description.retry_after.lower()), self._clock)
         for rule in self._description.answers:
-            if rule.fits(answer.status, _json(answer.body)):
+            if rule.fits(answer.status, body):
                 return Outcome(
                     verdict=rule.outcome,
                     reason=rule.reason or f"http_{answer.status}",
@@ -114,24 +107,28 @@ class HttpTemplate:
             return msgspec.structs.replace(outcome, verdict=Verdict.FAILED, blame=True)
         return outcome
 
-    def ids_call(self, url: str) -> Call:
-        """The request for ids, with the same proof of who asks."""
-        return Call(url=fill_url(url, self._values), method="GET", headers=self._headers)
-
-    def pool(self, answer: Answer) -> list[str]:
-        """The ids in an answer; empty if it has none."""
-        assert self._description.ids is not None
-        found = pointed(_json(answer.body), self._description.ids.pointer)
+    async def _fetch_ids(self) -> list[str] | Outcome:
+        """Some ids of the provider's, at least one, or what came of asking for them."""
+        ids = self._description.ids
+        assert ids is not None
+        url = fill_url(ids.url, self._values)
+        try:
+            answer = await self._outbound.send(Call(url=url, method="GET", headers=self._headers))
+        except OutboundError as error:
+            return unsent(error, blame=True)
+        found = pointed(_json(answer.body), ids.pointer)
         listed = found[0] if found and isinstance(found[0], list) else []
-        return [one for one in listed if isinstance(one, str)]
+        if handed_out := [one for one in listed if isinstance(one, str)]:
+            return handed_out
+        judged = self._judge(answer, self._words(answer.body))
+        verdict = Verdict.FAILED if judged.verdict is Verdict.FAILED else Verdict.RETRY
+        return msgspec.structs.replace(judged, verdict=verdict, reason="no_ids", blame=True)
 
-    @property
-    def description(self) -> Description:
-        return self._description
-
-    @property
-    def clock(self) -> Clock:
-        return self._clock
+    def _check_signer(self) -> None:
+        signer = self._description.request.signer
+        if signer is not None and (signer not in SIGNERS or "secret" not in self._values):
+            known = ", ".join(SIGNERS)
+            raise SettingsError(f"signer {signer!r}: known are {known}, with a value `secret`")
 
     def _fixed_headers(self) -> dict[str, str]:
         request = self._description.request
@@ -145,8 +142,9 @@ class HttpTemplate:
 
     def _secrets(self) -> list[str]:
         named = self._description.values.items()
-        found = [str(self._values[name]) for name, value in named if value.secret]
-        return found + [one.partition(" ")[2] for one in self._headers.values()]
+        given = [str(self._values[name]) for name, value in named if value.secret]
+        proofs = [one.partition(" ")[2] for one in self._headers.values()]
+        return [part for one in (*given, *proofs) for part in parts_of(one)]
 
     def _of(self, parcel: Parcel, address: str) -> Values:
         """What a message brings, with the provider's own marks taken out of every text."""
@@ -156,7 +154,7 @@ class HttpTemplate:
             "address": address,
             "title": title,
             "body": message.body,
-            "text": message.body or message.title,
+            "text": message.body or title,
             "lines": "\n".join(filter(None, (title, message.body, message.url))),
             "link": message.url,
             "icon": message.icon,
@@ -215,44 +213,33 @@ class HttpTemplate:
 class _ProviderIds:
     """One id of the provider's for each parcel, the same for all attempts of this process.
 
-    The provider hands them out by the handful; each is used for one parcel.
+    The provider hands them out by the handful; each is used for one parcel. Who finds none left
+    fetches a handful, without waiting for others, so that nobody waits longer than a request takes.
     """
 
-    def __init__(self, courier: HttpTemplate) -> None:
-        self._courier: Final = courier
+    def __init__(self, fetch: Callable[[], Awaitable[list[str] | Outcome]], clock: Clock) -> None:
+        self._fetch: Final = fetch
+        self._clock: Final = clock
         self._kept: OrderedDict[str, str] = OrderedDict()
-        self._pool: deque[str] = deque()
+        self._pool: deque[str] = deque(maxlen=PROVIDER_IDS_KEPT_MAX)
         self._fetched_s = 0.0
-        self._lock: Final = asyncio.Lock()
 
     async def of(self, parcel_id: str) -> str | Outcome:
         """The id, or the outcome if the provider gives none."""
-        async with self._lock:
-            if (known := self._kept.get(parcel_id)) is not None:
-                return known
-            if self._courier.clock.monotonic() - self._fetched_s > PROVIDER_IDS_POOL_S:
-                self._pool.clear()
-            if not self._pool and (failed := await self._fill()) is not None:
-                return failed
-            self._kept[parcel_id] = self._pool.popleft()
-            if len(self._kept) > PROVIDER_IDS_KEPT_MAX:
-                self._kept.popitem(last=False)
-            return self._kept[parcel_id]
-
-    async def _fill(self) -> Outcome | None:
-        ids = self._courier.description.ids
-        assert ids is not None
-        answer = await self._courier.ask(self._courier.ids_call(ids.url))
-        if isinstance(answer, Outcome):
-            return answer
-        if not (pool := self._courier.pool(answer)):
-            judged = self._courier.judge(answer)
-            refused = judged.verdict is Verdict.FAILED
-            verdict = Verdict.FAILED if refused else Verdict.RETRY
-            return msgspec.structs.replace(judged, verdict=verdict, reason="no_ids", blame=True)
-        self._pool.extend(pool)
-        self._fetched_s = self._courier.clock.monotonic()
-        return None
+        if (known := self._kept.get(parcel_id)) is not None:
+            return known
+        if self._clock.monotonic() - self._fetched_s > PROVIDER_IDS_POOL_S:
+            self._pool.clear()
+        if not self._pool:
+            found = await self._fetch()
+            if isinstance(found, Outcome):
+                return found
+            self._pool.extend(found)
+            self._fetched_s = self._clock.monotonic()
+        id = self._kept.setdefault(parcel_id, self._pool.popleft())
+        if len(self._kept) > PROVIDER_IDS_KEPT_MAX:
+            self._kept.popitem(last=False)
+        return id
 
 
 def _completed(description: Description, values: Mapping[str, str | int | bool]) -> Values:

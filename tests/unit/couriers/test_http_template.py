@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from functools import partial
@@ -398,6 +399,10 @@ def test_feishu() -> None:
     assert (limited.verdict, limited.retry_after_s) == (R, 60)
 
 
+def given_nothing(seen: Seen) -> Reply:
+    return Reply()
+
+
 def given(reply: Reply, seen: Seen) -> Reply:
     return reply
 
@@ -418,6 +423,41 @@ def test_slack() -> None:
         reply = Reply(status, b"no_service")
         (outcome,), _ = deliver("slack", {}, "U012AB3CD", partial(given, reply))
         assert (outcome.verdict, outcome.reason, outcome.blame) == (F, "not_allowed", True)
+
+
+def test_an_address_that_is_a_secret_stays_one() -> None:
+    """Slack gets to see only a part of it, and may send that back."""
+    (outcome,), _ = deliver(
+        "slack",
+        {},
+        "U012AB3CD",
+        lambda seen: Reply(400, f"bad {seen.target} of {seen.headers['host']}".encode()),
+        path="/services/T/B/canary",
+    )
+    assert outcome.detail.startswith("bad *** of 127.0.0.1:")
+
+
+def test_nobody_waits_for_ids_longer_than_a_request_takes() -> None:
+    """Twenty parcels at once, and a provider that hangs when it is asked for ids."""
+
+    async def scenario() -> None:
+        async with StandIn(Reply(manner="hang")) as server:
+            courier = HttpTemplate(
+                outbound=Outbound(Guard(["127.0.0.1"]), timeout_s=0.3),
+                description=load(shipped("jpush")),
+                values={"url": server.url, "app_key": "a", "master_secret": "b"},
+                clock=FakeClock(NOW_MS),
+            )
+            parcels = [
+                Parcel(id=f"d{n}", user="42", address=b'"x"', message=MESSAGE) for n in range(20)
+            ]
+            begun = time.monotonic()
+            outcomes = await asyncio.gather(*map(courier.send, parcels))
+            assert time.monotonic() - begun < 3
+            assert {one.reason for one in outcomes} == {"timeout"}
+            await courier.aclose()
+
+    asyncio.run(scenario())
 
 
 # ---- your own ----
@@ -469,6 +509,14 @@ def test_a_description_of_your_own(tmp_path: Path) -> None:
     sent = dict(parse_qsl(seen.body.decode(), strict_parsing=True))
     assert sent["to"] == "+4912345678"
     assert sent["text"] == MESSAGE.title + "\n" + MESSAGE.body + "\n" + MESSAGE.url
+
+
+@pytest.mark.parametrize("signer", ["nobody", "dingtalk"])
+def test_a_signer_that_cannot_sign_stops_the_start(tmp_path: Path, signer: str) -> None:
+    path = tmp_path / "sms.toml"
+    path.write_text(SMS.replace("[request]", f'[request]\nsigner = "{signer}"'))
+    with pytest.raises(SettingsError, match="known are dingtalk, feishu, with a value"):
+        deliver(path, {"token": "x"}, "+4912345678", given_nothing)
 
 
 @pytest.mark.parametrize(
