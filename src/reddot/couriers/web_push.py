@@ -150,8 +150,9 @@ class WebPush:
         if answer.status in (404, 410):
             return Outcome(verdict=Verdict.GONE, reason=reason, detail=said)
         if answer.status in (401, 403):
-            # Our key or our token is not liked: that holds for every parcel.
-            return Outcome(verdict=Verdict.FAILED, reason="vapid_refused", detail=said, blame=blame)
+            # Our key is not that of the subscription, or our token is not liked. The first is what
+            # anybody can bring about with a subscription for another key: no blame.
+            return Outcome(verdict=Verdict.FAILED, reason="vapid_refused", detail=said)
         return by_status(answer, said, self._clock, blame=blame)
 
 

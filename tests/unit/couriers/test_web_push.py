@@ -169,6 +169,7 @@ def test_a_key_that_is_not_liked_has_a_reason_of_its_own(status: int) -> None:
     outcome, _ = push(Reply(status, b"invalid JWT provided"))
     assert outcome.verdict is Verdict.FAILED
     assert (outcome.reason, outcome.detail) == ("vapid_refused", "invalid JWT provided")
+    assert not outcome.blame
 
 
 def test_only_push_services_of_browsers_can_be_blamed() -> None:
