@@ -15,6 +15,7 @@ from reddot.courier_settings import (
 )
 from reddot.couriers.vapid import Vapid, VapidKey, keep
 from reddot.errors import SettingsError
+from reddot.net.resolving import Resolver
 from reddot.ports import Clock, Courier
 from reddot.settings import Settings
 
@@ -38,6 +39,8 @@ def open_couriers(
         SettingsError: one line that names the courier.
     """
     couriers: dict[str, Courier] = {}
+    # One for all, so that there is one limit.
+    resolve = resolve or Resolver()
     for name, table in settings.couriers.items():
         try:
             couriers[name] = _open(settings, table, clock, resolve)
@@ -86,16 +89,16 @@ def vapid_key(settings: Settings) -> tuple[VapidKey, str | None]:
     return keep(path), f"in {path}"
 
 
-def _open(settings: Settings, table: Table, clock: Clock, resolve: Resolve | None) -> Courier:
+def _open(settings: Settings, table: Table, clock: Clock, resolve: Resolve) -> Courier:
     if isinstance(table, AppriseTable):
         return _open_apprise(table)
-    from reddot.net.outbound import Guard, Outbound, system_resolve
+    from reddot.net.outbound import Guard, Outbound
 
     outbound = Outbound(
         Guard(settings.outbound_allowed),
         timeout_s=settings.outbound_timeout_s,
         answer_bytes_max=settings.outbound_answer_bytes_max,
-        resolve=resolve or system_resolve,
+        resolve=resolve,
     )
     if isinstance(table, WebPushTable):
         from reddot.couriers.web_push import WebPush

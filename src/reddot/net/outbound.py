@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import ipaddress
-import socket
 import ssl
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -22,6 +21,8 @@ from typing import Any, Final
 
 import httpcore
 import httpx
+
+from reddot.net.resolving import Resolver
 
 URL_BYTES_MAX: Final = 2048
 PORTS_KNOWN: Final = (80, 443)
@@ -176,13 +177,6 @@ def parts_of(url: str) -> tuple[str, ...]:
     return (url, path) if len(path) > 1 else (url,)
 
 
-async def system_resolve(host: str, port: int) -> Sequence[str]:
-    """The operating system's answer. Raises `OSError`."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
-
-
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects to what the guard passes, and to nothing else.
 
@@ -218,7 +212,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         """All addresses of the host. One that may not be asked speaks against all of them."""
         try:
             texts = await self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise OutboundError("unreachable", "the name is not known") from error
         addresses: list[IPAddress] = []
         for text in dict.fromkeys(texts):
@@ -281,6 +275,7 @@ class Outbound:
     """The one HTTP client for addresses of others.
 
     Args:
+        resolve: from a name and a port to addresses, raises `OSError`; None: the system's.
         dial: see `GuardedBackend`.
         tls: whom to trust; None: what httpx trusts, `SSL_CERT_FILE` included.
     """
@@ -291,14 +286,16 @@ class Outbound:
         *,
         timeout_s: float = 10,
         answer_bytes_max: int = 65_536,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve | None = None,
         dial: httpcore.AsyncNetworkBackend | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.guard: Final = guard
         self._timeout_s: Final = timeout_s
         self._answer_bytes_max: Final = answer_bytes_max
-        self._backend: Final = GuardedBackend(guard, resolve, dial or httpcore.AnyIOBackend())
+        self._backend: Final = GuardedBackend(
+            guard, resolve or Resolver(), dial or httpcore.AnyIOBackend()
+        )
         self._tls: Final = tls
         self._pool: httpcore.AsyncConnectionPool | None = None
 

@@ -20,8 +20,8 @@ from reddot.net.outbound import (
     Guard,
     Outbound,
     OutboundError,
-    system_resolve,
 )
+from reddot.net.resolving import Resolver
 from tests.contract.standin import Reply, StandIn
 from tests.integration.certificates import certificate
 
@@ -65,7 +65,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     if host.lower().rstrip(".") in NAMES:
         return NAMES[host.lower().rstrip(".")]
     if host[0].isdigit() or ":" in host:
-        return await system_resolve(host, port)
+        return await Resolver()(host, port)
     raise OSError("no such name")
 
 
