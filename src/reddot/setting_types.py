@@ -1,6 +1,6 @@
 """Types of settings that are more than a number or a text: URLs, keys, origins, topic rules.
 
-Beside `settings`, which alone uses them. Each validator raises `ValueError` with one line that
+Beside `settings`, which alone uses them; a row of the table itself is here too. Each validator raises `ValueError` with one line that
 never holds the value of a secret.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
+PREFIX: Final = "REDDOT_"
 JWT_SECRET_BYTES_MIN: Final = 32
 DAY_S: Final = 86_400
 
@@ -144,6 +146,40 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table, for flags and documentation.
+
+    Attributes:
+        name: the key in `reddot.toml`.
+        kind: `text`, `whole number`, `number`, `yes or no`, `list`, `tables`, or the choices.
+        default: what holds when nobody says.
+        unit: of a number; empty if it counts or names something.
+        low, high: the range of a number, both allowed.
+        help: one line.
+        secret: never printed; may come as a file.
+        group: heading under which it is shown.
+    """
+
+    name: str
+    kind: str
+    default: object
+    unit: str
+    low: float | None
+    high: float | None
+    help: str
+    secret: bool
+    group: str
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
 
 
 Rule = Literal["grant", "anyone", "deny"]

@@ -32,6 +32,7 @@ from reddot.courier_settings import Couriers, shown
 from reddot.errors import SettingsError
 from reddot.setting_types import (
     DAY_S,
+    PREFIX,
     ApiKeys,
     Application,
     BusUrl,
@@ -46,9 +47,9 @@ from reddot.setting_types import (
     is_loopback,
     read_file,
 )
+from reddot.setting_types import Setting as Setting
 from reddot.setting_types import TopicRuleSetting as TopicRuleSetting
 
-PREFIX: Final = "REDDOT_"
 FILE_SUFFIX: Final = "_FILE"
 TOML_DEFAULT: Final = "reddot.toml"
 MASK: Final = "***"
@@ -336,40 +337,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is given: `load` asks the sources, and knows then where each value is from."""
         return (init_settings,)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table, for flags and documentation.
-
-    Attributes:
-        name: the key in `reddot.toml`.
-        kind: `text`, `whole number`, `number`, `yes or no`, `list`, `tables`, or the choices.
-        default: what holds when nobody says.
-        unit: of a number; empty if it counts or names something.
-        low, high: the range of a number, both allowed.
-        help: one line.
-        secret: never printed; may come as a file.
-        group: heading under which it is shown.
-    """
-
-    name: str
-    kind: str
-    default: object
-    unit: str
-    low: float | None
-    high: float | None
-    help: str
-    secret: bool
-    group: str
-
-    @property
-    def variable(self) -> str:
-        return PREFIX + self.name.upper()
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
 
 
 _LISTS: Final = ("allowed_origins", "api_key", "outbound_allowed")
