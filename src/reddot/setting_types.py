@@ -1,7 +1,7 @@
 """Types of settings that are more than a number or a text: URLs, keys, origins, topic rules.
 
-Beside `settings`, which alone uses them; a row of the table itself is here too. Each validator raises `ValueError` with one line that
-never holds the value of a secret.
+Beside `settings`, which alone uses them; a row of the table is here too. Each validator raises
+`ValueError` with one line that never holds the value of a secret.
 """
 
 from __future__ import annotations
