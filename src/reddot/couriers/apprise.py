@@ -80,9 +80,10 @@ class AppriseCourier:
             return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True)
         if said is None:
             return Outcome(verdict=Verdict.SENT, reason="sent")
-        # The library says only that it failed, not whether it would again.
+        # The library says only that it failed: neither whether it would again, nor whether it was
+        # the service or this one address. So nobody is blamed.
         detail = self._words(said, (address,))
-        return Outcome(verdict=Verdict.RETRY, reason="not_sent", detail=detail, blame=True)
+        return Outcome(verdict=Verdict.RETRY, reason="not_sent", detail=detail)
 
     async def aclose(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
