@@ -35,8 +35,10 @@ class Reply:
 
 
 class StandIn:
-    """Args:
-    answer: what to reply to a request.
+    """A server for as long as the `async with` block lasts.
+
+    Args:
+        answer: what to reply to a request.
     """
 
     def __init__(self, answer: Callable[[Seen], Reply] | Reply | None = None) -> None:

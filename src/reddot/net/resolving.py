@@ -18,8 +18,10 @@ LOOKUPS_MAX: Final = 32
 
 
 class Resolver:
-    """Args:
-    lookup: `socket.getaddrinfo`, or what stands for it.
+    """The lookups of one process.
+
+    Args:
+        lookup: `socket.getaddrinfo`, or what stands for it.
     """
 
     def __init__(self, lookup: Callable[..., Sequence[Any]] = socket.getaddrinfo) -> None:
