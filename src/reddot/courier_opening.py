@@ -107,11 +107,21 @@ def _open(settings: Settings, table: Table, clock: Clock, resolve: Resolve) -> C
         vapid = Vapid(key, subject=table.subject, clock=clock)
         return WebPush(outbound=outbound, vapid=vapid, clock=clock)
     if isinstance(table, WebhookTable):
-        from reddot.couriers.webhook import WebhookCourier
-
-        keys = [one.get_secret_value() for one in table.keys]
-        return WebhookCourier(outbound=outbound, keys=keys, url=table.url, clock=clock)
+        return _open_webhook(table, outbound, clock)
     return _open_template(table, outbound, clock)
+
+
+def _open_webhook(table: WebhookTable, outbound: Outbound, clock: Clock) -> Courier:
+    from reddot.couriers.webhook import WebhookCourier
+    from reddot.net.outbound import OutboundError
+
+    if table.url is not None:
+        try:
+            outbound.guard.check_url(table.url)
+        except OutboundError as error:
+            raise SettingsError(f"url: {error}; outbound_allowed lists exceptions") from None
+    keys = [one.get_secret_value() for one in table.keys]
+    return WebhookCourier(outbound=outbound, keys=keys, url=table.url, clock=clock)
 
 
 def _open_apprise(table: AppriseTable) -> Courier:

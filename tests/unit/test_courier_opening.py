@@ -83,6 +83,14 @@ def test_with_a_store_in_memory_the_key_is_new_each_time() -> None:
     ("table", "said"),
     [
         (PUSH | {"vapid_private_key": "canary"}, "couriers.x: vapid_private_key is not base64url"),
+        (
+            TABLES["hook"] | {"url": "http://gw.example/?k=canary"},
+            "couriers.x: url: address_invalid",
+        ),
+        (
+            TABLES["hook"] | {"url": "https://10.0.0.1/?k=canary"},
+            "couriers.x: url: address_private",
+        ),
         ({"type": "http_template", "provider": "nobody"}, "couriers.x: unknown provider 'nobody'"),
         ({"type": "http_template", "description": "/no/where.toml"}, "couriers.x: /no/where.toml"),
         ({"type": "http_template", "provider": "slack"}, "couriers.x: values.url is missing"),
