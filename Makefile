@@ -67,7 +67,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --constraint constraints.txt --upgrade pip
 	$(PIP) install --constraint constraints.txt --build-constraint constraints.txt \
-	  --editable . --group test --group check
+	  --editable '.[apprise]' --group test --group check
 	@touch $@
 
 $(CLIENT): js/node_modules/.installed js/build.js $(wildcard js/src/*.js js/src/transports/*.js)

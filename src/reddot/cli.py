@@ -125,7 +125,9 @@ def _flag(row: Setting) -> inspect.Parameter:
 
 
 def _help(row: Setting) -> str:
-    return row.help if row.default in (None, (), False) else f"{row.help} [default: {row.default}]"
+    return (
+        row.help if row.default in (None, (), {}, False) else f"{row.help} [default: {row.default}]"
+    )
 
 
 def _with_setting_flags(function: Callable[..., None]) -> Callable[..., None]:
@@ -385,6 +387,33 @@ def apikey() -> None:
     typer.echo(key)
     say("The line for reddot.toml:")
     typer.echo(f'api_key = ["{hashed_line}"]')
+
+
+@app.command()
+def vapid(
+    *,
+    new: Annotated[
+        bool, typer.Option("--new", help="Print a new pair, private key first; keep nothing.")
+    ] = False,
+    config: _Config = None,
+) -> None:
+    """Print the public key by which push services know this server, for `applicationServerKey`.
+
+    The private key is the setting `vapid_private_key` of the courier, or a file beside the store,
+    which is made if it is not there. Whoever loses it loses all push subscriptions.
+    """
+    from reddot.courier_opening import vapid_key
+    from reddot.couriers.vapid import VapidKey
+
+    if new:
+        key = VapidKey.make()
+        typer.echo(key.pem().decode(), nl=False)
+    else:
+        key, place = vapid_key(read({}, os.environ, _toml_path(config)))
+        if place is None:
+            raise Mistake("a store in memory keeps no key: give the courier vapid_private_key")
+        say(f"The private key is {place}. The public key:")
+    typer.echo(key.public)
 
 
 # ---- the client ----

@@ -1,7 +1,7 @@
 """Types of settings that are more than a number or a text: URLs, keys, origins, topic rules.
 
-Beside `settings`, which alone uses them. Each validator raises `ValueError` with one line that
-never holds the value of a secret.
+Beside `settings`, which alone uses them; a row of the table is here too. Each validator raises
+`ValueError` with one line that never holds the value of a secret.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
+PREFIX: Final = "REDDOT_"
 JWT_SECRET_BYTES_MIN: Final = 32
 DAY_S: Final = 86_400
 
@@ -23,6 +25,8 @@ _PEM: Final = "-----BEGIN"
 _AGE: Final = re.compile(r"(\d+)([smhd])")
 _AGE_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY_S}
 _ORIGIN: Final = re.compile(r"https?://((\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+_NUMBERS: Final = re.compile(r"[0-9./]+")
 _API_KEY: Final = re.compile(r"rk_[A-Za-z0-9_-]+(:sha256:[0-9a-f]{64})?")
 
 
@@ -33,7 +37,7 @@ def _list_from_text(value: object) -> object:
     return value
 
 
-def _tables_from_text(value: object) -> object:
+def tables_from_text(value: object) -> object:
     """Tables come from TOML as they are, and as JSON from a variable or a flag."""
     if isinstance(value, str):
         try:
@@ -113,6 +117,16 @@ def _application(value: str) -> str:
     return value
 
 
+def _outbound(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            if _HOST.fullmatch(value) is None or _NUMBERS.fullmatch(value):
+                raise ValueError(f"{value!r} is neither a network nor a host name") from None
+    return values
+
+
 def _readable(value: str) -> str:
     read_file(value)
     return value
@@ -132,6 +146,40 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table, for flags and documentation.
+
+    Attributes:
+        name: the key in `reddot.toml`.
+        kind: `text`, `whole number`, `number`, `yes or no`, `list`, `tables`, or the choices.
+        default: what holds when nobody says.
+        unit: of a number; empty if it counts or names something.
+        low, high: the range of a number, both allowed.
+        help: one line.
+        secret: never printed; may come as a file.
+        group: heading under which it is shown.
+    """
+
+    name: str
+    kind: str
+    default: object
+    unit: str
+    low: float | None
+    high: float | None
+    help: str
+    secret: bool
+    group: str
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
 
 
 Rule = Literal["grant", "anyone", "deny"]
@@ -167,8 +215,9 @@ class TopicRuleSetting(BaseModel):
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
 Origins = Annotated[Texts, AfterValidator(_origins)]
+OutboundAllowed = Annotated[Texts, AfterValidator(_outbound)]
 ApiKeys = Annotated[Texts, AfterValidator(_api_keys)]
-TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(_tables_from_text)]
+TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(tables_from_text)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BusUrl = Annotated[str, AfterValidator(_bus_url)]
 JwtSecret = Annotated[str, AfterValidator(_jwt_secret)]

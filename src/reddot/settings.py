@@ -28,15 +28,18 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from reddot.courier_settings import Couriers, shown
 from reddot.errors import SettingsError
 from reddot.setting_types import (
     DAY_S,
+    PREFIX,
     ApiKeys,
     Application,
     BusUrl,
     JwksUrl,
     JwtSecret,
     Origins,
+    OutboundAllowed,
     PublicKey,
     ReadableFile,
     StoreUrl,
@@ -44,9 +47,9 @@ from reddot.setting_types import (
     is_loopback,
     read_file,
 )
+from reddot.setting_types import Setting as Setting
 from reddot.setting_types import TopicRuleSetting as TopicRuleSetting
 
-PREFIX: Final = "REDDOT_"
 FILE_SUFFIX: Final = "_FILE"
 TOML_DEFAULT: Final = "reddot.toml"
 MASK: Final = "***"
@@ -81,6 +84,7 @@ _keep = partial(_number, "Memory and store")
 _proof = partial(_number, "Credentials")
 _console = partial(_number, "Console")
 _inbox = partial(_number, "Inbox")
+_courier = partial(_number, "Couriers")
 _life = partial(_number, "Start and stop")
 
 
@@ -306,6 +310,22 @@ class Settings(BaseSettings):
         64 * _MIB, _MIB, 64 * 1024 * _MIB, "Topics' masks kept in memory."
     )
 
+    couriers: Couriers = _value(
+        "Couriers",
+        {},
+        "Ways to reach people who are not there: [couriers.NAME] tables, or JSON.",
+        secret=True,
+    )
+    outbound_allowed: OutboundAllowed = _value(
+        "Couriers",
+        (),
+        "Networks and hosts that couriers may ask although they are private, such as 10.0.0.0/8.",
+    )
+    outbound_timeout_s: float = _courier(10, 0.1, 60, "For one request of a courier; then retried.")
+    outbound_answer_bytes_max: int = _courier(
+        65_536, 256, _MIB, "Kept of an answer to a courier; the rest is not read."
+    )
+
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."
     )
@@ -328,46 +348,13 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table, for flags and documentation.
-
-    Attributes:
-        name: the key in `reddot.toml`.
-        kind: `text`, `whole number`, `number`, `yes or no`, `list`, `tables`, or the choices.
-        default: what holds when nobody says.
-        unit: of a number; empty if it counts or names something.
-        low, high: the range of a number, both allowed.
-        help: one line.
-        secret: never printed; may come as a file.
-        group: heading under which it is shown.
-    """
-
-    name: str
-    kind: str
-    default: object
-    unit: str
-    low: float | None
-    high: float | None
-    help: str
-    secret: bool
-    group: str
-
-    @property
-    def variable(self) -> str:
-        return PREFIX + self.name.upper()
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-
-_LISTS: Final = ("allowed_origins", "api_key")
+_LISTS: Final = ("allowed_origins", "api_key", "outbound_allowed")
+_TABLES: Final = {"topics": "tables", "couriers": "named tables"}
 
 
 def _kind(name: str, annotation: Any) -> str:
-    if name == "topics":
-        return "tables"
+    if name in _TABLES:
+        return _TABLES[name]
     if name in _LISTS:
         return "list"
     if getattr(annotation, "__origin__", None) is Literal:
@@ -491,9 +478,12 @@ def load(
 
 def masked(settings: Settings) -> dict[str, object]:
     """All values by name, for printing: secrets that are set are `***`."""
-    values = settings.model_dump()
+    values = settings.model_dump() | {"couriers": shown(settings.couriers)}
     return {
-        row.name: MASK if row.secret and values[row.name] else values[row.name] for row in SETTINGS
+        row.name: MASK
+        if row.secret and row.name != "couriers" and values[row.name]
+        else values[row.name]
+        for row in SETTINGS
     }
 
 
@@ -542,6 +532,7 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
         "yes or no": (bool,),
         "list": (str, list),
         "tables": (list,),
+        "named tables": (dict,),
     }.get(row.kind, (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         raise SettingsError(
@@ -550,8 +541,13 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
 
 
 def _article(kind: str) -> str:
-    if kind in ("yes or no", "tables"):
-        return {"yes or no": "true or false", "tables": "[[topics]] tables"}[kind]
+    named = {
+        "yes or no": "true or false",
+        "tables": "[[topics]] tables",
+        "named tables": "[couriers.NAME] tables",
+    }
+    if kind in named:
+        return named[kind]
     return "one of " + kind if "|" in kind else "a " + kind
 
 

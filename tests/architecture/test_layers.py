@@ -98,6 +98,18 @@ VIOLATIONS = {
         "import reddot.buses.local",
         "reddot.buses.nats is not allowed to import reddot.buses.local",
     ),
+    "courier to courier": Violation(
+        "couriers",
+        "couriers/webhook.py",
+        "import reddot.couriers.web_push",
+        "reddot.couriers.webhook is not allowed to import reddot.couriers.web_push",
+    ),
+    "courier to settings": Violation(
+        "settings",
+        "couriers/webhook.py",
+        "import reddot.courier_settings",
+        "reddot.couriers is not allowed to import reddot.courier_settings",
+    ),
     "codec to asyncio": Violation(
         "pure",
         "codecs/sse.py",

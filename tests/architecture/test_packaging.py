@@ -40,7 +40,12 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: zipfile.ZipFile) -> No
 
 @pytest.mark.parametrize(
     ("folder", "suffix"),
-    [("reddot/", "py.typed"), ("reddot/static/", ".js"), ("reddot/stores/migrations/", ".sql")],
+    [
+        ("reddot/", "py.typed"),
+        ("reddot/static/", ".js"),
+        ("reddot/stores/migrations/", ".sql"),
+        ("reddot/couriers/providers/", ".toml"),
+    ],
 )
 def test_files_that_are_not_python_are_in_the_wheel(
     wheel: zipfile.ZipFile, folder: str, suffix: str
@@ -64,6 +69,9 @@ def test_every_dependency_is_pinned() -> None:
     pinned = {_name(pin) for pin in pins if "==" in pin}
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = list(table["project"]["dependencies"])
+    wanted += [
+        name for extra in table["project"]["optional-dependencies"].values() for name in extra
+    ]
     wanted += [name for group in table["dependency-groups"].values() for name in group]
     assert {_name(requirement) for requirement in wanted} <= pinned
 

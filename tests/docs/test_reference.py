@@ -46,7 +46,7 @@ def _values(row: Setting) -> str:
 
 
 def _default(row: Setting) -> str:
-    if row.default in (None, ()):
+    if row.default in (None, (), {}):
         return "none"
     return f"`{str(row.default).lower() if isinstance(row.default, bool) else row.default}`"
 
