@@ -34,6 +34,7 @@ MqttListener = tuple[socket.socket, bool]
 """A listening socket, and whether it is for TLS."""
 
 DESCRIPTORS_RESERVED: Final = 256
+GC_THRESHOLDS: Final = (20_000, 20, 20)
 """Kept for the store, the listener and connections that are no sessions."""
 
 
@@ -151,9 +152,11 @@ async def _serve(settings: Settings, listener: socket.socket, mqtt: list[MqttLis
             timeout_graceful_shutdown=int(settings.drain_timeout_s),
             proxy_headers=False,
         )
-        # What the start made stays; the collector need not walk it again.
+        # What the start made stays; the collector need not walk it again. A collection goes through
+        # what is young, and hot routes make no cycles: rarely is often enough.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         ticker = asyncio.create_task(_tick(door))
         servers = await _serve_mqtt(settings, node, mqtt)
 
