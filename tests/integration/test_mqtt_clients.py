@@ -20,6 +20,7 @@ import aiomqtt
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.client import MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.integration.certificates import certificate, free_port, wait_for
 from tests.integration.clients import Reader, beside, run, until
@@ -75,7 +76,7 @@ async def aio(server: Server, version: str, listener: str) -> Payloads:
 def threaded(version: str, host: str, port: int, **options: str) -> Payloads:
     """paho with its own thread, as most Python programs use it."""
     client = paho.Client(
-        paho.CallbackAPIVersion.VERSION2,
+        CallbackAPIVersion.VERSION2,
         protocol=VERSIONS[version][1],
         transport="websockets" if "path" in options else "tcp",
     )
