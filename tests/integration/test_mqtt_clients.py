@@ -10,14 +10,17 @@ import json
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
 import aiomqtt
+import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.client import MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.integration.certificates import certificate, free_port, wait_for
 from tests.integration.clients import Reader, beside, run, until
@@ -70,10 +73,54 @@ async def aio(server: Server, version: str, listener: str) -> Payloads:
             yield f"{message.topic} {message.payload.decode()}"
 
 
+def threaded(version: str, host: str, port: int, **options: str) -> Payloads:
+    """paho with its own thread, as most Python programs use it."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        protocol=VERSIONS[version][1],
+        transport="websockets" if "path" in options else "tcp",
+    )
+    if "path" in options:
+        client.ws_set_options(path=options["path"])
+    if "ca" in options:
+        client.tls_set(options["ca"])
+    return heard_by(client, host, port)
+
+
+async def heard_by(client: paho.Client, host: str, port: int) -> Payloads:
+    arrived: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def note(_client: object, _data: object, message: paho.MQTTMessage) -> None:
+        text = f"{message.topic} {message.payload.decode()}"
+        loop.call_soon_threadsafe(arrived.put_nowait, text)
+
+    client.on_connect = lambda one, *_: one.subscribe("news/#", 1)
+    client.on_message = note
+    gone = threading.Event()
+    client.on_disconnect = lambda *_: gone.set()
+    await asyncio.to_thread(client.connect, host, port)
+    client.loop_start()
+    try:
+        while True:
+            yield await arrived.get()
+    finally:
+        client.disconnect()
+        await asyncio.to_thread(gone.wait, 5)  # Else its socket stays open.
+        await asyncio.to_thread(client.loop_stop)
+
+
+def paho_plain(server: Server, version: str, listener: str) -> Payloads:
+    port = server.mqtt_port if listener == "tcp" else server.port
+    options = {"path": "/mqtt"} if listener == "ws" else {}
+    return threaded(version, "127.0.0.1", port, **options)
+
+
 CLIENTS: Final[dict[str, Callable[[Server, str, str], Payloads]]] = {
     "mosquitto": mosquitto,
     "mqttjs": mqttjs,
     "aiomqtt": aio,
+    "paho": paho_plain,
 }
 CASES: Final = [
     (client, version, listener)
@@ -184,8 +231,12 @@ async def aio_tls(server: SecureServer, version: str) -> Payloads:
             yield f"{message.topic} {message.payload.decode()}"
 
 
+def paho_tls(server: SecureServer, version: str) -> Payloads:
+    return threaded(version, "localhost", server.mqtts_port, ca=str(server.certificate))
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("listen", [mosquitto_tls, mqttjs_tls, aio_tls])
+@pytest.mark.parametrize("listen", [mosquitto_tls, mqttjs_tls, aio_tls, paho_tls])
 def test_over_tls(
     listen: Callable[[SecureServer, str], Payloads], version: str, secure: SecureServer
 ) -> None:
