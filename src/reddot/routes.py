@@ -247,4 +247,8 @@ def _in_force(settings: Settings) -> list[dict[str, object]]:
 
 
 def _without_password(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_password(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_password(one) for one in value]
     return re.sub(r"(?<=://)[^/@]*@", f"{MASK}@", value) if isinstance(value, str) else value

@@ -299,6 +299,8 @@ def test_passwords_in_addresses_are_masked() -> None:
     assert _without_password("postgresql://u:p@h/db?x=@") == "postgresql://***@h/db?x=@"
     assert _without_password("sqlite:///a@b.db") == "sqlite:///a@b.db"
     assert _without_password(5) == 5
+    nested = {"hook": {"urls": ("https://u:p@h/", "x")}}
+    assert _without_password(nested) == {"hook": {"urls": ["https://***@h/", "x"]}}
 
 
 def test_a_token_is_signed_and_does_what_it_says() -> None:

@@ -133,7 +133,7 @@ class Mqtt:
         """Whether too many connections have not said yet who they are."""
         full = len(self._pending) >= self._broker.limits.mqtt_pending_max
         if full:
-            self._broker.counters.reject("too_many_sessions")
+            self._broker.counters.reject("too_many_sessions", "mqtt")
         return full
 
     def _wait_for_connect(self, connection: Connection) -> None:
@@ -152,7 +152,7 @@ class Mqtt:
                 break
             late.append(link)
         for link in late:
-            self._broker.counters.reject("request_timeout")
+            self._broker.counters.reject("request_timeout", "mqtt")
             link.leave()
             link.peer.transport.abort()
         self.clients.tick()

@@ -253,12 +253,12 @@ class Clients:
         try:
             draft = self.will_draft(client.actor, will, client.source)
         except ReddotError as error:
-            self._counters.reject(error.code)
+            self._counters.reject(error.code, "mqtt", error.detail)
             return
 
         def done(result: Sequence[Appended] | ReddotError) -> None:
             if isinstance(result, ReddotError):
-                self._counters.reject(result.code)
+                self._counters.reject(result.code, "mqtt", result.detail)
                 _log.warning("mqtt_will_not_published", error=str(result))
 
         self._counters.mqtt_wills += 1

@@ -97,10 +97,10 @@ class Connection(Link):
 
     def _fail_for(self, error: Exception) -> None:
         if isinstance(error, MqttError):
-            self.broker.counters.reject("mqtt_invalid")
+            self.broker.counters.reject("mqtt_invalid", "mqtt", error.detail)
             self.fail(error.reason, error.detail)
         elif isinstance(error, ReddotError):
-            self.broker.counters.reject(error.code)
+            self.broker.counters.reject(error.code, "mqtt", error.detail)
             self.fail(error.row.mqtt, error.detail)
         else:
             _log.error("mqtt_packet_failed", exc_info=error)
@@ -211,7 +211,7 @@ class Connection(Link):
                 raise ReddotError("unauthorized", "the token is of another user")
             self.broker.subscribing.reauthorize(self.session, actor)
         except ReddotError as error:
-            self.broker.counters.reject(error.code)
+            self.broker.counters.reject(error.code, "mqtt", error.detail)
             self.fail(error.row.mqtt, error.detail)
         else:
             self.client.actor = actor

@@ -216,7 +216,7 @@ def release(link: Link, ack: Ack) -> None:
 def _refuse(link: Link, packet: Publish, error: ReddotError) -> None:
     """5.0 has an answer. Before it, what cannot be right is acknowledged and dropped, so that it is
     not sent for ever; what may be right later ends the connection, so that it is sent again."""
-    link.broker.counters.reject(error.code)
+    link.broker.counters.reject(error.code, "mqtt", error.detail)
     if error.row.retry and packet.qos:
         link.fail(error.row.mqtt, error.detail)
         return

@@ -290,7 +290,7 @@ class Link(Member):
             if error is None:
                 done()
             else:
-                self.broker.counters.reject(error.code)
+                self.broker.counters.reject(error.code, "mqtt", error.detail)
                 self.fail(error.row.mqtt, "the session cannot be stored")
 
         self.broker.clients.save(self.client, stored)

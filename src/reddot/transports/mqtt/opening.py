@@ -228,7 +228,7 @@ def _authorize_again(link: Link, client: Client, actor: Actor) -> None:
         try:
             link.broker.subscribing.authorize(actor, [shared[1] if shared else text], inbox=False)
         except ReddotError as error:
-            link.broker.counters.reject(error.code)
+            link.broker.counters.reject(error.code, "mqtt", error.detail)
             del client.filters[text]
 
 

@@ -127,7 +127,7 @@ class Shares:
                 actor=ANONYMOUS, filters=(shared[1],), encoder=share.encoder, heartbeat_s=QUIET_S
             )
         except ReddotError as error:
-            self._counters.reject(error.code)
+            self._counters.reject(error.code, "mqtt", error.detail)
             return
         share.session.age_at = float("inf")
         share.session.attach(share)

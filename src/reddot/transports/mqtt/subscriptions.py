@@ -55,7 +55,7 @@ def subscribe(link: Link, packet: Subscribe) -> None:
         except MqttError as error:
             asked.reasons.append(error.reason)
         except ReddotError as error:
-            link.broker.counters.reject(error.code)
+            link.broker.counters.reject(error.code, "mqtt", error.detail)
             asked.reasons.append(error.row.mqtt if error.row.mqtt in _REFUSALS else UNSPECIFIED)
     choose_encoder(link, wanted=wants_ids(packet.properties))
     if token is not None and asked.filters:
@@ -162,7 +162,7 @@ async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> N
             )
             told = [("gap", f"{gap.reason} {gap.topic}") for gap in page.gaps]
     except ReddotError as error:
-        broker.counters.reject(error.code)
+        broker.counters.reject(error.code, "mqtt", error.detail)
         told = [("gap", f"{error.code} {text}") for text in filters]
     if link.phase is not Phase.OPEN:
         return
