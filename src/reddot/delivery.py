@@ -187,7 +187,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         total: what was sent of this notification, over all people.
         second: what was sent of it in the second of `now_ms`.
         digest_ms: when the person's open digest falls due; None: there is none open.
-        carries: this delivery is itself the first of the open digest, and goes out for all of it.
+        carries: this delivery is itself the first of the open digest, and goes out for all of it:
+            it is `seen` if all of them are, `live` as long as one is, and expires with the last.
     """
 
     now_ms: int
