@@ -1,4 +1,4 @@
-"""Types of settings that are more than a number or a text: URLs, keys, origins, topic rules.
+"""Types of settings that are more than a number or a text: URLs, keys, origins, rules, plans.
 
 Beside `settings`, which alone uses them. Each validator raises `ValueError` with one line that
 never holds the value of a secret.
@@ -13,8 +13,20 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+)
 from pydantic_settings import NoDecode
+
+from reddot.codecs.plans import plans_fields, plans_of
+from reddot.delivery import Plan
+from reddot.errors import ReddotError
 
 JWT_SECRET_BYTES_MIN: Final = 32
 DAY_S: Final = 86_400
@@ -134,6 +146,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _plans(value: object) -> tuple[Plan, ...]:
+    """Written as in the API, which has them without this library."""
+    try:
+        return plans_of(_tables_from_text(value))
+    except ReddotError as error:
+        raise ValueError(error.detail) from None
+
+
 Rule = Literal["grant", "anyone", "deny"]
 
 
@@ -169,6 +189,7 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list_from_text)]
 Origins = Annotated[Texts, AfterValidator(_origins)]
 ApiKeys = Annotated[Texts, AfterValidator(_api_keys)]
 TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(_tables_from_text)]
+Plans = Annotated[tuple[Plan, ...], NoDecode, PlainValidator(_plans), PlainSerializer(plans_fields)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BusUrl = Annotated[str, AfterValidator(_bus_url)]
 JwtSecret = Annotated[str, AfterValidator(_jwt_secret)]

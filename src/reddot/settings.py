@@ -1,6 +1,6 @@
 """The one table of settings: names, types, defaults, ranges, help; and where values come from.
 
-Beside codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
+Above codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
 read it. The class `Settings` is the table. Each field is a key of
 `reddot.toml`, an environment variable `REDDOT_<NAME>` and a flag of `reddot serve`; the
 documentation is generated from it. An unknown, wrong or out-of-range value stops the start with
@@ -37,6 +37,7 @@ from reddot.setting_types import (
     JwksUrl,
     JwtSecret,
     Origins,
+    Plans,
     PublicKey,
     ReadableFile,
     StoreUrl,
@@ -279,6 +280,13 @@ class Settings(BaseSettings):
         64 * _MIB, _MIB, 64 * 1024 * _MIB, "Topics' masks kept in memory."
     )
 
+    deliveries: Plans = _value(
+        "Deliveries",
+        (),
+        "Who is reached when, and by what, if they have not looked: [[deliveries]] tables, first "
+        "match wins.",
+    )
+
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."
     )
@@ -336,10 +344,11 @@ class Setting:
 
 
 _LISTS: Final = ("allowed_origins", "api_key")
+_TABLES: Final = ("deliveries", "topics")
 
 
 def _kind(name: str, annotation: Any) -> str:
-    if name == "topics":
+    if name in _TABLES:
         return "tables"
     if name in _LISTS:
         return "list"
@@ -517,15 +526,13 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
         "tables": (list,),
     }.get(row.kind, (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise SettingsError(
-            f"{row.name} ({path}): must be {_article(row.kind)}{_shown(row, value)}"
-        )
+        raise SettingsError(f"{row.name} ({path}): must be {_article(row)}{_shown(row, value)}")
 
 
-def _article(kind: str) -> str:
-    if kind in ("yes or no", "tables"):
-        return {"yes or no": "true or false", "tables": "[[topics]] tables"}[kind]
-    return "one of " + kind if "|" in kind else "a " + kind
+def _article(row: Setting) -> str:
+    if row.kind in ("yes or no", "tables"):
+        return {"yes or no": "true or false", "tables": f"[[{row.name}]] tables"}[row.kind]
+    return "one of " + row.kind if "|" in row.kind else "a " + row.kind
 
 
 def _shown(row: Setting, value: object) -> str:
