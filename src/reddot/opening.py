@@ -1,4 +1,4 @@
-"""Settings made into parts: which store a server has, what the operator says of topics and people."""
+"""Settings made into parts: which store there is, what is said about topics and deliveries."""
 
 from __future__ import annotations
 
