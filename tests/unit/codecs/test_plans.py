@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -138,7 +139,8 @@ def test_written_and_read_again_it_is_the_same(plan: Plan) -> None:
     ],
 )
 def test_a_slip_is_refused_with_its_place(written: object, said: str) -> None:
-    for read in (lambda: plans_of(written), lambda: decode_plans(json.dumps(written).encode())):
+    body = json.dumps(written).encode()
+    for read in (partial(plans_of, written), partial(decode_plans, body)):
         with pytest.raises(ReddotError) as caught:
             read()
         assert caught.value.code == "field_invalid"

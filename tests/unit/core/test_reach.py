@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from reddot.core import reach
+from reddot.core.quiet import quiet_until
 from reddot.core.reach import RULES, TOO_LATE, judge, plan_for
 from reddot.delivery import Action, Cap, Facts, Plan, Quiet, Reason, Ruling
 from tests.unit.core.reach_oracle import (
@@ -34,7 +35,8 @@ ALWAYS: Final = Quiet(start_minute=0, end_minute=1439)
 
 
 def facts(**fields: Any) -> Facts:
-    return Facts(**{"now_ms": NOW, "user": "ann", "courier": "push", "category": "chat"} | fields)
+    plain: dict[str, Any] = {"now_ms": NOW, "user": "ann", "courier": "push", "category": "chat"}
+    return Facts(**plain | fields)
 
 
 # ---- which plan ----
@@ -206,17 +208,15 @@ def _silent(_plan: Plan, _facts: Facts) -> None:
 
 
 def _delayed(minutes: int) -> Callable[..., int | None]:
-    original = reach.quiet_until
-
-    def quiet_until(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
-        until = original(quiet, timezone, now_ms)
+    def delayed(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
+        until = quiet_until(quiet, timezone, now_ms)
         return None if until is None else until + minutes * 60_000
 
-    return quiet_until
+    return delayed
 
 
 def _in_utc(quiet: Quiet, _timezone: str, now_ms: int) -> int | None:
-    return ORIGINAL_QUIET(quiet, "UTC", now_ms)
+    return quiet_until(quiet, "UTC", now_ms)
 
 
 def _by_offset_of_now(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
@@ -225,11 +225,8 @@ def _by_offset_of_now(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
     offset = at.utcoffset()
     assert offset is not None
     shift = round(offset.total_seconds() * 1000)
-    until = ORIGINAL_QUIET(quiet, "UTC", now_ms + shift)
+    until = quiet_until(quiet, "UTC", now_ms + shift)
     return None if until is None else until - shift
-
-
-ORIGINAL_QUIET: Final = reach.quiet_until
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -262,7 +259,7 @@ def test_a_planted_mistake_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("wrong", NIGHTS_WRONG.values(), ids=NIGHTS_WRONG)
 def test_a_wrong_night_is_found(wrong: Callable[..., int | None]) -> None:
     assert finds(nights(), lambda night: wrong(*night) != walked(*night))
-    assert not finds(nights(), lambda night: ORIGINAL_QUIET(*night) != walked(*night), tries=200)
+    assert not finds(nights(), lambda night: quiet_until(*night) != walked(*night), tries=200)
 
 
 def finds(
