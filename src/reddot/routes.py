@@ -14,7 +14,7 @@ from reddot.api.notifications import Notify, ShowBadge
 from reddot.api.ops import CountersCollector, ops_routes
 from reddot.api.publish import Publish
 from reddot.api.reception import Reception
-from reddot.api.script import load_script, script_routes
+from reddot.api.script import load_scripts, script_routes
 from reddot.api.service import Asgi, build_service
 from reddot.core.polling import Polling
 from reddot.core.tokens import issue_token
@@ -171,7 +171,7 @@ def cold_service(
     gauges = {"head": ("Newest durable position.", lambda: float(parts.store.head))}
     routes = [
         *ops_routes(CountersCollector(parts.counters, gauges), unready),
-        *script_routes(load_script()),
+        *script_routes(load_scripts()),
         *pages,
     ]
     reception = Reception(gate=parts.gate, counters=parts.counters)
