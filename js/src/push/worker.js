@@ -39,13 +39,26 @@ export function serve(scope) {
 
 // ---- a push ----
 
+/** One at a time: what one finds stale must not be what the next has just shown. */
+let last = Promise.resolve();
+
+/**
+ * @param {any} scope
+ * @param {any} event
+ */
+function push(scope, event) {
+  const done = last.then(() => take(scope, event));
+  last = done.catch(() => {});
+  return done;
+}
+
 /**
  * Browsers insist on a notification for each push, but for a page that somebody looks at.
  *
  * @param {any} scope
  * @param {any} event
  */
-async function push(scope, event) {
+async function take(scope, event) {
   const message = read(scope, event);
   const { registration } = scope;
   const [shown] = await Promise.all([ours(registration), setBadge(scope, message.unread)]);
