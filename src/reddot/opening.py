@@ -1,4 +1,4 @@
-"""Which store a server has, and what the operator says about topics: settings made into parts."""
+"""Settings made into parts: which store there is, what is said about topics and deliveries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from reddot.core.rules import TopicRule, TopicRules
+from reddot.delivery import Plan
 from reddot.inbox import Keep
 from reddot.ports import Clock, Store
 from reddot.settings import Settings
@@ -21,6 +22,11 @@ def topic_rules(settings: Settings) -> TopicRules:
             for rule in settings.topics
         ]
     )
+
+
+def delivery_plans(settings: Settings) -> tuple[Plan, ...]:
+    """How the operator wants people to be reached who are not there."""
+    return settings.deliveries
 
 
 def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:

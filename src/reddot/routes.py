@@ -17,7 +17,7 @@ from reddot.api.operating import Node, OperatingRoutes, TokenRequest
 from reddot.api.ops import CountersCollector, ops_routes
 from reddot.api.publish import Publish
 from reddot.api.reception import Reception
-from reddot.api.script import load_script, script_routes
+from reddot.api.script import load_scripts, script_routes
 from reddot.api.service import Asgi, build_service
 from reddot.core.polling import Polling
 from reddot.core.presence import Presence
@@ -189,7 +189,7 @@ def cold_service(
     gauges = {"head": ("Newest durable position.", lambda: float(parts.store.head))}
     routes = [
         *ops_routes(CountersCollector(parts.counters, gauges), unready),
-        *script_routes(load_script()),
+        *script_routes(load_scripts()),
         *(console_pages() if parts.settings.console else ()),
         *pages,
     ]

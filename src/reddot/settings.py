@@ -1,6 +1,6 @@
 """The one table of settings: names, types, defaults, ranges, help; and where values come from.
 
-Beside codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
+Above codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
 read it. The class `Settings` is the table. Each field is a key of
 `reddot.toml`, an environment variable `REDDOT_<NAME>` and a flag of `reddot serve`; the
 documentation is generated from it. An unknown, wrong or out-of-range value stops the start with
@@ -40,6 +40,7 @@ from reddot.setting_types import (
     JwtSecret,
     Origins,
     OutboundAllowed,
+    Plans,
     PublicKey,
     ReadableFile,
     StoreUrl,
@@ -325,6 +326,12 @@ class Settings(BaseSettings):
     outbound_answer_bytes_max: int = _courier(
         65_536, 256, _MIB, "Kept of an answer to a courier; the rest is not read."
     )
+    deliveries: Plans = _value(
+        "Deliveries",
+        (),
+        "Who is reached when, and by what, if they have not looked: [[deliveries]] tables, first "
+        "match wins.",
+    )
 
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."
@@ -349,7 +356,7 @@ class Settings(BaseSettings):
 
 
 _LISTS: Final = ("allowed_origins", "api_key", "outbound_allowed")
-_TABLES: Final = {"topics": "tables", "couriers": "named tables"}
+_TABLES: Final = {"deliveries": "tables", "topics": "tables", "couriers": "named tables"}
 
 
 def _kind(name: str, annotation: Any) -> str:
@@ -535,20 +542,18 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
         "named tables": (dict,),
     }.get(row.kind, (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise SettingsError(
-            f"{row.name} ({path}): must be {_article(row.kind)}{_shown(row, value)}"
-        )
+        raise SettingsError(f"{row.name} ({path}): must be {_article(row)}{_shown(row, value)}")
 
 
-def _article(kind: str) -> str:
+def _article(row: Setting) -> str:
     named = {
         "yes or no": "true or false",
-        "tables": "[[topics]] tables",
+        "tables": f"[[{row.name}]] tables",
         "named tables": "[couriers.NAME] tables",
     }
-    if kind in named:
-        return named[kind]
-    return "one of " + kind if "|" in kind else "a " + kind
+    if row.kind in named:
+        return named[row.kind]
+    return "one of " + row.kind if "|" in row.kind else "a " + row.kind
 
 
 def _shown(row: Setting, value: object) -> str:
