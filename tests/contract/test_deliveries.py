@@ -58,7 +58,9 @@ def test_followers_and_everyone_are_those_in_whose_inbox_it_is(
     run(backend, tmp_path, test)
 
 
-@pytest.mark.parametrize("topics", [("everyone",), ("news",), tuple(f"users/{n}" for n in range(9))])
+@pytest.mark.parametrize(
+    "topics", [("everyone",), ("news",), tuple(f"users/{n}" for n in range(9))]
+)
 def test_expanding_goes_in_steps_and_makes_each_delivery_once(
     backend: Backend, tmp_path: Path, topics: tuple[str, ...]
 ) -> None:
@@ -204,7 +206,11 @@ def test_a_case_says_what_has_become_of_the_notification(backend: Backend, tmp_p
         await box.expand()
         leases = {one.notification: one for one in await box.lease()}
         cases = {name: await box.case(one) for name, one in leases.items()}
-        assert {name for name, case in cases.items() if case.seen} == {"read", "archived", "deleted"}
+        assert {name for name, case in cases.items() if case.seen} == {
+            "read",
+            "archived",
+            "deleted",
+        }
         assert {name for name, case in cases.items() if not case.live} == {"retracted", "old"}
         await box.mark("1", "seen", "seen")
         assert (await box.case(leases["seen"])).seen
@@ -342,7 +348,9 @@ def test_the_dead_are_listed_and_sent_again(backend: Backend, tmp_path: Path) ->
         for lease in await box.lease():
             await box.settle(lease, State.DEAD, attempts=8, reason="http_400", detail="no such")
         dead = await box.queue.deliveries(state=State.DEAD, limit=1)
-        assert [(one.user, one.reason, one.detail) for one in dead] == [("2", "http_400", "no such")]
+        assert [(one.user, one.reason, one.detail) for one in dead] == [
+            ("2", "http_400", "no such")
+        ]
         rest = await box.queue.deliveries(state=State.DEAD, before=dead[0].id, limit=5)
         assert [one.user for one in rest] == ["1"]
         await box.queue.retry(dead[0].id)

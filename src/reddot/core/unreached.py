@@ -1,4 +1,4 @@
-"""Whether a notification has still to reach somebody, by what is known of their inbox. Core: pure."""
+"""Whether a notification has still to reach somebody, by what is known of their inbox. Pure."""
 
 from __future__ import annotations
 

@@ -267,9 +267,9 @@ class MemoryDeliveries:
         times = [row.lease_ms for row in self._rows.values() if row.state is State.LEASED]
         for row in self._rows.values():
             lane = self._lanes[row.lane]
-            if row.state is State.PENDING and row.courier in couriers:
-                if not (lane.paused or lane.cancelled):
-                    times.append(max(row.due_ms, lane.hold_ms))
+            waits = row.state is State.PENDING and row.courier in couriers
+            if waits and not (lane.paused or lane.cancelled):
+                times.append(max(row.due_ms, lane.hold_ms))
         return min(times, default=None)
 
     # ---- settling ----
@@ -285,9 +285,9 @@ class MemoryDeliveries:
     ) -> None:
         for one in results:
             row = self._rows.get(one.lease.id)
-            if row is not None and row.state is State.LEASED:
-                if one.state in TRANSITIONS[State.LEASED]:
-                    self._settle(row, one)
+            leased = row is not None and row.state is State.LEASED
+            if row is not None and leased and one.state in TRANSITIONS[State.LEASED]:
+                self._settle(row, one)
             for gone in one.gone:
                 key = (gone.user, gone.courier, gone.slot)
                 if key in self._addresses and self._addresses[key].value == gone.value:

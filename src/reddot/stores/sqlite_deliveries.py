@@ -25,9 +25,7 @@ from reddot.stores.sqlite_topics import json_text
 STATES: Final = tuple(State)
 CODES: Final = {state: code for code, state in enumerate(STATES)}
 """States as the column has them."""
-ENDS: Final = frozenset(
-    {State.SENT, State.SKIPPED, State.FOLDED, State.CANCELLED, State.DEAD}
-)
+ENDS: Final = frozenset({State.SENT, State.SKIPPED, State.FOLDED, State.CANCELLED, State.DEAD})
 MADE: Final = -1
 EXPIRED_MAX: Final = 500
 MINUTE_MS: Final = 60_000

@@ -128,7 +128,7 @@ class OutreachWriter:
         made = 0
         if people:
             self.cursor.execute(_LANE, (num if lane is None else lane, plan))
-            for step in dict((one.courier, one) for one in reversed(steps)).values():
+            for step in {one.courier: one for one in reversed(steps)}.values():
                 due_ms = sent[1] + step.after_s * 1000
                 made += self._deliver(num, lane or num, step.courier, due_ms, people)
         if after is None and not made and place == "" and lane is None:
