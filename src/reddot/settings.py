@@ -86,6 +86,7 @@ _proof = partial(_number, "Credentials")
 _console = partial(_number, "Console")
 _inbox = partial(_number, "Inbox")
 _courier = partial(_number, "Couriers")
+_deliver = partial(_number, "Deliveries")
 _life = partial(_number, "Start and stop")
 
 
@@ -331,6 +332,34 @@ class Settings(BaseSettings):
         (),
         "Who is reached when, and by what, if they have not looked: [[deliveries]] tables, first "
         "match wins.",
+    )
+    delivery_concurrency_max: int = _deliver(
+        32, 1, 10_000, "Attempts of one courier at once; the others wait."
+    )
+    delivery_attempts_max: int = _deliver(8, 1, 100, "Attempts of a delivery; then it is dead.")
+    delivery_backoff_s: float = _deliver(
+        5, 0.01, 3600, "Longest wait before the second attempt; each further one twice as long."
+    )
+    delivery_backoff_s_max: float = _deliver(
+        3600, 0.01, 7 * DAY_S, "Longest wait between two attempts, whatever a provider asks for."
+    )
+    delivery_lease_s: float = _deliver(
+        120, 0.1, 3600, "After a crash, how long what was in hand rests; half of it for an attempt."
+    )
+    delivery_age_s: int = _deliver(
+        90 * DAY_S, 60, 3650 * DAY_S, "How long what became of a delivery can be asked for."
+    )
+    breaker_failures_max: int = _deliver(
+        10, 1, 10_000, "Failures in a row after which a provider is left alone."
+    )
+    breaker_open_s: float = _deliver(30, 0.1, 3600, "For so long; then one attempt decides.")
+    addresses_max: int = _deliver(
+        20, 1, 1000, "Addresses of one person with one courier; beyond: 400."
+    )
+    address_bytes_max: int = _deliver(4096, 64, 65_536, "One address, as JSON; beyond: 413.")
+    attributes_bytes_max: int = _deliver(8192, 64, _MIB, "Attributes of a person; beyond: 413.")
+    audience_people_max: int = _deliver(
+        1_000_000, 1, 100_000_000, "Members of a campaign's segment; beyond: it is cancelled."
     )
 
     drain_delay_s: float = _life(

@@ -392,11 +392,6 @@ class Dispatcher:
         for outlet in self.outlets.values():
             self._give_back(outlet)
 
-    async def aclose(self) -> None:
-        """Close the couriers."""
-        for outlet in self.outlets.values():
-            await outlet.courier.aclose()
-
 
 def parcel_id(lease: Lease, address: Address) -> str:
     """The same for every attempt: made of notification, person and courier, and of the slot where

@@ -23,17 +23,17 @@ class Plans:
     Args:
         settings: the table of the settings.
         couriers: that there are; a plan cannot name others.
-        plans_max: rows of a table.
+
+    Attributes:
+        table: what holds.
+        given: whether it was put.
     """
 
-    def __init__(
-        self, settings: Sequence[Plan], *, couriers: Collection[str] = (), plans_max: int = 100
-    ) -> None:
+    def __init__(self, settings: Sequence[Plan], *, couriers: Collection[str] = ()) -> None:
         self.settings = tuple(settings)
         self.table = self.settings
         self.given = False
         self._couriers = frozenset(couriers)
-        self._plans_max = plans_max
         self._texts: dict[str, str] = {}
 
     def text_of(self, category: str) -> str:
@@ -56,7 +56,7 @@ class Plans:
         """Put a table in place of the one of the settings; None: that one again.
 
         Raises:
-            ReddotError: `field_invalid`, `batch_too_large`.
+            ReddotError: `field_invalid` if one names a courier that there is not.
         """
         if plans is not None:
             self._check(plans)
@@ -64,8 +64,6 @@ class Plans:
         self._take(None if plans is None else tuple(plans))
 
     def _check(self, plans: Sequence[Plan]) -> None:
-        if len(plans) > self._plans_max:
-            raise ReddotError("batch_too_large", f"{self._plans_max} plans are allowed")
         for plan in plans:
             for step in plan.steps:
                 if step.courier not in self._couriers:
