@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -78,6 +79,7 @@ class Reddot(Parts):
         await self.plans.load(self.store.deliveries)
         await self.mqtt.start()
         self._notify = notifier(self)
+        self.campaigns.wanted = partial(self._notify.wanted, key=None)
         self.routes = self._hot_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
@@ -228,7 +230,7 @@ class Reddot(Parts):
     def asgi(self, application: Asgi | None = None) -> Asgi:
         """Everything that is not hot, with a user's own application behind it."""
         pages = demo_routes(self) if self.settings.dev else []
-        return with_application(cold_service(self, self.unready, pages), application)
+        return with_application(cold_service(self, self.unready, pages, self._notify), application)
 
     def unready(self) -> str | None:
         """Why no new client is welcome, or None."""

@@ -174,6 +174,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
         members: how many there are so far.
         parts: stored lists of members.
         sent: how many parts have gone live.
+        error: why it was cancelled by the server, as a code and in words.
     """
 
     id: str
@@ -188,6 +189,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     members: int = 0
     parts: int = 0
     sent: int = 0
+    error: str = ""
 
 
 def lane_of(campaign: Campaign) -> int:

@@ -324,43 +324,24 @@ class Settings(BaseSettings):
         "Networks and hosts that couriers may ask although they are private, such as 10.0.0.0/8.",
     )
     outbound_timeout_s: float = _courier(10, 0.1, 60, "For one request of a courier; then retried.")
-    outbound_answer_bytes_max: int = _courier(
-        65_536, 256, _MIB, "Kept of an answer to a courier; the rest is not read."
-    )
+    outbound_answer_bytes_max: int = _courier(65_536, 256, _MIB, "Read of an answer to a courier.")
     deliveries: Plans = _value(
         "Deliveries",
         (),
-        "Who is reached when, and by what, if they have not looked: [[deliveries]] tables, first "
-        "match wins.",
+        "Who is reached when, and by what, if they have not looked: [[deliveries]] tables.",
     )
-    delivery_concurrency_max: int = _deliver(
-        32, 1, 10_000, "Attempts of one courier at once; the others wait."
-    )
+    delivery_concurrency_max: int = _deliver(32, 1, 10_000, "Attempts of one courier at once.")
     delivery_attempts_max: int = _deliver(8, 1, 100, "Attempts of a delivery; then it is dead.")
-    delivery_backoff_s: float = _deliver(
-        5, 0.01, 3600, "Longest wait before the second attempt; each further one twice as long."
-    )
-    delivery_backoff_s_max: float = _deliver(
-        3600, 0.01, 7 * DAY_S, "Longest wait between two attempts, whatever a provider asks for."
-    )
-    delivery_lease_s: float = _deliver(
-        120, 0.1, 3600, "After a crash, how long what was in hand rests; half of it for an attempt."
-    )
-    delivery_age_s: int = _deliver(
-        90 * DAY_S, 60, 3650 * DAY_S, "How long what became of a delivery can be asked for."
-    )
-    breaker_failures_max: int = _deliver(
-        10, 1, 10_000, "Failures in a row after which a provider is left alone."
-    )
+    delivery_backoff_s: float = _deliver(5, 0.01, 3600, "Longest first wait; it doubles each time.")
+    delivery_backoff_s_max: float = _deliver(3600, 0.01, 7 * DAY_S, "Longest wait of all.")
+    delivery_lease_s: float = _deliver(120, 0.1, 3600, "In hand; an attempt has half of it.")
+    delivery_age_s: int = _deliver(90 * DAY_S, 60, 3650 * DAY_S, "How long a delivery is kept.")
+    breaker_failures_max: int = _deliver(10, 1, 10_000, "In a row; then a provider is left alone.")
     breaker_open_s: float = _deliver(30, 0.1, 3600, "For so long; then one attempt decides.")
-    addresses_max: int = _deliver(
-        20, 1, 1000, "Addresses of one person with one courier; beyond: 400."
-    )
+    addresses_max: int = _deliver(20, 1, 1000, "Of one person with one courier; beyond: 400.")
     address_bytes_max: int = _deliver(4096, 64, 65_536, "One address, as JSON; beyond: 413.")
     attributes_bytes_max: int = _deliver(8192, 64, _MIB, "Attributes of a person; beyond: 413.")
-    audience_people_max: int = _deliver(
-        1_000_000, 1, 100_000_000, "Members of a campaign's segment; beyond: it is cancelled."
-    )
+    audience_people_max: int = _deliver(1_000_000, 1, 10**8, "In a segment; beyond: cancelled.")
 
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."

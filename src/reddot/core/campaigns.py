@@ -14,14 +14,16 @@ from typing import Any, Final
 
 import msgspec
 
-from reddot.core.inbox import Inboxes, Receipt, Wanted
+from reddot.core.inbox import PUBLISH_AHEAD_MS, Inboxes, Receipt, Wanted
 from reddot.core.segments import Attribute, Segment, matches, parse
+from reddot.core.publishing import check_name
 from reddot.errors import ReddotError
 from reddot.model import Actor
 from reddot.outreach import STAGES, Campaign, Stage, lane_of
 from reddot.ports import Clock, Deliveries
 
 PART: Final = 1_000
+PARTS_MAX: Final = 99_999
 LOOKED_AT: Final = 500
 """People looked at in one step; other work goes on in between."""
 DUE_MAX: Final = 1_000
@@ -64,9 +66,19 @@ class Campaigns:
     # ---- what operators ask for ----
 
     async def create(self, campaign: Campaign) -> Campaign:
-        """Store a campaign. Raises `id_conflict`, `field_invalid`."""
+        """Store a campaign; the same one again is the one that there is.
+
+        Raises:
+            ReddotError: `id_conflict`, `field_invalid`.
+        """
+        check_name(part_id(campaign, PARTS_MAX), "id")
         if campaign.segment is not None:
             parse(campaign.segment)
+        if campaign.start_ms - self._clock.wall_ms() > PUBLISH_AHEAD_MS:
+            raise ReddotError("field_invalid", "'publish_at' is more than a year ahead")
+        known = await self._queue.campaign(campaign.id)
+        if known is not None and known.command == campaign.command:
+            return known
         return await self._queue.put_campaign(campaign)
 
     async def pause(self, id: str) -> Campaign:
@@ -138,7 +150,15 @@ class Campaigns:
     async def upkeep(self) -> None:
         """What a timer calls about once a second: begin what is due, and see what has ended."""
         for campaign in await self._queue.due_campaigns(limit=DUE_MAX):
-            await self._advance(campaign)
+            try:
+                await self._advance(campaign)
+            except ReddotError as error:
+                if error.row.retry or error.code == "not_possible":  # Somebody was faster.
+                    continue
+                await self._give_up(campaign.id, str(error))
+
+    async def _give_up(self, id: str, error: str) -> Campaign:
+        return await self._change(id, Stage.CANCELLED, control={"cancelled": True}, error=error)
 
     async def _advance(self, campaign: Campaign) -> None:
         if campaign.stage is Stage.SCHEDULED:
@@ -174,9 +194,8 @@ class Campaigns:
                     parts=campaign.parts + 1,
                 )
             if campaign.members > self._limits.audience_people_max:
-                campaign = await self._change(
-                    campaign.id, Stage.CANCELLED, control={"cancelled": True}
-                )
+                most = self._limits.audience_people_max
+                campaign = await self._give_up(campaign.id, f"more than {most} members")
             if campaign.stage is not Stage.STARTING:
                 return
         await self._change(campaign.id, place=None)
@@ -190,6 +209,7 @@ class Campaigns:
         wanted = self.wanted(campaign.command)
         wanted = msgspec.structs.replace(
             wanted,
+            segment=None,
             id=part_id(campaign, campaign.sent),
             lane=lane_of(campaign),
             identity=b"campaign",

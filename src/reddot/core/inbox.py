@@ -67,7 +67,8 @@ class Wanted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A notification as its sender asks for it.
 
     Attributes:
-        users, topic, everyone: to whom; exactly one of them is given.
+        users, topic, everyone, segment: to whom; exactly one of them is given. A segment is a
+            campaign's, which sends to its members as users.
         content: what the receivers get as `data`, as JSON.
         publish_ms: when it goes live; None: now.
         identity: what has to be equal for a retry to be one.
@@ -78,6 +79,7 @@ class Wanted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     users: tuple[str, ...] = ()
     topic: str | None = None
     everyone: bool = False
+    segment: str | None = None
     title: str = ""
     text: str = ""
     category: str = CATEGORY_DEFAULT
@@ -213,6 +215,8 @@ class Inboxes:
                 if not is_user_name(user):
                     raise ReddotError("field_invalid", f"{user!r:.80} cannot be a user's name")
             topics = tuple([f"{USERS_ROOT}/{user}" for user in dict.fromkeys(wanted.users)])
+        elif wanted.segment is not None:
+            raise ReddotError("field_invalid", "a segment is reached by a campaign")
         else:
             topics = (EVERYONE if wanted.topic is None else wanted.topic,)
             limits = self._publishing.limits
@@ -315,10 +319,14 @@ class Inboxes:
 
     async def prefer(self, user: str, preferences: Preferences) -> Badge:
         """Replace the preferences."""
-        if len(preferences.categories) + len(preferences.topics) > self.limits.mutes_max:
+        mutes = len(preferences.categories) + len(preferences.topics) + len(preferences.couriers)
+        if mutes > self.limits.mutes_max:
             raise ReddotError("field_invalid", f"{self.limits.mutes_max} mutes are allowed")
-        for category in preferences.categories:
+        by_courier = {category for _, category in preferences.couriers}
+        for category in preferences.categories | by_courier:
             check_name(category, "category", self.limits.category_bytes_max)
+        for courier, _ in preferences.couriers:
+            check_name(courier, "courier")
         for topic in preferences.topics:
             check_topic(topic)
         await self._change(Prefer(user=user, preferences=preferences))
