@@ -64,7 +64,7 @@ class Queue(Boxes):
         (found,) = await self.queue.cases([lease], since_ms=since_ms)
         return found
 
-    async def settle(self, lease: Lease, state: State, **rest: Any) -> None:
+    async def end(self, lease: Lease, state: State, **rest: Any) -> None:
         await self.queue.settle([Settled(lease=lease, state=state, **rest)])
 
     async def states(self, notification: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -268,15 +269,15 @@ def test_what_is_granted_or_sent_counts_and_what_has_failed_does_not(
         assert (await box.case(four)).past == (Past(now, "mail", "ads"),)
         assert (await box.case(four, since_ms=now + 1)).past == ()
         box.clock.advance(1)
-        await box.settle(one, State.SENT, attempts=1)
-        await box.settle(two, State.DEAD, attempts=1)
-        await box.settle(three, State.PENDING, attempts=1, due_ms=now)  # may have gone out
+        await box.end(one, State.SENT, attempts=1)
+        await box.end(two, State.DEAD, attempts=1)
+        await box.end(three, State.PENDING, attempts=1, due_ms=now)  # may have gone out
         assert (await box.case(four)).total == 2
         (again,) = await box.lease()
         assert again.granted
         assert (again.user, again.attempts) == ("3", 1)
         assert (await box.case(again)).total == 1
-        await box.settle(again, State.SKIPPED)
+        await box.end(again, State.SKIPPED)
         assert (await box.case(four)).total == 1
 
     run(backend, tmp_path, test)
@@ -289,14 +290,14 @@ def test_a_grant_that_led_to_nothing_is_taken_back(backend: Backend, tmp_path: P
         await box.expand()
         (lease,) = await box.lease()
         await box.queue.grant([lease])
-        await box.settle(lease, State.PENDING, due_ms=box.clock.wall_ms())
+        await box.end(lease, State.PENDING, due_ms=box.clock.wall_ms())
         (lease,) = await box.lease()
         assert not lease.granted
         await box.queue.grant([lease])
         box.clock.advance(LEASE_MS / 1000)  # as after a crash
         (lease,) = await box.lease()
         assert lease.granted
-        await box.settle(lease, State.PENDING, due_ms=box.clock.wall_ms())
+        await box.end(lease, State.PENDING, due_ms=box.clock.wall_ms())
         (lease,) = await box.lease()
         assert lease.granted
 
@@ -312,8 +313,8 @@ def test_only_moves_of_the_table_from_a_lease_are_made(backend: Backend, tmp_pat
         await box.notify("n", "users/1")
         await box.expand()
         (lease,) = await box.lease()
-        await box.settle(lease, State.SENT, attempts=1, reason="due")
-        await box.settle(lease, State.DEAD, attempts=2)
+        await box.end(lease, State.SENT, attempts=1, reason="due")
+        await box.end(lease, State.DEAD, attempts=2)
         (found,) = await box.queue.deliveries(limit=10)
         assert (found.state, found.attempts, found.reason) == (State.SENT, 1, "due")
         assert found.sent_ms == box.clock.wall_ms()
@@ -333,7 +334,7 @@ def test_a_gone_address_is_forgotten_unless_it_has_been_replaced(
         gone = (await box.case(lease)).addresses
         new = Address(user="1", courier="mail", slot="b", value=b'"new"')
         await box.queue.put_address(new)
-        await box.settle(lease, State.SKIPPED, gone=gone)
+        await box.end(lease, State.SKIPPED, gone=gone)
         assert await box.queue.addresses("1") == [new]
 
     run(backend, tmp_path, test)
@@ -346,7 +347,7 @@ def test_the_dead_are_listed_and_sent_again(backend: Backend, tmp_path: Path) ->
         await box.notify("n", "everyone")
         await box.expand()
         for lease in await box.lease():
-            await box.settle(lease, State.DEAD, attempts=8, reason="http_400", detail="no such")
+            await box.end(lease, State.DEAD, attempts=8, reason="http_400", detail="no such")
         dead = await box.queue.deliveries(state=State.DEAD, limit=1)
         assert [(one.user, one.reason, one.detail) for one in dead] == [
             ("2", "http_400", "no such")
@@ -375,14 +376,14 @@ def test_held_ones_move_when_an_administrator_has_spoken(
         await box.expand()
         first, *rest, late = await box.lease()
         for lease in (first, *rest):
-            await box.settle(lease, State.HELD, reason="keyword")
+            await box.end(lease, State.HELD, reason="keyword")
         assert len(await box.queue.deliveries(state=State.HELD, limit=9)) == 2
         lane = await box.queue.lane("n")
         await box.queue.control(lane, approved=approved)
         assert (await box.case(late)).approved is approved
         while await box.queue.upkeep(rows_max=1):
             pass
-        await box.settle(late, State.HELD, reason="keyword")  # judged before
+        await box.end(late, State.HELD, reason="keyword")  # judged before
         while await box.queue.upkeep(rows_max=1):
             pass
         assert await box.states("n") == dict.fromkeys("123", state)
@@ -400,13 +401,13 @@ def test_what_is_cancelled_stops_and_what_is_in_hand_comes_to_its_end(
         await box.notify("n", "everyone", lane=-1)
         await box.expand()
         one, two, three = await box.lease(limit=3)
-        await box.settle(three, State.HELD)
+        await box.end(three, State.HELD)
         await box.queue.control(-1, cancelled=True)
         assert await box.who() == []
         while await box.queue.upkeep(rows_max=2):
             pass
-        await box.settle(one, State.SENT)
-        await box.settle(two, State.PENDING, attempts=1, due_ms=0)
+        await box.end(one, State.SENT)
+        await box.end(two, State.PENDING, attempts=1, due_ms=0)
         assert await box.queue.waiting(-1)
         while await box.queue.upkeep(rows_max=2):
             pass
@@ -429,9 +430,9 @@ def test_a_digest_is_leased_together_across_notifications(backend: Backend, tmp_
         await box.expand()
         a, b = await box.lease()
         due_ms = box.clock.wall_ms() + 60_000
-        await box.settle(a, State.PENDING, due_ms=due_ms, digest=True)
+        await box.end(a, State.PENDING, due_ms=due_ms, digest=True)
         assert (await box.case(b)).digest_ms == due_ms
-        await box.settle(b, State.PENDING, due_ms=due_ms, digest=True)
+        await box.end(b, State.PENDING, due_ms=due_ms, digest=True)
         box.clock.advance(60)
         (head,) = await box.lease(limit=1)
         assert head.digest
@@ -518,6 +519,26 @@ def test_deliveries_are_forgotten_in_small_steps_when_they_are_old(
     run(backend, tmp_path, test, age_ms=DAY_S * 1000)
 
 
+def test_what_is_wrong_in_the_tables_is_said_and_repaired(tmp_path: Path) -> None:
+    async def test(box: Queue) -> None:
+        for user in "123":
+            await box.address(user)
+        await box.notify("n", "everyone")
+        await box.expand()
+        await box.queue.grant(await box.lease(limit=1))
+        with sqlite3.connect(tmp_path / "log.db") as other:
+            other.execute("UPDATE lane SET granted = 7")
+            other.execute("UPDATE lane_due SET ready_ms = NULL")
+        other.close()
+        assert await box.who() == []
+        faults = list(await box.store.inbox.verify(repair=True))
+        assert [fault.split()[0] for fault in faults] == ["1", "2"]
+        assert list(await box.store.inbox.verify(repair=False)) == []
+        assert len(await box.who()) == 2
+
+    run(LASTING[0], tmp_path, test)
+
+
 # ---- over a restart ----
 
 
@@ -533,7 +554,7 @@ def test_a_restart_resumes_where_it_was(backend: Backend, tmp_path: Path) -> Non
             await box.notify("n", "everyone")
             assert await box.queue.expand(rows_max=4)
             (lease, *_) = await box.lease(limit=2)
-            await box.settle(lease, State.SENT, attempts=1)
+            await box.end(lease, State.SENT, attempts=1)
 
     async def second() -> None:
         async with opened(backend, settings) as store:

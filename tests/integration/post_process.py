@@ -56,7 +56,8 @@ class Line:
         self._count += 1
         answer = self._waiting[self._count] = asyncio.get_running_loop().create_future()
         self._writer.write(json.dumps(fields | {"n": self._count}).encode() + b"\n")
-        return await answer
+        found: dict[str, Any] = await answer
+        return found
 
 
 class LineCourier:

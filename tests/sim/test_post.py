@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reddot.delivery import Cap, Outcome, Parcel, Plan, State
-from tests.sim.post import BAD, BUSY, SENT, Post, plan, run
+from tests.sim.post import BAD, BUSY, SENT, Post, ScriptedCourier, plan, run
 
 CRASHES = 12
 
@@ -92,8 +92,9 @@ class Life:
                 self._start()
 
 
-class _Trapped:
+class _Trapped(ScriptedCourier):
     def __init__(self, courier: Any, trap: Trap) -> None:
+        super().__init__()
         self._courier = courier
         self._trap = trap
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -114,7 +115,7 @@ class DeliveryRoutes:
         courier = self._courier(caller)
         address = self._checked(courier, caller.body, user=_user(caller), slot="")
         if self._push is not None and courier == self._push.courier:
-            address = msgspec.structs.replace(address, slot=codec.slot_of(caller.body))
+            address = msgspec.structs.replace(address, slot=slot_of(caller.body))
         await self._queue.put_address(address)
         return codec.address_fields(address)
 
@@ -142,12 +143,12 @@ class DeliveryRoutes:
 
     async def subscribe(self, caller: Caller) -> None:
         user, courier = user_of(caller.actor), self._pushed().courier
-        slot = codec.slot_of(caller.body)
+        slot = slot_of(caller.body)
         await self._queue.put_address(self._checked(courier, caller.body, user=user, slot=slot))
 
     async def unsubscribe(self, caller: Caller) -> None:
         user, courier = user_of(caller.actor), self._pushed().courier
-        await self._queue.drop_address(user, courier, codec.slot_of(caller.body))
+        await self._queue.drop_address(user, courier, slot_of(caller.body))
 
     def _pushed(self) -> Push:
         if self._push is None:
@@ -217,6 +218,12 @@ class DeliveryRoutes:
             "settings": plans_fields(self._plans.settings),
             "couriers": sorted(self._couriers),
         }
+
+
+def slot_of(body: bytes) -> str:
+    """A short name for the subscription of one browser."""
+    endpoint = codec.decode_endpoint(body)
+    return blake2b(endpoint.encode(), digest_size=8).hexdigest()
 
 
 def _user(caller: Caller) -> str:

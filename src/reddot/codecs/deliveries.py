@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -79,10 +78,10 @@ def decode_address(body: bytes, *, bytes_max: int) -> object:
     return _decoded(_value, body)
 
 
-def slot_of(body: bytes) -> str:
+def decode_endpoint(body: bytes) -> str:
     """What tells the subscriptions of one person's browsers apart."""
     endpoint: str = _decoded(_endpoint, body).endpoint
-    return blake2b(endpoint.encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return endpoint
 
 
 def campaign_of(body: bytes, *, id: str, now_ms: int) -> Campaign:

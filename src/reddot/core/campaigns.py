@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from reddot.core.inbox import PUBLISH_AHEAD_MS, Inboxes, Receipt, Wanted
-from reddot.core.segments import Attribute, Segment, matches, parse
 from reddot.core.publishing import check_name
+from reddot.core.segments import Attribute, Segment, matches, parse
 from reddot.errors import ReddotError
 from reddot.model import Actor
 from reddot.outreach import STAGES, Campaign, Stage, lane_of

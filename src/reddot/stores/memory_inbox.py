@@ -351,14 +351,13 @@ class MemoryInbox:
     # ---- for deliveries ----
 
     def receivers(self, sending: Sending) -> list[tuple[str, str]]:
-        """In whose inbox a notification is, by which topic; of `everyone` those who are known."""
+        """In whose inbox a notification is, by which topic; of everyone nobody's name."""
         names = sending.note.topics
         if names == (EVERYONE,):
             return [("", EVERYONE)]
-        prefix = f"{USERS_ROOT}/"
-        own = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
-        if own and "/" not in own[0]:
-            return [(user, prefix + user) for user in own]
+        own = [name for name in names if name.startswith(f"{USERS_ROOT}/") and name.count("/") == 1]
+        if own:
+            return [(name.partition("/")[2], name) for name in own]
         seq = next((r.seq for r in self._records(sending, names[0])), 0)
         return [
             (user, names[0])
@@ -367,8 +366,7 @@ class MemoryInbox:
         ]
 
     def _records(self, sending: Sending, topic: str) -> Iterator[_Record]:
-        records = self._topics.get(topic, _Topic()).records
-        return (record for record in records if record.sending is sending)
+        return (r for r in self._topics.get(topic, _Topic()).records if r.sending is sending)
 
     def standing(self, sending: Sending, topic: str, user: str) -> tuple[bool, int | None, Marks]:
         """Whether it is live in an inbox, its seq there, and the user's marks."""

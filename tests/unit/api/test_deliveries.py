@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -44,7 +44,7 @@ class Office:
         for user in users:
             await self.ask("PUT", f"/v1/users/{user}/addresses/mail", f"{user}@example.com")
 
-    async def attributes(self, **people: dict[str, object]) -> None:
+    async def attributes(self, **people: Mapping[str, object]) -> None:
         for user, known in people.items():
             await self.ask("PUT", f"/v1/users/{user}/attributes", known)
 
