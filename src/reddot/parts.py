@@ -35,6 +35,7 @@ from reddot.core.subscribing import Subscribing
 from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier
 from reddot.counters import Counters
+from reddot.courier_opening import open_couriers
 from reddot.net.jwks import JwksKeys
 from reddot.opening import delivery_plans, open_store, topic_rules
 from reddot.ports import Clock, Courier, Entropy, Store
@@ -71,7 +72,9 @@ class Parts:
         self.store: Store = store or open_store(settings, clock=self.clock)
         self.reached = Reached(inbox=self.store.inbox, counters=self.counters)
         self.bus = LocalBus()
-        self.couriers: Mapping[str, Courier] = couriers or {}
+        self.couriers: Mapping[str, Courier] = (
+            open_couriers(settings, clock=self.clock) if couriers is None else couriers
+        )
         self.plans = Plans(delivery_plans(settings), couriers=self.couriers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._jwks: JwksKeys | None = None
