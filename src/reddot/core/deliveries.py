@@ -35,7 +35,7 @@ TTL_S_MAX: Final = 86_400
 class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of deliveries; the defaults are those of the settings table."""
 
-    delivery_concurrency_max: int = 32
+    delivery_concurrency_max: int = 8
     delivery_attempts_max: int = 8
     delivery_backoff_s: float = 5.0
     delivery_backoff_s_max: float = 3600.0
