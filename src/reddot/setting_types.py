@@ -192,6 +192,8 @@ class Setting:
     @property
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
+
+
 def _plans(value: object) -> tuple[Plan, ...]:
     """Written as in the API, which has them without this library."""
     try:

@@ -11,7 +11,7 @@ from reddot.codecs import inbox as codec
 from reddot.codecs import problem
 from reddot.codecs.cursor import encode_cursor
 from reddot.codecs.params import Params
-from reddot.core.access import require_operator
+from reddot.core.access import require_admin
 from reddot.core.boxes import Boxes
 from reddot.core.gate import Identified
 from reddot.core.inbox import Inboxes, Receipt, Wanted, user_of
@@ -68,7 +68,7 @@ class Notify:
         key = exchange.head.headers.get(b"idempotency-key")
         wanted = self.wanted(body, key)
         if wanted.segment is not None:
-            require_operator(identified.actor)
+            require_admin(identified.actor)
             self._spawn(self._begin(body, wanted.id, exchange, fields))
             return
 

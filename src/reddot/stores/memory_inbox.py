@@ -352,14 +352,11 @@ class MemoryInbox:
 
     def receivers(self, sending: Sending) -> list[tuple[str, str]]:
         """In whose inbox a notification is, by which topic; of everyone nobody's name."""
-        names = sending.note.topics
-        if names == (EVERYONE,):
+        if (names := sending.note.topics) == (EVERYONE,):
             return [("", EVERYONE)]
         own = [name for name in names if name.startswith(f"{USERS_ROOT}/") and name.count("/") == 1]
-        if own:
-            return [(name.partition("/")[2], name) for name in own]
         seq = next((r.seq for r in self._records(sending, names[0])), 0)
-        return [
+        return [(name.partition("/")[2], name) for name in own] or [
             (user, names[0])
             for user, person in sorted(self._people.items())
             if (marks := person.marks.get(names[0])) and marks.followed and marks.join < seq
@@ -371,11 +368,10 @@ class MemoryInbox:
     def standing(self, sending: Sending, topic: str, user: str) -> tuple[bool, int | None, Marks]:
         """Whether it is live in an inbox, its seq there, and the user's marks."""
         marks = self._marks(user).get(topic, UNMARKED)
-        record = next(self._records(sending, topic), None)
-        if record is None:
+        if (record := next(self._records(sending, topic), None)) is None:
             return False, None, marks
-        live = record.state == LIVE and not _expired(sending.draft, self._clock.wall_ms())
-        return live and sending.state == LIVE, record.seq, marks
+        live = record.state == sending.state == LIVE
+        return live and not _expired(sending.draft, self._clock.wall_ms()), record.seq, marks
 
     def preferences(self, user: str) -> Preferences:
         return self._people.get(user, NOBODY).preferences

@@ -9,7 +9,7 @@ import pytest
 
 from reddot.couriers.vapid import Vapid, VapidKey
 from reddot.couriers.web_push import WebPush
-from reddot.net.outbound import Guard, Outbound, system_resolve
+from reddot.net.outbound import Guard, Outbound
 from reddot.testing import FakeClock
 from tests.sim.post import BAD, SENT, ScriptedCourier
 from tests.wire.node import WireNode, run_node
@@ -207,7 +207,7 @@ def test_only_operators_may_ask_for_other_people() -> None:
 def test_browsers_subscribe_and_their_number_is_limited() -> None:
     clock = FakeClock()
     key = VapidKey.make()
-    outbound = Outbound(Guard(()), timeout_s=1, answer_bytes_max=1_000, resolve=system_resolve)
+    outbound = Outbound(Guard(()))
     vapid = Vapid(key, subject="mailto:a@example.com", clock=clock)
     push = WebPush(outbound=outbound, vapid=vapid, clock=clock)
 
