@@ -26,7 +26,7 @@ help: ## List these commands
 
 setup: $(VENV)/.installed ## Make .venv with Reddot and all tools in it
 
-js: $(CLIENT) ## Build the browser client that is served at /reddot.js
+js: $(CLIENT) ## Build the browser client, and what is served beside it
 
 demo: setup ## Start a server with a demo page on this machine, no questions asked
 	$(VENV)/bin/reddot demo
@@ -53,7 +53,7 @@ bench: setup ## Measure this machine; BENCH="name ..." chooses
 	$(RUN) bench $(BENCH)
 
 clean: ## Remove caches, built files and npm packages; .venv stays
-	rm -rf $(CACHES) build dist tests/node/node_modules js/node_modules js/types $(CLIENT)
+	rm -rf $(CACHES) build dist tests/node/node_modules js/node_modules js/types $(CLIENT:.js=*.js)
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 packages:
@@ -70,7 +70,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --editable '.[apprise]' --group test --group check
 	@touch $@
 
-$(CLIENT): js/node_modules/.installed js/build.js $(wildcard js/src/*.js js/src/transports/*.js)
+$(CLIENT): js/node_modules/.installed js/build.js $(wildcard js/src/*.js js/src/push/*.js js/src/transports/*.js)
 	node js/build.js $@
 
 js/node_modules/.installed: js/package.json js/package-lock.json

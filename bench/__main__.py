@@ -16,6 +16,7 @@ from typing import Final
 from bench import (
     broadcast,
     burst,
+    campaign,
     connect,
     durable,
     fanout,
@@ -45,6 +46,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "poll": poll.run,
     "notify": notify.run,
     "broadcast": broadcast.run,
+    "campaign": campaign.run,
     "memory": memory.run,
     "resume": resume.run,
     "connect": connect.run,

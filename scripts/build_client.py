@@ -13,6 +13,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 CLIENT = Path("src/reddot/static/reddot.js")
+WORKER = CLIENT.with_name("reddot-sw.js")
 
 
 class BuildClient(BuildHookInterface[Any]):
@@ -21,7 +22,7 @@ class BuildClient(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the client if it is missing; an editable installation can do without."""
         root = Path(self.root)
-        if version == "editable" or (root / CLIENT).exists():
+        if version == "editable" or all(one.exists() for one in (root / CLIENT, root / WORKER)):
             return
         try:
             subprocess.run(["npm", "--prefix", "js", "ci", "--silent"], cwd=root, check=True)

@@ -11,6 +11,9 @@ from typing import Final
 TRANSPORTS: Final = ("short_poll", "long_poll", "iframe", "sse", "websocket", "mqtt")
 
 
+DELIVERY_REASONS_MAX: Final = 500
+
+
 class TransportCounters:
     """What one transport has done since the start."""
 
@@ -40,13 +43,15 @@ class Counters:
     """All counters of one process.
 
     `rejected` counts answers by error code; its keys are those of `errors.ERRORS`. `watch` is told
-    of each: code, where it happened, what was wrong.
+    of each: code, where it happened, what was wrong. `deliveries` counts what came of deliveries:
+    courier, state, reason.
     """
 
     __slots__ = (
         "badges_pushed",
         "catchup_memory",
         "catchup_store",
+        "deliveries",
         "duplicates",
         "ephemeral_dropped",
         "feed_holes",
@@ -88,7 +93,15 @@ class Counters:
         self.mqtt_backlogs_lost = 0
         self.mqtt_shared_dropped = 0
         self.rejected: dict[str, int] = {}
+        self.deliveries: dict[tuple[str, str, str], int] = {}
         self.transports = {name: TransportCounters() for name in TRANSPORTS}
+
+    def deliver(self, courier: str, state: str, reason: str) -> None:
+        """Count what has become of a delivery. Couriers choose words; not more than are useful."""
+        key = (courier, state, reason)
+        if key not in self.deliveries and len(self.deliveries) >= DELIVERY_REASONS_MAX:
+            key = (courier, state, "other")
+        self.deliveries[key] = self.deliveries.get(key, 0) + 1
 
     def reject(self, code: str, where: str = "", detail: str = "") -> None:
         self.rejected[code] = self.rejected.get(code, 0) + 1

@@ -176,6 +176,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         timezone: of the person, an IANA name; unknown ones count as UTC.
         seen: on any device, by any way of seeing.
         live: the notification is neither expired nor retracted nor replaced.
+        expires_ms: when it will be; None: never.
         muted: by the person: this category, this topic, or this category on this courier.
         addressed: the courier knows where to find the person.
         paused: the campaign is.
@@ -186,6 +187,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         total: what was sent of this notification, over all people.
         second: what was sent of it in the second of `now_ms`.
         digest_ms: when the person's open digest falls due; None: there is none open.
+        carries: this delivery is itself the first of the open digest, and goes out for all of it:
+            it is `seen` if all of them are, `live` as long as one is, and expires with the last.
     """
 
     now_ms: int
@@ -196,6 +199,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     seen: bool = False
     live: bool = True
+    expires_ms: int | None = None
     muted: bool = False
     addressed: bool = True
     paused: bool = False
@@ -205,6 +209,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     second: int = 0
     digest_ms: int | None = None
+    carries: bool = False
 
 
 # ---- couriers: what they are handed, what they answer ----

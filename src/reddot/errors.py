@@ -75,6 +75,8 @@ _ROWS: Final = (
     ErrorRow("too_many_filters", 400, 4400, 0x97, _C, False, "Too many topic filters."),
     ErrorRow("too_many_follows", 400, 4400, 0x97, _C, False, "Too many followed topics."),
     ErrorRow("too_many_categories", 400, 4400, 0x97, _C, False, "Too many categories."),
+    ErrorRow("too_many_addresses", 400, 4400, 0x97, _C, False, "Too many addresses."),
+    ErrorRow("not_possible", 409, 4400, 0x83, _C, False, "It is not in a state for this."),
     ErrorRow("rate_limited", 429, 4429, 0x96, _C, True, "Too many requests."),
     ErrorRow("slow_consumer", 408, 4408, 0x97, _C, True, "The client reads too slowly."),
     # us

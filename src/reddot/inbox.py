@@ -62,10 +62,15 @@ UNMARKED: Final = Marks()
 
 
 class Preferences(msgspec.Struct, frozen=True, gc=False):
-    """What a user does not want to be counted: categories, and whole topics."""
+    """What a user does not want to be counted: categories, and whole topics.
+
+    Attributes:
+        couriers: `(courier, category)` by which they do not want to be reached; it counts.
+    """
 
     categories: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
+    couriers: frozenset[tuple[str, str]] = frozenset()
 
 
 NO_PREFERENCES: Final = Preferences()
@@ -142,6 +147,8 @@ class Note(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         collapse_key: replaces the live one with the same key on the same topic.
         identity: what has to be equal for a retry to be one.
         scheduled: publication of one that was stored for later; its `id` says which.
+        plan: JSON of the plan by which it is delivered beside the inbox; empty: it is not.
+        lane: of its campaign; 0: it is on its own.
     """
 
     topics: tuple[str, ...]
@@ -151,6 +158,8 @@ class Note(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     collapse_key: str | None = None
     identity: bytes = b""
     scheduled: bool = False
+    plan: str = ""
+    lane: int = 0
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,7 +26,7 @@ from reddot.net.edge import Door, EdgeLimits
 from reddot.net.exchange import Exchange, Handler
 from reddot.net.framing import Head, HeadLimits
 from reddot.parts import Parts, pick
-from reddot.ports import Clock, Entropy, Store
+from reddot.ports import Clock, Courier, Entropy, Store
 from reddot.routes import (
     Routes,
     admission,
@@ -65,8 +66,9 @@ class Reddot(Parts):
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         store: Store | None = None,
+        couriers: Mapping[str, Courier] | None = None,
     ) -> None:
-        super().__init__(settings, clock=clock, entropy=entropy, store=store)
+        super().__init__(settings, clock=clock, entropy=entropy, store=store, couriers=couriers)
         self.draining = False
         self._cut_until = 0.0
 
@@ -74,12 +76,16 @@ class Reddot(Parts):
         """Open the store and begin to listen to the bus."""
         await self.store.open()
         self.assemble(await self._warm(self.store.head))
+        await self.plans.load(self.store.deliveries)
         await self.mqtt.start()
         self._notify = notifier(self)
+        self.campaigns.wanted = partial(self._notify.wanted, key=None)
         self.routes = self._hot_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
         self.spawn(self._keep_inboxes())
+        self.spawn(self.dispatcher.run())
+        self.spawn(self._keep_deliveries())
         reddot.running.append(self)
         head = self.store.head
         _log.info("started", version=reddot.__version__, store=self.describe_store(), head=head)
@@ -224,7 +230,7 @@ class Reddot(Parts):
     def asgi(self, application: Asgi | None = None) -> Asgi:
         """Everything that is not hot, with a user's own application behind it."""
         pages = demo_routes(self) if self.settings.dev else []
-        return with_application(cold_service(self, self.unready, pages), application)
+        return with_application(cold_service(self, self.unready, pages, self._notify), application)
 
     def unready(self) -> str | None:
         """Why no new client is welcome, or None."""
@@ -257,14 +263,30 @@ class Reddot(Parts):
             except ReddotError as error:
                 _log.warning("inbox_upkeep_failed", error=str(error))
 
+    async def _keep_deliveries(self) -> None:
+        """Begin and end campaigns, and move what has been decided, in small steps."""
+        while True:
+            await asyncio.sleep(INBOX_UPKEEP_S)
+            try:
+                await self.campaigns.upkeep()
+                while await self.store.deliveries.upkeep(rows_max=TRIM_ROWS):
+                    self.dispatcher.hint()
+                    await asyncio.sleep(0.01)
+            except ReddotError as error:
+                _log.warning("delivery_upkeep_failed", error=str(error))
+
     async def drain(self) -> None:
         """Ask all clients to come back, and let publishes under way be answered."""
         self.draining = True
+        self.dispatcher.drain()
         await asyncio.sleep(self.settings.drain_delay_s)
         self.subscribing.drain()
         until = self.clock.monotonic() + DRAIN_PUBLISHES_S
-        while self.publishing.busy and self.clock.monotonic() < until:  # noqa: ASYNC110 - once a life
+        while self._busy() and self.clock.monotonic() < until:  # noqa: ASYNC110 - once a life
             await asyncio.sleep(0.01)
+
+    def _busy(self) -> bool:
+        return bool(self.publishing.busy) or self.dispatcher.busy
 
     async def stop(self) -> None:
         """Close what `start` opened. Safe after a start that failed half-way."""
@@ -273,6 +295,8 @@ class Reddot(Parts):
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for courier in self.couriers.values():
+            await courier.aclose()
         if self._jwks is not None:
             await self._jwks.aclose()
         await self.bus.aclose()

@@ -1,4 +1,4 @@
-"""Which store a server has, and what the operator says about topics: settings made into parts."""
+"""Settings made into parts: which store there is, what is said about topics and deliveries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import secrets
 from pathlib import Path
 
 from reddot.core.rules import TopicRule, TopicRules
+from reddot.delivery import Plan
 from reddot.inbox import Keep
+from reddot.outreach import DeliveryKeep
 from reddot.ports import Clock, Store
 from reddot.settings import Settings
 from reddot.stores.memory import MemoryStore
@@ -23,6 +25,11 @@ def topic_rules(settings: Settings) -> TopicRules:
     )
 
 
+def delivery_plans(settings: Settings) -> tuple[Plan, ...]:
+    """How the operator wants people to be reached who are not there."""
+    return settings.deliveries
+
+
 def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
     """The store that the settings name, not opened yet."""
     clock = clock or SystemClock()
@@ -35,6 +42,9 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
         follows_max=settings.follows_max,
         categories_max=settings.categories_max,
     )
+    keep_deliveries = DeliveryKeep(
+        age_ms=settings.delivery_age_s * 1000, addresses_max=settings.addresses_max
+    )
     if url.startswith("memory:"):
         return MemoryStore(
             clock=clock,
@@ -42,6 +52,7 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
             epoch=_new_epoch(),
             idempotency_ms=idempotency_ms,
             keep=keep,
+            keep_deliveries=keep_deliveries,
         )
     return SqliteStore(
         Path(url.removeprefix("sqlite:///")),
@@ -51,6 +62,7 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
         queue_drafts_max=settings.append_queue_drafts_max,
         idempotency_ms=idempotency_ms,
         keep=keep,
+        keep_deliveries=keep_deliveries,
     )
 
 

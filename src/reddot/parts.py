@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,13 +17,17 @@ from reddot.api.recent_errors import RecentErrors
 from reddot.buses.local import LocalBus
 from reddot.core.access import Policy
 from reddot.core.boxes import Boxes, BoxLimits
+from reddot.core.campaigns import CampaignLimits, Campaigns
 from reddot.core.console import ConsoleAccess, ConsoleLimits
+from reddot.core.deliveries import DeliveryLimits, Dispatcher
 from reddot.core.dots import Dots
 from reddot.core.feed import Feed
 from reddot.core.gate import Gate, Origins
 from reddot.core.hub import Hub
 from reddot.core.inbox import Inboxes, InboxLimits
+from reddot.core.plans import Plans
 from reddot.core.publishing import Publishing, PublishLimits
+from reddot.core.reach import judge
 from reddot.core.reached import Reached
 from reddot.core.recent import Recent
 from reddot.core.session import SessionLimits
@@ -31,9 +35,10 @@ from reddot.core.subscribing import Subscribing
 from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier
 from reddot.counters import Counters
+from reddot.courier_opening import open_couriers
 from reddot.net.jwks import JwksKeys
-from reddot.opening import open_store, topic_rules
-from reddot.ports import Clock, Entropy, Store
+from reddot.opening import delivery_plans, open_store, topic_rules
+from reddot.ports import Clock, Courier, Entropy, Store
 from reddot.settings import Settings
 from reddot.system import SystemClock, SystemEntropy
 from reddot.transports.mqtt import Mqtt, MqttLimits
@@ -53,6 +58,7 @@ class Parts:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         store: Store | None = None,
+        couriers: Mapping[str, Courier] | None = None,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -66,6 +72,10 @@ class Parts:
         self.store: Store = store or open_store(settings, clock=self.clock)
         self.reached = Reached(inbox=self.store.inbox, counters=self.counters)
         self.bus = LocalBus()
+        self.couriers: Mapping[str, Courier] = (
+            open_couriers(settings, clock=self.clock) if couriers is None else couriers
+        )
+        self.plans = Plans(delivery_plans(settings), couriers=self.couriers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._jwks: JwksKeys | None = None
 
@@ -93,6 +103,7 @@ class Parts:
         """
         self._make_fan_out(recent)
         self._make_inboxes()
+        self._make_deliveries()
         self._make_gate()
         self.mqtt = self._make_mqtt()
 
@@ -168,7 +179,33 @@ class Parts:
             entropy=self.entropy,
             counters=self.counters,
             limits=pick(InboxLimits, self.settings),
+            plans=self.plans,
         )
+
+    def _make_deliveries(self) -> None:
+        self.dispatcher = Dispatcher(
+            queue=self.store.deliveries,
+            couriers=self.couriers,
+            judge=judge,
+            unread=self._unread,
+            clock=self.clock,
+            entropy=self.entropy,
+            counters=self.counters,
+            spawn=self.spawn,
+            later=asyncio.get_running_loop().call_later,
+            limits=pick(DeliveryLimits, self.settings),
+        )
+        self.inboxes.to_deliver = self.dispatcher.hint
+        self.campaigns = Campaigns(
+            queue=self.store.deliveries,
+            inboxes=self.inboxes,
+            clock=self.clock,
+            hint=self.dispatcher.hint,
+            limits=pick(CampaignLimits, self.settings),
+        )
+
+    async def _unread(self, user: str) -> int:
+        return (await self.inboxes.badge(user)).unread
 
     def _make_gate(self) -> None:
         settings = self.settings

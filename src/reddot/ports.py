@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from reddot.delivery import Outcome, Parcel
+from reddot.delivery import Outcome, Parcel, State
 from reddot.errors import ReddotError
 from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
 from reddot.model import Appended, ClientRow, Draft, Page, Publication, TopicState
+from reddot.outreach import Address, Campaign, Case, Delivery, Lease, Progress, Settled
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
 
@@ -74,6 +75,11 @@ class Store(Protocol):
     @property
     def clients(self) -> ClientRows:
         """What clients left behind, which is in the same transactions as the log."""
+        ...
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """The queue of deliveries, whose rows begin in the transactions of notifications."""
         ...
 
     def append(
@@ -221,6 +227,169 @@ class ClientRows(Protocol):
 
     async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
         """At most `limit` rows with `first_ms` <= `wake_ms` <= `last_ms`, the earliest first."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The queue of deliveries, in the same store as the log.
+
+    A notification whose `Note` has a plan stands in it once it is durable. What is answered here is
+    durable too. Every method may raise `store_unavailable`. Times are those of the store's clock.
+    """
+
+    async def expand(self, *, rows_max: int) -> bool:
+        """Work out whom some notifications are to reach; True: there is more to be worked out.
+
+        Makes at most about `rows_max` deliveries: one per person and courier of the plan, for
+        people in whose inbox it is and who have an address there. A step that is done again makes
+        the same ones. No notification waits for another one to be finished.
+        """
+        ...
+
+    async def lease(self, courier: str, *, limit: int, until_ms: int) -> Sequence[Lease]:
+        """Take what is due for one courier: PENDING ones, and those whose lease has ended.
+
+        Lanes take turns: of those that have something due, each gets about the same share, whatever
+        they hold. Lanes that are paused or cancelled get none.
+        """
+        ...
+
+    async def lease_digest(
+        self, user: str, courier: str, *, limit: int, until_ms: int
+    ) -> Sequence[Lease]:
+        """Take what else of a person's digest is due, whatever its lane's turn is."""
+        ...
+
+    async def cases(self, leases: Sequence[Lease], *, since_ms: int) -> Sequence[Case]:
+        """What is known of each now, all at one position; those that are gone are left out.
+
+        Args:
+            since_ms: what was sent to the people before that does not matter.
+        """
+        ...
+
+    async def grant(self, leases: Sequence[Lease]) -> None:
+        """Count these as sent from now on, because they are about to be."""
+        ...
+
+    async def settle(
+        self, results: Sequence[Settled], holds: Mapping[int, int] | None = None
+    ) -> None:
+        """Say what has become of leased deliveries. Those that are not leased any more stay.
+
+        SENT counts as sent now; SKIPPED, FOLDED, HELD and DEAD do not count any more; a PENDING one
+        counts if an attempt has ended.
+
+        Args:
+            holds: lane → when it may be leased again.
+        """
+        ...
+
+    async def next_ms(self, couriers: Collection[str]) -> int | None:
+        """When something of these couriers is to be leased; None: nothing waits for a time."""
+        ...
+
+    async def upkeep(self, *, rows_max: int) -> int:
+        """A small step of what can wait: cancelled and reviewed deliveries, and old ones.
+
+        Returns how many rows there were to change, at most `rows_max`; 0: nothing is left to do.
+        """
+        ...
+
+    # people
+
+    async def put_address(self, address: Address) -> None:
+        """Know an address, in place of the one in its slot. Raises `too_many_addresses`."""
+        ...
+
+    async def drop_address(self, user: str, courier: str, slot: str | None = None) -> bool:
+        """Forget one or all of a person's with a courier; whether there was one."""
+        ...
+
+    async def addresses(self, user: str) -> Sequence[Address]:
+        """All of a person's, by courier and slot."""
+        ...
+
+    async def put_attributes(self, user: str, attributes: bytes) -> None:
+        """Know a person by a JSON object; an empty one forgets."""
+        ...
+
+    async def attributes(self, user: str) -> bytes:
+        """A JSON object; an empty one of somebody unknown."""
+        ...
+
+    async def people(self, *, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
+        """People with attributes, in order, above `after`."""
+        ...
+
+    # operators
+
+    async def deliveries(
+        self,
+        *,
+        notification: str | None = None,
+        user: str | None = None,
+        state: State | None = None,
+        before: int | None = None,
+        limit: int,
+    ) -> Sequence[Delivery]:
+        """By notification, person or state (HELD or DEAD), the newest first, below `before`."""
+        ...
+
+    async def retry(self, id: int) -> None:
+        """Send a dead one again, at once. Raises `not_found`, `not_possible`."""
+        ...
+
+    async def lane(self, notification: str) -> int:
+        """The lane of a notification that has deliveries. Raises `not_found`."""
+        ...
+
+    async def control(
+        self,
+        lane: int,
+        *,
+        paused: bool | None = None,
+        cancelled: bool | None = None,
+        approved: bool | None = None,
+    ) -> None:
+        """Change a lane; None leaves as it is. What is in hand goes on. Raises `not_found`."""
+        ...
+
+    async def progress(self, lane: int) -> Sequence[Progress]:
+        """What has happened in a lane, by minute."""
+        ...
+
+    async def waiting(self, lane: int) -> bool:
+        """Whether anything of a lane has still to be worked out, is due, in hand or held."""
+        ...
+
+    async def plans(self) -> bytes | None:
+        """The table of plans that was put, as JSON; None: there was none."""
+        ...
+
+    async def put_plans(self, plans: bytes | None) -> None: ...
+
+    # campaigns
+
+    async def put_campaign(self, campaign: Campaign, part: Sequence[str] | None = None) -> Campaign:
+        """Store a campaign, in place of the one with its id, and one more part of its members.
+
+        A new one gets its number. Raises `id_conflict` for a new one with a known id.
+        """
+        ...
+
+    async def campaign(self, id: str) -> Campaign | None: ...
+
+    async def campaigns(self, *, before: int | None, limit: int) -> Sequence[Campaign]:
+        """The newest first, with a number below `before`."""
+        ...
+
+    async def due_campaigns(self, *, limit: int) -> Sequence[Campaign]:
+        """Those that are to be looked at: SCHEDULED and due, STARTING, or RUNNING."""
+        ...
+
+    async def part(self, campaign: Campaign, index: int) -> Sequence[str]:
+        """The people of one part, in order."""
         ...
 
 

@@ -9,19 +9,22 @@ from functools import partial
 from starlette.routing import BaseRoute
 
 from reddot.api.admission import Admission
+from reddot.api.campaigns import CampaignRoutes
 from reddot.api.console import ConsoleRoutes, console_pages
 from reddot.api.credentials import DevTokenRequest, IssueDevToken, IssueTicket
+from reddot.api.deliveries import DeliveryRoutes, Push
 from reddot.api.inbox import InboxRoutes
 from reddot.api.notifications import Notify, ShowBadge
 from reddot.api.operating import Node, OperatingRoutes, TokenRequest
 from reddot.api.ops import CountersCollector, ops_routes
 from reddot.api.publish import Publish
 from reddot.api.reception import Reception
-from reddot.api.script import load_script, script_routes
+from reddot.api.script import load_scripts, script_routes
 from reddot.api.service import Asgi, build_service
 from reddot.core.polling import Polling
 from reddot.core.presence import Presence
 from reddot.core.tokens import issue_token
+from reddot.courier_opening import vapid_public_key, web_push_name
 from reddot.net.exchange import Handler
 from reddot.net.websocket import WebSocketLimits
 from reddot.parts import Parts
@@ -145,6 +148,7 @@ def notifier(parts: Parts) -> Notify:
         epoch=parts.store.epoch,
         data_bytes_max=settings.data_bytes_max,
         data_depth_max=settings.data_depth_max,
+        spawn=parts.spawn,
     )
 
 
@@ -177,8 +181,36 @@ def _signed_token(parts: Parts, wanted: TokenRequest) -> str:
     )
 
 
+def _register_deliveries(parts: Parts, notify: Notify, reception: Reception) -> None:
+    """Before the routes of inboxes, one of which takes whatever follows `/v1/notifications/`."""
+    settings, queue = parts.settings, parts.store.deliveries
+    name, key = web_push_name(parts.couriers), vapid_public_key(parts.couriers)
+    DeliveryRoutes(
+        queue=queue,
+        couriers=parts.couriers,
+        push=Push(name, key) if name and key else None,
+        plans=parts.plans,
+        clock=parts.clock,
+        hint=parts.dispatcher.hint,
+        address_bytes_max=settings.address_bytes_max,
+        attributes_bytes_max=settings.attributes_bytes_max,
+    ).register(reception)
+    campaigns = CampaignRoutes(
+        campaigns=parts.campaigns,
+        queue=queue,
+        clock=parts.clock,
+        entropy=parts.entropy,
+        check=parts.campaigns.wanted,
+    )
+    campaigns.register(reception)
+    notify.begin = campaigns.begin
+
+
 def cold_service(
-    parts: Parts, unready: Callable[[], str | None], pages: Sequence[BaseRoute]
+    parts: Parts,
+    unready: Callable[[], str | None],
+    pages: Sequence[BaseRoute],
+    notify: Notify,
 ) -> Asgi:
     """Everything that is not hot.
 
@@ -189,11 +221,12 @@ def cold_service(
     gauges = {"head": ("Newest durable position.", lambda: float(parts.store.head))}
     routes = [
         *ops_routes(CountersCollector(parts.counters, gauges), unready),
-        *script_routes(load_script()),
+        *script_routes(load_scripts()),
         *(console_pages() if parts.settings.console else ()),
         *pages,
     ]
     reception = Reception(gate=parts.gate, counters=parts.counters)
+    _register_deliveries(parts, notify, reception)
     InboxRoutes(
         inboxes=parts.inboxes,
         store=parts.store,

@@ -1,4 +1,4 @@
-"""Types of settings that are more than a number or a text: URLs, keys, origins, topic rules.
+"""Types of settings that are more than a number or a text: URLs, keys, origins, rules, plans.
 
 Beside `settings`, which alone uses them; a row of the table is here too. Each validator raises
 `ValueError` with one line that never holds the value of a secret.
@@ -14,8 +14,20 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+)
 from pydantic_settings import NoDecode
+
+from reddot.codecs.plans import plans_fields, plans_of
+from reddot.delivery import Plan
+from reddot.errors import ReddotError
 
 PREFIX: Final = "REDDOT_"
 JWT_SECRET_BYTES_MIN: Final = 32
@@ -182,6 +194,14 @@ class Setting:
         return "--" + self.name.replace("_", "-")
 
 
+def _plans(value: object) -> tuple[Plan, ...]:
+    """Written as in the API, which has them without this library."""
+    try:
+        return plans_of(tables_from_text(value))
+    except ReddotError as error:
+        raise ValueError(error.detail) from None
+
+
 Rule = Literal["grant", "anyone", "deny"]
 
 
@@ -218,6 +238,7 @@ Origins = Annotated[Texts, AfterValidator(_origins)]
 OutboundAllowed = Annotated[Texts, AfterValidator(_outbound)]
 ApiKeys = Annotated[Texts, AfterValidator(_api_keys)]
 TopicRules = Annotated[tuple[TopicRuleSetting, ...], NoDecode, BeforeValidator(tables_from_text)]
+Plans = Annotated[tuple[Plan, ...], NoDecode, PlainValidator(_plans), PlainSerializer(plans_fields)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BusUrl = Annotated[str, AfterValidator(_bus_url)]
 JwtSecret = Annotated[str, AfterValidator(_jwt_secret)]

@@ -1,6 +1,6 @@
 """The one table of settings: names, types, defaults, ranges, help; and where values come from.
 
-Beside codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
+Above codecs and ports; imports only errors and its types. Only `app`, `node`, `cli` and `testing`
 read it. The class `Settings` is the table. Each field is a key of
 `reddot.toml`, an environment variable `REDDOT_<NAME>` and a flag of `reddot serve`; the
 documentation is generated from it. An unknown, wrong or out-of-range value stops the start with
@@ -40,6 +40,7 @@ from reddot.setting_types import (
     JwtSecret,
     Origins,
     OutboundAllowed,
+    Plans,
     PublicKey,
     ReadableFile,
     StoreUrl,
@@ -85,6 +86,7 @@ _proof = partial(_number, "Credentials")
 _console = partial(_number, "Console")
 _inbox = partial(_number, "Inbox")
 _courier = partial(_number, "Couriers")
+_deliver = partial(_number, "Deliveries")
 _life = partial(_number, "Start and stop")
 
 
@@ -322,9 +324,24 @@ class Settings(BaseSettings):
         "Networks and hosts that couriers may ask although they are private, such as 10.0.0.0/8.",
     )
     outbound_timeout_s: float = _courier(10, 0.1, 60, "For one request of a courier; then retried.")
-    outbound_answer_bytes_max: int = _courier(
-        65_536, 256, _MIB, "Kept of an answer to a courier; the rest is not read."
+    outbound_answer_bytes_max: int = _courier(65_536, 256, _MIB, "Read of an answer to a courier.")
+    deliveries: Plans = _value(
+        "Deliveries",
+        (),
+        "Who is reached when, and by what, if they have not looked: [[deliveries]] tables.",
     )
+    delivery_concurrency_max: int = _deliver(8, 1, 10_000, "Attempts of one courier at once.")
+    delivery_attempts_max: int = _deliver(8, 1, 100, "Attempts of a delivery; then it is dead.")
+    delivery_backoff_s: float = _deliver(5, 0.01, 3600, "Longest first wait; it doubles each time.")
+    delivery_backoff_s_max: float = _deliver(3600, 0.01, 7 * DAY_S, "Longest wait of all.")
+    delivery_lease_s: float = _deliver(120, 0.1, 3600, "In hand; an attempt has half of it.")
+    delivery_age_s: int = _deliver(90 * DAY_S, 60, 3650 * DAY_S, "How long a delivery is kept.")
+    breaker_failures_max: int = _deliver(10, 1, 10_000, "In a row; then a provider is left alone.")
+    breaker_open_s: float = _deliver(30, 0.1, 3600, "For so long; then one attempt decides.")
+    addresses_max: int = _deliver(20, 1, 1000, "Of one person with one courier; beyond: 400.")
+    address_bytes_max: int = _deliver(4096, 64, 65_536, "One address, as JSON; beyond: 413.")
+    attributes_bytes_max: int = _deliver(8192, 64, _MIB, "Attributes of a person; beyond: 413.")
+    audience_people_max: int = _deliver(1_000_000, 1, 10**8, "In a segment; beyond: cancelled.")
 
     drain_delay_s: float = _life(
         0, 0, 600, "Not ready, but serving, before clients are asked to go."
@@ -349,7 +366,7 @@ class Settings(BaseSettings):
 
 
 _LISTS: Final = ("allowed_origins", "api_key", "outbound_allowed")
-_TABLES: Final = {"topics": "tables", "couriers": "named tables"}
+_TABLES: Final = {"deliveries": "tables", "topics": "tables", "couriers": "named tables"}
 
 
 def _kind(name: str, annotation: Any) -> str:
@@ -535,20 +552,18 @@ def _check_toml_type(path: Path, row: Setting, value: object) -> None:
         "named tables": (dict,),
     }.get(row.kind, (str,))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
-        raise SettingsError(
-            f"{row.name} ({path}): must be {_article(row.kind)}{_shown(row, value)}"
-        )
+        raise SettingsError(f"{row.name} ({path}): must be {_article(row)}{_shown(row, value)}")
 
 
-def _article(kind: str) -> str:
+def _article(row: Setting) -> str:
     named = {
         "yes or no": "true or false",
-        "tables": "[[topics]] tables",
+        "tables": f"[[{row.name}]] tables",
         "named tables": "[couriers.NAME] tables",
     }
-    if kind in named:
-        return named[kind]
-    return "one of " + kind if "|" in kind else "a " + kind
+    if row.kind in named:
+        return named[row.kind]
+    return "one of " + row.kind if "|" in row.kind else "a " + row.kind
 
 
 def _shown(row: Setting, value: object) -> str:

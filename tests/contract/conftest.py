@@ -14,6 +14,7 @@ from reddot.buses.local import LocalBus
 from reddot.errors import ReddotError
 from reddot.inbox import Keep
 from reddot.model import Appended, Draft, Retention
+from reddot.outreach import DeliveryKeep
 from reddot.ports import Bus, Store
 from reddot.stores.memory import MemoryStore
 from reddot.stores.sqlite import SqliteStore
@@ -37,6 +38,7 @@ class Settings:
     retention: RetentionOf = lambda topic: PLENTY
     queue_drafts_max: int = 10_000
     keep: Keep = field(default_factory=Keep)
+    keep_deliveries: DeliveryKeep = field(default_factory=DeliveryKeep)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def _memory(settings: Settings) -> Store:
         epoch=EPOCH,
         queue_drafts_max=settings.queue_drafts_max,
         keep=settings.keep,
+        keep_deliveries=settings.keep_deliveries,
     )
 
 
@@ -71,6 +74,7 @@ def _sqlite(settings: Settings) -> Store:
         new_epoch=lambda: EPOCH,
         queue_drafts_max=settings.queue_drafts_max,
         keep=settings.keep,
+        keep_deliveries=settings.keep_deliveries,
     )
 
 

@@ -38,6 +38,10 @@ def metric_table() -> str:
     lines = ["| metric | labels | |", "|---|---|---|"]
     lines += [f"| `reddot_{name}_total` | | {text} |" for name, text in COUNTERS.items()]
     lines.append("| `reddot_rejected_total` | `code` | Requests and commands refused. |")
+    lines.append(
+        "| `reddot_deliveries_total` | `courier`, `state`, `reason` |"
+        " Deliveries that came into a state, by courier and reason. |"
+    )
     lines.append("| `reddot_sessions` | `transport` | Open sessions. |")
     lines += [
         f"| `reddot_transport_{name}_total` | `transport` | {text} |"

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import pytest
 import typer
+from msgspec.structs import fields
 
 from reddot import cli
 from reddot.cli_client import Exit
+from reddot.codecs.plans import WrittenPlan
 from reddot.settings import CLIENT_VARIABLES, SETTINGS, Setting, TopicRuleSetting, load
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
@@ -125,6 +127,12 @@ def test_every_key_of_a_topic_rule_is_documented_with_its_default(key: str) -> N
     )
     default = "required" if field.is_required() else f"`{field.default!s}`"
     assert default.lower() in line.lower()
+
+
+@pytest.mark.parametrize("key", [field.encode_name for field in fields(WrittenPlan)])
+def test_every_key_of_a_plan_is_documented(key: str) -> None:
+    page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert f"| `{key}` |" in page.partition("## Deliveries")[2].partition("## All settings")[0]
 
 
 def test_every_command_and_flag_is_documented() -> None:

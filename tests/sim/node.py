@@ -22,7 +22,7 @@ from reddot.core.subscribing import Subscribing
 from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Appended, ClientRow, Draft, Page, Publication, Retention, TopicState
-from reddot.ports import AppendDone, Bus, ClientRows, Inbox
+from reddot.ports import AppendDone, Bus, ClientRows, Deliveries, Inbox
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
 from reddot.transports.long_poll import LongPoll
@@ -109,6 +109,10 @@ class SlowStore:
     @property
     def inbox(self) -> Inbox:
         return self._disk.log.inbox
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return self._disk.log.deliveries
 
     @property
     def clients(self) -> ClientRows:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from reddot.delivery import Quiet, Step
 from reddot.errors import SettingsError
+from reddot.opening import delivery_plans
 from reddot.settings import (
     MASK,
     SETTINGS,
@@ -440,6 +442,41 @@ def test_a_rule_needs_a_filter() -> None:
     assert "not valid JSON" in refusal(KEY, topics="[")
     assert "topics" in refusal(KEY, topics='{"filter":"a"}')
     assert "topics[0]" in refusal(KEY, topics='["a"]')
+
+
+# ---- deliveries: what a plan may be is tested beside its codec ----
+
+PLANS = """
+[[deliveries]]
+categories = ["mention"]
+couriers = [{ courier = "web_push", after = "30s" }, { courier = "email", after = "10m" }]
+quiet = { from = "22:00", to = "08:00" }
+
+[[deliveries]]
+couriers = [{ courier = "email", after = "1d" }]
+"""
+
+
+def test_deliveries_from_toml_a_variable_and_a_flag(tmp_path: Path) -> None:
+    settings = load({}, KEY, toml(tmp_path, PLANS))
+    first, second = delivery_plans(settings)
+    assert first.steps[1] == Step(courier="email", after_s=600)
+    assert first.quiet == Quiet(start_minute=1320, end_minute=480)
+    assert (second.categories, second.steps) == (("*",), (Step(courier="email", after_s=86_400),))
+    written = json.dumps(masked(settings)["deliveries"])
+    assert load({}, KEY | {"REDDOT_DELIVERIES": written}, None).deliveries == (first, second)
+    assert load({"deliveries": written}, KEY, None).deliveries == (first, second)
+
+
+def test_a_wrong_delivery_is_one_line(tmp_path: Path) -> None:
+    path = toml(tmp_path, PLANS.replace('"1d"', '"1w"'))
+    assert refusal(KEY, path) == (
+        f"deliveries ({path}): [1].couriers[0].after: "
+        'give seconds, or a number with a unit: "30s", "10m", "12h", "7d"'
+    )
+    assert "[[deliveries]] tables" in refusal(KEY, toml(tmp_path, "deliveries = 'x'"))
+    assert "not valid JSON" in refusal(KEY, deliveries="[")
+    assert "`array`" in refusal(KEY, deliveries="{}")
 
 
 def test_toml_and_table_agree_on_defaults(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ Run it in a `FakeTimeLoop`. Two runs of the same steps give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import uvicorn
@@ -14,6 +14,8 @@ from uvicorn.server import ServerState
 from reddot.net.edge import Edge
 from reddot.node import Reddot
 from reddot.opening import topic_rules
+from reddot.outreach import DeliveryKeep
+from reddot.ports import Courier
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy, dev_settings
 from tests.wire.answers import Answer, read_answers
@@ -27,12 +29,19 @@ STEP_S: Final = 0.5
 class WireNode:
     """Settings are those of a development node, with `changes`."""
 
-    def __init__(self, **changes: object) -> None:
+    def __init__(self, couriers: Mapping[str, Courier] | None = None, **changes: object) -> None:
         settings = dev_settings(**changes)
         self.clock = FakeClock()
         retention = topic_rules(settings).retention
-        store = MemoryStore(clock=self.clock, retention=retention, epoch=EPOCH)
-        self.node = Reddot(settings, clock=self.clock, entropy=SeededEntropy(), store=store)
+        store = MemoryStore(
+            clock=self.clock,
+            retention=retention,
+            epoch=EPOCH,
+            keep_deliveries=DeliveryKeep(addresses_max=settings.addresses_max),
+        )
+        self.node = Reddot(
+            settings, clock=self.clock, entropy=SeededEntropy(), store=store, couriers=couriers
+        )
         self.state = ServerState()
 
     async def start(self) -> None:
@@ -80,7 +89,7 @@ class WireNode:
         await settle()
 
 
-def run_node(test: Callable[[WireNode], Coroutine[Any, Any, None]], **settings: object) -> None:
+def run_node(test: Callable[[WireNode], Coroutine[Any, Any, None]], **settings: Any) -> None:
     """Run a test against a started node."""
 
     async def main() -> None:

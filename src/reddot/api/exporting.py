@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
+from reddot.codecs import deliveries
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
 from reddot.inbox import View
@@ -32,10 +35,24 @@ async def export_user(store: Store, user: str) -> dict[str, Any]:
                 break
     marks = {} if person is None else person.marks
     since_ms = person.since_ms if person else 0
+    known = store.deliveries
+    addresses = await known.addresses(user)
     return {
         "user": user,
+        "attributes": msgspec.Raw(await known.attributes(user)),
+        "addresses": [deliveries.address_fields(one) for one in addresses],
+        "deliveries": await _deliveries(store, user),
         "since": encode_time(since_ms).decode() if since_ms else None,
         "follows": sorted(topic for topic, one in marks.items() if one.followed),
         "preferences": None if person is None else codec.preferences_fields(person.preferences),
         "inbox": items,
     }
+
+
+async def _deliveries(store: Store, user: str) -> list[Any]:
+    found: list[Any] = []
+    before: int | None = None
+    while page := await store.deliveries.deliveries(user=user, before=before, limit=PAGE):
+        found += [deliveries.delivery_fields(one) for one in page]
+        before = page[-1].id
+    return found

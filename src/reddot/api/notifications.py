@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -10,6 +11,7 @@ from reddot.codecs import inbox as codec
 from reddot.codecs import problem
 from reddot.codecs.cursor import encode_cursor
 from reddot.codecs.params import Params
+from reddot.core.access import require_admin
 from reddot.core.boxes import Boxes
 from reddot.core.gate import Identified
 from reddot.core.inbox import Inboxes, Receipt, Wanted, user_of
@@ -17,6 +19,7 @@ from reddot.counters import Counters
 from reddot.errors import ReddotError
 from reddot.model import Cursor
 from reddot.net.exchange import Exchange
+from reddot.outreach import Campaign
 
 _FIELDS: Final = b"content-type: application/json\r\n"
 _NO_STORE: Final = b"cache-control: no-store, no-transform\r\n"
@@ -34,7 +37,11 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Notify:
-    """Answers when the notification is durable: `201`, or `202` if it waits for its time."""
+    """Answers when the notification is durable: `201`, or `202` if it waits for its time.
+
+    Attributes:
+        begin: begins a campaign; with an id if the request has one.
+    """
 
     def __init__(
         self,
@@ -44,7 +51,10 @@ class Notify:
         epoch: int,
         data_bytes_max: int,
         data_depth_max: int,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
+        self.begin: Callable[[bytes, str | None], Awaitable[Campaign]]
+        self._spawn = spawn
         self._inboxes = inboxes
         self._counters = counters
         self._epoch = epoch
@@ -57,6 +67,10 @@ class Notify:
             raise ReddotError("origin_forbidden")
         key = exchange.head.headers.get(b"idempotency-key")
         wanted = self.wanted(body, key)
+        if wanted.segment is not None:
+            require_admin(identified.actor)
+            self._spawn(self._begin(body, wanted.id, exchange, fields))
+            return
 
         def done(result: Receipt | ReddotError) -> None:
             if isinstance(result, ReddotError):
@@ -66,6 +80,18 @@ class Notify:
                 exchange.respond(status, _FIELDS + fields, self._answer(result))
 
         self._inboxes.send(identified.actor, wanted, done)
+
+    async def _begin(self, body: bytes, id: str | None, exchange: Exchange, fields: bytes) -> None:
+        """A segment is reached by a campaign, whose members are still to be found."""
+        try:
+            campaign = await self.begin(body, id)
+        except ReddotError as error:
+            self._refuse(error, exchange, fields)
+            return
+        receipt = Receipt(
+            id=campaign.id, position=0, recipients=None, scheduled=True, duplicate=False
+        )
+        exchange.respond(202, _FIELDS + fields, self._answer(receipt))
 
     def wanted(self, body: bytes, key: bytes | None) -> Wanted:
         """What a body and an `Idempotency-Key` ask for."""
@@ -84,6 +110,7 @@ class Notify:
             users=command.to.users,
             topic=command.to.topic,
             everyone=command.to.everyone,
+            segment=command.to.segment,
             title=command.title,
             text=command.body,
             category=command.category,

@@ -106,6 +106,7 @@ _NOTIFICATION: Final[Json] = {
                 {"type": "object", "properties": {"users": _TEXTS}},
                 {"type": "object", "properties": {"topic": {"type": "string"}}},
                 {"type": "object", "properties": {"everyone": {"const": True}}},
+                {"type": "object", "properties": {"segment": {"type": "string"}}},
             ]
         },
         "title": {"type": "string", "maxLength": 500},

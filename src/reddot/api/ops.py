@@ -71,6 +71,14 @@ class CountersCollector(Collector):
         for code, count in self._counters.rejected.items():
             rejected.add_metric([code], count)
         yield rejected
+        deliveries = CounterMetricFamily(
+            "reddot_deliveries",
+            "Deliveries that came into a state, by courier and reason.",
+            labels=["courier", "state", "reason"],
+        )
+        for labels, count in self._counters.deliveries.items():
+            deliveries.add_metric(list(labels), count)
+        yield deliveries
         yield from self._transports()
         for name, (text, read) in self._gauges.items():
             yield GaugeMetricFamily(f"reddot_{name}", text, read())

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from reddot.codecs.credentials import Credential, credential_of
 from reddot.codecs.problem import encode_problem
-from reddot.core.access import is_anonymous
+from reddot.core.access import require_admin
 from reddot.core.gate import Gate, Identified
 from reddot.counters import Counters
 from reddot.errors import ReddotError
@@ -76,9 +76,7 @@ class Caller(msgspec.Struct, frozen=True):
 
     def require_admin(self) -> None:
         """Raises `unauthorized` or `forbidden` unless it is the operator, or a server's key."""
-        actor = self.actor
-        if not (actor.admin or actor.service):
-            raise ReddotError("unauthorized" if is_anonymous(actor) else "forbidden")
+        require_admin(self.actor)
 
     def require_operator(self) -> None:
         """Raises `unauthorized` or `forbidden` unless it is the operator: no server's key."""

@@ -1,13 +1,15 @@
-"""`GET /reddot.js`: the browser client, as `make js` has built it and the wheel ships it.
+"""`GET /reddot.js` and what belongs to it, as `make js` has built it and the wheel ships it.
 
-Any page may load it, so it is public and the same for everybody. Its ETag is its digest in the form
-that a page's `integrity` attribute wants (W3C Subresource Integrity section 3.1).
+The client, its door to Web Push, and the service worker. Any page may load them, so they are public
+and the same for everybody. The ETag is the digest in the form that a page's `integrity` attribute
+wants (W3C Subresource Integrity section 3.1).
 """
 
 from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
@@ -19,7 +21,8 @@ from starlette.routing import Route
 from reddot.codecs.problem import encode_problem
 from reddot.errors import ReddotError
 
-PATH: Final = "/reddot.js"
+FILES: Final = ("reddot.js", "reddot-push.js", "reddot-sw.js")
+WORKER: Final = "reddot-sw.js"
 _HEADERS: Final = {
     # A module from another origin is fetched with CORS, and without credentials.
     "access-control-allow-origin": "*",
@@ -27,6 +30,8 @@ _HEADERS: Final = {
     "cross-origin-resource-policy": "cross-origin",
     "x-content-type-options": "nosniff",
 }
+# A service worker may be for the whole site, wherever a proxy puts its file.
+_WORKER_HEADERS: Final = {"service-worker-allowed": "/"}
 _AGAIN: Final = "no-cache"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
@@ -47,14 +52,20 @@ def make_script(content: bytes) -> Script:
     return Script(content, f"sha384-{digest}")
 
 
-def load_script() -> Script | None:
-    """The shipped file; None in a working copy where `make js` has not been run."""
-    built = files("reddot").joinpath("static", "reddot.js")
-    return make_script(built.read_bytes()) if built.is_file() else None
+def load_scripts() -> dict[str, Script]:
+    """The shipped files by name; none in a working copy where `make js` has not been run."""
+    folder = files("reddot").joinpath("static")
+    built = {name: folder.joinpath(name) for name in FILES}
+    return {name: make_script(one.read_bytes()) for name, one in built.items() if one.is_file()}
 
 
-def script_routes(script: Script | None) -> list[Route]:
-    """The route. With `?v=` and the digest in the address, the answer may be kept for ever."""
+def script_routes(scripts: Mapping[str, Script]) -> list[Route]:
+    """A route each. With `?v=` and the digest in the address, the answer may be kept for ever."""
+    return [_route(name, scripts.get(name)) for name in FILES]
+
+
+def _route(name: str, script: Script | None) -> Route:
+    extra = _WORKER_HEADERS if name == WORKER else {}
 
     async def answer(request: Request) -> Response:
         if script is None:
@@ -63,9 +74,11 @@ def script_routes(script: Script | None) -> list[Route]:
             return Response(body, error.row.status, media_type="application/problem+json")
         etag = f'"{script.integrity}"'
         forever = request.query_params.get("v") == script.integrity
-        headers = _HEADERS | {"etag": etag, "cache-control": _FOREVER if forever else _AGAIN}
+        headers = (
+            _HEADERS | extra | {"etag": etag, "cache-control": _FOREVER if forever else _AGAIN}
+        )
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return Response(script.content, media_type="text/javascript", headers=headers)
 
-    return [Route(PATH, answer, methods=["GET"], include_in_schema=False)]
+    return Route(f"/{name}", answer, methods=["GET"], include_in_schema=False)

@@ -43,6 +43,7 @@ class To(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit
     users: tuple[str, ...] = ()
     topic: str | None = None
     everyone: bool = False
+    segment: str | None = None
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -91,6 +92,7 @@ class MarkCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Muted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     categories: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    couriers: dict[str, tuple[str, ...]] = {}
 
 
 class PreferencesCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,8 +117,9 @@ def decode_notification(body: bytes) -> NotificationCommand:
     """Raises `json_invalid` or `field_invalid`, as everything here that decodes."""
     command: NotificationCommand = _decoded(_notification, body)
     to = command.to
-    if bool(to.users) + (to.topic is not None) + to.everyone != 1:
-        raise ReddotError("field_invalid", "'to' has one of users, topic and everyone")
+    given = (bool(to.users), to.topic is not None, to.everyone, to.segment is not None)
+    if sum(given) != 1:
+        raise ReddotError("field_invalid", "'to' has one of users, topic, everyone and segment")
     if command.publish_at is not None and command.publish_at.tzinfo is None:
         raise ReddotError("field_invalid", "'publish_at' needs an offset, such as Z")
     return command
@@ -202,7 +205,8 @@ def mark_of(command: MarkCommand, here: Cursor) -> Marking:
 
 def decode_preferences(body: bytes) -> Preferences:
     muted = _decoded(_preferences, body).muted
-    return Preferences(frozenset(muted.categories), frozenset(muted.topics))
+    pairs = ((courier, one) for courier, names in muted.couriers.items() for one in names)
+    return Preferences(frozenset(muted.categories), frozenset(muted.topics), frozenset(pairs))
 
 
 # ---- answers ----
@@ -217,10 +221,14 @@ def badge_fields(badge: Badge) -> dict[str, object]:
 
 
 def preferences_fields(preferences: Preferences) -> dict[str, object]:
+    couriers: dict[str, list[str]] = {}
+    for courier, category in sorted(preferences.couriers):
+        couriers.setdefault(courier, []).append(category)
     return {
         "muted": {
             "categories": sorted(preferences.categories),
             "topics": sorted(preferences.topics),
+            "couriers": couriers,
         }
     }
 

@@ -49,6 +49,12 @@ def is_anonymous(actor: Actor) -> bool:
     return not (known or actor.subscribe or actor.publish)
 
 
+def require_admin(actor: Actor) -> None:
+    """Raises `unauthorized` or `forbidden` unless it is the operator, or a server's key."""
+    if not (actor.admin or actor.service):
+        raise ReddotError("unauthorized" if is_anonymous(actor) else "forbidden")
+
+
 class Policy:
     """Decides for one actor and one filter or topic.
 

@@ -15,6 +15,7 @@ import msgspec
 
 from reddot.core.access import Policy, is_anonymous, is_user_name
 from reddot.core.boxes import Boxes
+from reddot.core.plans import Plans
 from reddot.core.publishing import Publishing, check_name, ttl_ms_of
 from reddot.core.recent import Recent
 from reddot.core.topics import check_topic, is_exact
@@ -66,16 +67,19 @@ class Wanted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A notification as its sender asks for it.
 
     Attributes:
-        users, topic, everyone: to whom; exactly one of them is given.
+        users, topic, everyone, segment: to whom; exactly one of them is given. A segment is a
+            campaign's, which sends to its members as users.
         content: what the receivers get as `data`, as JSON.
         publish_ms: when it goes live; None: now.
         identity: what has to be equal for a retry to be one.
+        lane: of its campaign; 0: it is on its own.
     """
 
     content: bytes
     users: tuple[str, ...] = ()
     topic: str | None = None
     everyone: bool = False
+    segment: str | None = None
     title: str = ""
     text: str = ""
     category: str = CATEGORY_DEFAULT
@@ -84,6 +88,7 @@ class Wanted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     publish_ms: int | None = None
     id: str | None = None
     identity: bytes = b""
+    lane: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -102,7 +107,11 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Inboxes:
-    """One per node."""
+    """One per node.
+
+    Attributes:
+        to_deliver: called when something is to be delivered beside the inbox.
+    """
 
     def __init__(
         self,
@@ -116,8 +125,11 @@ class Inboxes:
         entropy: Entropy,
         counters: Counters,
         limits: InboxLimits,
+        plans: Plans,
     ) -> None:
+        self.to_deliver: Callable[[], None] = _nobody
         self.limits = limits
+        self._plans = plans
         self.store = inbox
         self.boxes = boxes
         self._publishing = publishing
@@ -150,6 +162,8 @@ class Inboxes:
             text=wanted.text,
             collapse_key=wanted.collapse_key,
             identity=wanted.identity,
+            plan=self._plans.text_of(wanted.category),
+            lane=wanted.lane,
         )
         change: Note | Schedule = note
         if scheduled and wanted.publish_ms is not None:
@@ -177,6 +191,8 @@ class Inboxes:
                 return
             appended = results[0]
             self._counters.notifications += not appended.duplicate
+            if note.plan:
+                self.to_deliver()
             done(
                 Receipt(
                     id=draft.id,
@@ -199,6 +215,8 @@ class Inboxes:
                 if not is_user_name(user):
                     raise ReddotError("field_invalid", f"{user!r:.80} cannot be a user's name")
             topics = tuple([f"{USERS_ROOT}/{user}" for user in dict.fromkeys(wanted.users)])
+        elif wanted.segment is not None:
+            raise ReddotError("field_invalid", "a segment is reached by a campaign")
         else:
             topics = (EVERYONE if wanted.topic is None else wanted.topic,)
             limits = self._publishing.limits
@@ -301,10 +319,14 @@ class Inboxes:
 
     async def prefer(self, user: str, preferences: Preferences) -> Badge:
         """Replace the preferences."""
-        if len(preferences.categories) + len(preferences.topics) > self.limits.mutes_max:
+        mutes = len(preferences.categories) + len(preferences.topics) + len(preferences.couriers)
+        if mutes > self.limits.mutes_max:
             raise ReddotError("field_invalid", f"{self.limits.mutes_max} mutes are allowed")
-        for category in preferences.categories:
+        by_courier = {category for _, category in preferences.couriers}
+        for category in preferences.categories | by_courier:
             check_name(category, "category", self.limits.category_bytes_max)
+        for courier, _ in preferences.couriers:
+            check_name(courier, "courier")
         for topic in preferences.topics:
             check_topic(topic)
         await self._change(Prefer(user=user, preferences=preferences))
@@ -353,7 +375,9 @@ class Inboxes:
 
     async def _go_live(self, one: Scheduled) -> None:
         now, ttl_ms = self._clock.wall_ms(), one.schedule.ttl_ms
-        note = msgspec.structs.replace(one.schedule.note, scheduled=True)
+        note = one.schedule.note
+        plan = self._plans.text_of(note.category)
+        note = msgspec.structs.replace(note, scheduled=True, plan=plan)
         draft = Draft(
             topic=note.topics[0],
             id=one.id,
@@ -370,6 +394,7 @@ class Inboxes:
                 raise
         else:
             self._counters.notifications += 1
+            self.to_deliver()
 
     # ---- changing ----
 
@@ -406,6 +431,10 @@ class Inboxes:
         last = appended.others[-1] if appended.others else appended.publication
         await self.boxes.reached(last.position)
         return appended
+
+
+def _nobody() -> None:
+    """Who is told of what is to be delivered, before there is somebody."""
 
 
 async def erase(store: Store, user: str, clock: Clock, entropy: Entropy) -> None:

@@ -33,7 +33,9 @@ from reddot.model import (
     Retention,
     TopicState,
 )
-from reddot.ports import AppendDone, ClientRows, Clock, Inbox
+from reddot.outreach import DeliveryKeep
+from reddot.ports import AppendDone, ClientRows, Clock, Deliveries, Inbox
+from reddot.stores.memory_deliveries import MemoryDeliveries
 from reddot.stores.memory_inbox import MemoryInbox
 
 QUEUE_DRAFTS_MAX: Final = 10_000
@@ -41,6 +43,7 @@ IDEMPOTENCY_MS: Final = 86_400_000
 # How many positions one read by wildcard may look at.
 SCAN_ROWS_MAX: Final = 5_000
 KEEP_DEFAULT: Final = Keep()
+DELIVERY_KEEP_DEFAULT: Final = DeliveryKeep()
 
 _log = structlog.get_logger(__name__)
 
@@ -113,6 +116,7 @@ class MemoryStore:
         queue_drafts_max: drafts that may wait for their answer; one more is `overloaded`.
         idempotency_ms: how long the id of a keyed draft is remembered.
         keep: how much is kept for inboxes.
+        keep_deliveries: how much is kept of deliveries.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class MemoryStore:
         queue_drafts_max: int = QUEUE_DRAFTS_MAX,
         idempotency_ms: int = IDEMPOTENCY_MS,
         keep: Keep = KEEP_DEFAULT,
+        keep_deliveries: DeliveryKeep = DELIVERY_KEEP_DEFAULT,
     ) -> None:
         self._clock = clock
         self._retention = retention
@@ -134,7 +139,10 @@ class MemoryStore:
             place=self._place,
             silence=self._silence,
             last=lambda: self._last,
+            deliver=lambda sending: self._deliveries.begin(sending),
+            erased=lambda user: self._deliveries.erase(user),
         )
+        self._deliveries = MemoryDeliveries(clock=clock, keep=keep_deliveries, inbox=self._inbox)
         self._epoch = epoch
         self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
@@ -173,6 +181,10 @@ class MemoryStore:
     @property
     def clients(self) -> ClientRows:
         return self._clients
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return self._deliveries
 
     async def open(self) -> None:
         """Nothing to do."""

@@ -36,6 +36,7 @@ from reddot.inbox import (
     Notes,
     Person,
     Prefer,
+    Preferences,
     Retract,
     Schedule,
     Scheduled,
@@ -55,7 +56,7 @@ _words = re.compile(r"\w+").findall
 
 
 @dataclass(slots=True)
-class _Sending:
+class Sending:
     """A notification as it was sent; shared by all its topics."""
 
     draft: Draft
@@ -72,7 +73,7 @@ class _Record:
 
     seq: int
     position: int
-    sending: _Sending
+    sending: Sending
     state: str = LIVE
 
 
@@ -100,6 +101,8 @@ class MemoryInbox:
         place: puts a publication of a topic into the log.
         silence: takes the content of publications out of the log: topic, and id or all.
         last: the newest position.
+        deliver: told of each notification that is to be delivered beside the inbox.
+        erased: told whom to forget.
     """
 
     def __init__(
@@ -111,6 +114,8 @@ class MemoryInbox:
         place: Callable[[str, Draft], Publication],
         silence: Callable[[str, str | None], None],
         last: Callable[[], int],
+        deliver: Callable[[Sending], None],
+        erased: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._keep = keep
@@ -118,9 +123,11 @@ class MemoryInbox:
         self._place = place
         self._silence = silence
         self._last = last
+        self._deliver = deliver
+        self._erased = erased
         self._topics: dict[str, _Topic] = {}
         self._people: dict[str, Person] = {}
-        self._sent: dict[str, _Sending] = {}
+        self._sent: dict[str, Sending] = {}
         self._scheduled: list[tuple[int, str, bytes, Schedule]] = []
         self._categories: set[str] = set()
 
@@ -143,7 +150,7 @@ class MemoryInbox:
         self._count_category(note.category)
         ages = [self._retention(topic).age_ms for topic in note.topics]
         keep_ms = draft.time_ms + max(self._keep.age_ms, *ages)
-        sending = _Sending(draft, note, self._last() + 1, keep_ms)
+        sending = Sending(draft, note, self._last() + 1, keep_ms)
         self._sent[draft.id] = sending
         publications = []
         for name in note.topics:
@@ -155,6 +162,8 @@ class MemoryInbox:
             topic.records.append(_Record(topic.top, stored.position, sending))
             noted = Noted(topic.top, note.category, draft.expires_ms, replaced)
             publications.append(msgspec.structs.replace(stored, inbox=noted))
+        if note.plan:
+            self._deliver(sending)
         return Appended(publications[0], False, tuple(publications[1:]))
 
     def _replaced(self, topic: _Topic, note: Note) -> int:
@@ -281,7 +290,7 @@ class MemoryInbox:
             self._silence(name, change.id)
         return Effect(died=self._kill(sending, RETRACTED, position))
 
-    def _kill(self, sending: _Sending, state: str, position: int) -> dict[str, tuple[int, ...]]:
+    def _kill(self, sending: Sending, state: str, position: int) -> dict[str, tuple[int, ...]]:
         died: dict[str, tuple[int, ...]] = {}
         for name in sending.note.topics:
             topic = self._topics[name]
@@ -321,6 +330,7 @@ class MemoryInbox:
     def _erase(self, change: Erase, position: int) -> Effect:
         own = f"{USERS_ROOT}/{change.user}"
         self._people.pop(change.user, None)
+        self._erased(change.user)
         self._silence(own, None)
         self._silence(INBOX_TOPIC, None)
         topic = self._topics.get(own)
@@ -337,6 +347,34 @@ class MemoryInbox:
         topic.records = []
         topic.rev = position
         return Effect(user=change.user, erased=True, died={own: live})
+
+    # ---- for deliveries ----
+
+    def receivers(self, sending: Sending) -> list[tuple[str, str]]:
+        """In whose inbox a notification is, by which topic; of everyone nobody's name."""
+        if (names := sending.note.topics) == (EVERYONE,):
+            return [("", EVERYONE)]
+        own = [name for name in names if name.startswith(f"{USERS_ROOT}/") and name.count("/") == 1]
+        seq = next((r.seq for r in self._records(sending, names[0])), 0)
+        return [(name.partition("/")[2], name) for name in own] or [
+            (user, names[0])
+            for user, person in sorted(self._people.items())
+            if (marks := person.marks.get(names[0])) and marks.followed and marks.join < seq
+        ]
+
+    def _records(self, sending: Sending, topic: str) -> Iterator[_Record]:
+        return (r for r in self._topics.get(topic, _Topic()).records if r.sending is sending)
+
+    def standing(self, sending: Sending, topic: str, user: str) -> tuple[bool, int | None, Marks]:
+        """Whether it is live in an inbox, its seq there, and the user's marks."""
+        marks = self._marks(user).get(topic, UNMARKED)
+        if (record := next(self._records(sending, topic), None)) is None:
+            return False, None, marks
+        live = record.state == sending.state == LIVE
+        return live and not _expired(sending.draft, self._clock.wall_ms()), record.seq, marks
+
+    def preferences(self, user: str) -> Preferences:
+        return self._people.get(user, NOBODY).preferences
 
     # ---- reading ----
 
@@ -439,7 +477,7 @@ class MemoryInbox:
         """As `ports.Inbox.scheduled`."""
         return [_waiting(*one) for one in self._scheduled[:limit]]
 
-    def _sent_one(self, sending: _Sending, *, counts: bool) -> Sent:
+    def _sent_one(self, sending: Sending, *, counts: bool) -> Sent:
         draft, note = sending.draft, sending.note
         seen = read = 0
         if counts:

@@ -18,15 +18,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import structlog
 
 from reddot.errors import ReddotError, StoreError
 from reddot.inbox import Audit, Due, InboxPage, Keep, Sent, View, Warm
 from reddot.model import ClientRow, Draft, Page, Publication, Retention, TopicState
-from reddot.ports import AppendDone, ClientRows, Clock, Inbox
+from reddot.outreach import DeliveryKeep
+from reddot.ports import AppendDone, ClientRows, Clock, Deliveries, Inbox
 from reddot.stores import sqlite_file
+from reddot.stores.sqlite_outreach import OutreachWriter
+from reddot.stores.sqlite_queue import SqliteDeliveries
 from reddot.stores.sqlite_reader import Snapshot
 from reddot.stores.sqlite_topics import TOPICS_CACHED_MAX
 from reddot.stores.sqlite_writer import Answer, Writer
@@ -35,6 +38,7 @@ READERS: Final = 2
 QUEUE_DRAFTS_MAX: Final = 10_000
 IDEMPOTENCY_MS: Final = 86_400_000
 KEEP_DEFAULT: Final = Keep()
+DELIVERY_KEEP_DEFAULT: Final = DeliveryKeep()
 INDEX_ROWS: Final = 500
 SWITCH_INTERVAL_S: Final = 0.0001
 
@@ -56,6 +60,7 @@ class SqliteStore:
         queue_drafts_max: drafts that may wait for their answer; one more is `overloaded`.
         idempotency_ms: how long the id of a keyed draft is remembered.
         keep: how much is kept for inboxes.
+        keep_deliveries: how much is kept of deliveries.
         topics_cached_max: topics whose newest offset is kept in memory, 300 bytes each.
         switch_interval_s: upper limit set on `sys.setswitchinterval`, for the whole process. With
             Python's 5 ms a thread that wants the interpreter back from a busy loop may wait for
@@ -73,6 +78,7 @@ class SqliteStore:
         queue_drafts_max: int = QUEUE_DRAFTS_MAX,
         idempotency_ms: int = IDEMPOTENCY_MS,
         keep: Keep = KEEP_DEFAULT,
+        keep_deliveries: DeliveryKeep = DELIVERY_KEEP_DEFAULT,
         topics_cached_max: int = TOPICS_CACHED_MAX,
         switch_interval_s: float = SWITCH_INTERVAL_S,
     ) -> None:
@@ -85,6 +91,9 @@ class SqliteStore:
         self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
         self._keep = keep
+        self._deliveries = SqliteDeliveries(
+            clock=clock, keep=keep_deliveries, ask=self._read, change=self._change
+        )
         self._topics_cached_max = topics_cached_max
         self._switch_interval_s = switch_interval_s
         self._epoch = 0
@@ -116,6 +125,10 @@ class SqliteStore:
     @property
     def clients(self) -> ClientRows:
         return self
+
+    @property
+    def deliveries(self) -> Deliveries:
+        return self._deliveries
 
     def describe(self) -> str:
         """One line for the start-up log. SQLite's version matters: see `sqlite_file`."""
@@ -351,6 +364,17 @@ class SqliteStore:
     async def woken(self, *, first_ms: int, last_ms: int, limit: int) -> Sequence[ClientRow]:
         """As `ports.ClientRows.woken`."""
         return await self._read(lambda snapshot: snapshot.woken(first_ms, last_ms, limit))
+
+    async def _change(self, change: Callable[[OutreachWriter], T]) -> T:
+        """What a change of deliveries returns, once it is durable."""
+        if self._writer is None or self._closing is not None:
+            raise ReddotError("store_unavailable", "the store is closed")
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._writer.change(change, partial(_resolve, answer))
+        result = await answer
+        if isinstance(result, ReddotError):
+            raise result
+        return cast("T", result)
 
     async def _read(self, ask: Callable[[Snapshot], T]) -> T:
         if self._readers is None or self._closing is not None:

@@ -95,6 +95,7 @@ class InboxWriter:
     """Args:
     place: see `Place`; with the number of a notification in place of data.
     flush: writes what has been staged so far.
+    deliver: stages that a notification is to be delivered beside the inbox.
     """
 
     def __init__(
@@ -106,12 +107,14 @@ class InboxWriter:
         keep: Keep,
         place: Place,
         flush: Callable[[Any], None],
+        deliver: Callable[[int, Note], None],
     ) -> None:
         self._cursor = cursor
         self._topics = topics
         self._keep = keep
         self._place = place
         self._flush = flush
+        self._deliver = deliver
         self._settling = Settling(cursor, topics, clock=clock, keep=keep)
         self._categories: dict[str, int] | None = None
         self._notes: list[Any] = []
@@ -199,6 +202,8 @@ class InboxWriter:
             note.collapse_key,
             draft.data,
         )
+        if note.plan:
+            self._deliver(number, note)
         return Appended(publications[0], False, tuple(publications[1:]))
 
     def _category(self, name: str) -> int:
@@ -405,6 +410,7 @@ def preferences_text(preferences: Preferences) -> str:
     names = {
         "categories": sorted(preferences.categories),
         "topics": sorted(preferences.topics),
+        "couriers": sorted(preferences.couriers),
     }
     return msgspec.json.encode(names).decode()
 

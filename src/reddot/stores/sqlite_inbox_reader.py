@@ -174,7 +174,7 @@ class InboxSnapshot:
     def _people(self, users: Collection[str]) -> dict[str, Person]:
         found: dict[int, tuple[str, Person]] = {}
         for number, name, rev, text, since_ms in self._all(_PEOPLE, json_text(users)):
-            found[number] = name, Person(rev, {}, _preferences(text), since_ms)
+            found[number] = name, Person(rev, {}, preferences_in(text), since_ms)
         for number, topic, *rest in self._all(_MARKS, json_text(found)):
             found[number][1].marks[topic] = marks_in(tuple(rest))
         return dict(found.values())
@@ -394,11 +394,15 @@ def _bits(seqs: list[int], base: int) -> int:
     return int.from_bytes(octets, "little")
 
 
-def _preferences(text: str | None) -> Preferences:
+def preferences_in(text: str | None) -> Preferences:
     if text is None:
         return NO_PREFERENCES
     names = msgspec.json.decode(text)
-    return Preferences(frozenset(names["categories"]), frozenset(names["topics"]))
+    return Preferences(
+        frozenset(names["categories"]),
+        frozenset(names["topics"]),
+        frozenset(tuple(pair) for pair in names.get("couriers", ())),
+    )
 
 
 def _schedule(text: str) -> Schedule:

@@ -15,6 +15,7 @@ import msgspec
 from reddot.inbox import INBOX_TOPIC, Effect, Keep
 from reddot.model import USERS_ROOT
 from reddot.ports import Clock
+from reddot.stores import sqlite_people
 from reddot.stores.sqlite_topics import Topics, json_text
 
 EXPIRED, RETRACTED, REPLACED = 1, 2, 3
@@ -222,6 +223,7 @@ class Settling:
         person = "(SELECT id FROM person WHERE name = ?)"
         self._cursor.execute(f"DELETE FROM marks WHERE person_id = {person}", (user,))  # noqa: S608
         self._cursor.execute("DELETE FROM person WHERE name = ?", (user,))
+        sqlite_people.erase(self._cursor, user)
         self._topics.load([name for name in (own, INBOX_TOPIC) if name not in self._topics.by_name])
         for name in (own, INBOX_TOPIC):
             if (found := self._topics.by_name.get(name)) is not None:

@@ -1,4 +1,4 @@
-"""What must be true of the inbox tables whatever has happened, and how to make it true again.
+"""What must be true of inboxes and deliveries whatever has happened, and how to make it so again.
 
 Layer: stores; in the writer's thread, inside a transaction. Counts are not among it: there are
 none to be wrong. What is kept twice is which notifications are dead, once per notification and
@@ -69,6 +69,26 @@ RULES: Final = (
         "marks have read less than nothing",
         "SELECT count(*) FROM marks WHERE read_upto < join_seq",
         "UPDATE marks SET read_upto = join_seq, read = NULL WHERE read_upto < join_seq",
+    ),
+    Rule(
+        "lanes count other deliveries as sent than there are",
+        "SELECT count(*) FROM lane WHERE granted <> (SELECT count(*) FROM delivery"
+        " WHERE delivery.lane = lane.id AND sent_ms IS NOT NULL)",
+        "UPDATE lane SET granted = (SELECT count(*) FROM delivery"
+        " WHERE delivery.lane = lane.id AND sent_ms IS NOT NULL)",
+    ),
+    Rule(
+        "deliveries wait and their lane does not know",
+        "SELECT count(*) FROM delivery LEFT JOIN lane_due USING (lane, courier)"
+        " WHERE state = 0 AND ready_ms IS NULL",
+        "INSERT INTO lane_due (lane, courier, ready_ms)"
+        " SELECT lane, courier, min(due_ms) FROM delivery WHERE state = 0 GROUP BY 1, 2"
+        " ON CONFLICT DO UPDATE SET ready_ms = excluded.ready_ms",
+    ),
+    Rule(
+        "deliveries have no outreach",
+        "SELECT count(*) FROM delivery WHERE num NOT IN (SELECT num FROM outreach)",
+        "DELETE FROM delivery WHERE num NOT IN (SELECT num FROM outreach)",
     ),
     Rule(
         "marks are of nobody",

@@ -19,6 +19,7 @@ import msgspec
 
 from reddot.core.topics import is_exact, matches
 from reddot.model import EVENT_DEFAULT, ClientRow, Gap, Page, Publication, Retention, TopicState
+from reddot.stores.sqlite_deliveries_reader import DeliverySnapshot
 from reddot.stores.sqlite_inbox_reader import InboxSnapshot
 from reddot.stores.sqlite_mqtt import decode_extra, load_client, woken_clients
 from reddot.stores.sqlite_topics import json_text
@@ -193,13 +194,17 @@ class Snapshot:
         now_ms: int,
         retention: Callable[[str], Retention],
     ) -> None:
-        self._connection = connection
+        self.connection = connection
         self._now_ms = now_ms
         self._retention = retention
 
     def inbox(self) -> InboxSnapshot:
         """The same moment, for questions about inboxes."""
-        return InboxSnapshot(self._connection, self._now_ms)
+        return InboxSnapshot(self.connection, self._now_ms)
+
+    def deliveries(self) -> DeliverySnapshot:
+        """The same moment, for questions about deliveries."""
+        return DeliverySnapshot(self.connection, self._now_ms)
 
     def read(self, filters: Sequence[str] | None, *, after: int, upto: int, limit: int) -> Page:
         """As `ports.Store.read`. Gaps of `filters` None are told as those of the filter `#`.
@@ -311,7 +316,7 @@ class Snapshot:
         while low < high:
             middle = (low + high + 1) // 2
             bounds = topic.id, topic.trimmed_pos, middle
-            row = self._connection.execute(_AT_OR_BEFORE, bounds).fetchone()
+            row = self.connection.execute(_AT_OR_BEFORE, bounds).fetchone()
             if row is None or row[1] < offset:
                 low = middle if row is None else max(middle, row[0] + offset - row[1])
             else:
@@ -371,14 +376,14 @@ class Snapshot:
 
     def client(self, owner: str, name: str) -> ClientRow | None:
         """As `ports.ClientRows.load`."""
-        return load_client(self._connection, owner, name)
+        return load_client(self.connection, owner, name)
 
     def woken(self, first_ms: int, last_ms: int, limit: int) -> list[ClientRow]:
         """As `ports.ClientRows.woken`."""
-        return woken_clients(self._connection, first_ms, last_ms, limit)
+        return woken_clients(self.connection, first_ms, last_ms, limit)
 
     def _value(self, statement: str, *values: Any) -> Any:
-        row = self._connection.execute(statement, values).fetchone()
+        row = self.connection.execute(statement, values).fetchone()
         return row and row[0]
 
     def _list(

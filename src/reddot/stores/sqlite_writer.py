@@ -31,16 +31,18 @@ from reddot.ports import AppendDone, Clock
 from reddot.stores.sqlite_inbox import InboxWriter
 from reddot.stores.sqlite_inbox_verify import verify
 from reddot.stores.sqlite_mqtt import encode_extra, write_clients
+from reddot.stores.sqlite_outreach import OutreachWriter
 from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 from reddot.stores.sqlite_trim import Trimmer
 
 COMMIT_DRAFTS_MAX: Final = 2_000
 
-# One append: its drafts, or None if it was refused and is only answered in its turn; whom to tell;
-# rows of clients.
-Work = tuple[Sequence[Draft] | None, AppendDone, Sequence[ClientRow]]
 Job = Callable[[], None]
+Change = Callable[[OutreachWriter], Any]
+# One append: its drafts, or None if it was refused and is only answered in its turn; whom to tell;
+# rows of clients; or, without drafts, a change of deliveries, whose answer is what it returns.
+Work = tuple[Sequence[Draft] | None, Callable[[Any], None], Sequence[ClientRow], Change | None]
 # What became of one append, and how many drafts no longer wait.
 Answer = tuple[AppendDone, Sequence[Appended] | ReddotError, int]
 Answered = Callable[[Sequence[Answer], int, int], None]
@@ -183,6 +185,7 @@ class Writer:
         self._idempotency_ms = idempotency_ms
         self._topics = Topics(self._cursor, retention=retention, cached_max=topics_cached_max)
         self._trimmer = Trimmer(self._cursor, self._topics)
+        self._outreach = OutreachWriter(self._cursor, clock=clock)
         self.inbox = InboxWriter(
             self._cursor,
             self._topics,
@@ -190,6 +193,7 @@ class Writer:
             keep=keep,
             place=self._place,
             flush=self._write,
+            deliver=self._outreach.stage,
         )
         self.retained_count = int(
             self._cursor.execute("SELECT count(*) FROM retained").fetchone()[0]
@@ -210,7 +214,11 @@ class Writer:
         clients: Sequence[ClientRow] = (),
     ) -> None:
         """Store drafts; None only answers that the append was refused, in its turn."""
-        self._queue.put((drafts, done, clients))
+        self._queue.put((drafts, done, clients, None))
+
+    def change(self, change: Change, done: Callable[[Any], None]) -> None:
+        """Change deliveries in the next transaction; `done` is called with what it returns."""
+        self._queue.put(((), done, (), change))
 
     def trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
         """Delete up to `rows_max` rows between two groups; `done` is called in the loop."""
@@ -262,14 +270,14 @@ class Writer:
         return group, item
 
     def _commit(self, group: list[Work]) -> None:
-        results: list[Sequence[Appended] | ReddotError]
+        results: list[Any]
         try:
             with self._transaction():
                 results = self._store(group)
         except ReddotError as error:
             results = [ReddotError(error.code, error.detail) for _ in group]
         answers: list[Answer] = []
-        for (drafts, done, _), result in zip(group, results, strict=True):
+        for (drafts, done, _, _), result in zip(group, results, strict=True):
             if drafts is None:
                 answers.append((done, ReddotError("overloaded", "too many appends wait"), 0))
             else:
@@ -340,6 +348,7 @@ class Writer:
         """Undo, and say so once for a run of failures: a full disk fails at every commit."""
         self._topics.forget()
         self.inbox.forget()
+        self._outreach.forget()
         self._failures += 1
         if self._failures == 1:
             _log.error("store_write_failed", error=f"{type(error).__name__}: {error}")
@@ -364,9 +373,9 @@ class Writer:
 
     # ---- one transaction ----
 
-    def _store(self, group: list[Work]) -> list[Sequence[Appended] | ReddotError]:
+    def _store(self, group: list[Work]) -> list[Any]:
         """Number and write all drafts of the group; one result per piece of work."""
-        drafts = [draft for batch, _, _ in group if batch is not None for draft in batch]
+        drafts = [draft for batch, _, _, _ in group if batch is not None for draft in batch]
         missing = {draft.topic for draft in drafts}.difference(self._topics.by_name)
         if missing:
             self._topics.load(missing)
@@ -374,8 +383,11 @@ class Writer:
         if keyed := [draft.id for draft in drafts if draft.keyed]:
             found = self._cursor.execute(_KEYS, (json_text(keyed), staged.now_ms))
             staged.keys = {name: _Key(*rest) for name, *rest in found}
-        results: list[Sequence[Appended] | ReddotError] = []
-        for batch, _, clients in group:
+        results: list[Any] = []
+        for batch, _, clients, change in group:
+            if change is not None:
+                results.append(self._change(staged, change))
+                continue
             digests = _digests(batch or (), staged.keys) if keyed else {}
             if isinstance(digests, ReddotError):
                 results.append(digests)
@@ -386,6 +398,22 @@ class Writer:
                 staged.clients += clients
         self._write(staged)
         return results
+
+    def _change(self, staged: _Staged, change: Change) -> Any:
+        """A change of deliveries. One that fails takes nothing else of the group with it."""
+        self._write(staged)
+        self._cursor.execute("SAVEPOINT change")
+        try:
+            result = change(self._outreach)
+        except ReddotError as error:
+            result = error
+        except Exception as error:  # noqa: BLE001 - the boundary: logged and answered
+            self._cursor.execute("ROLLBACK TO change")
+            self._outreach.forget()
+            _log.exception("store_change_failed")
+            result = ReddotError("store_unavailable", f"{type(error).__name__}")
+        self._cursor.execute("RELEASE change")
+        return result
 
     def _stage(
         self, staged: _Staged, batch: Sequence[Draft], digests: dict[str, bytes]
@@ -490,6 +518,7 @@ class Writer:
         if staged.clients:
             write_clients(cursor, staged.clients)
         self.inbox.write()
+        self._outreach.write()
         self.head = staged.head
         staged.written()
 

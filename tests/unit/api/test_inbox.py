@@ -448,7 +448,7 @@ def test_preferences_mute_and_are_given_back() -> None:
         operator, anna = Someone(node, None), Someone(node, "anna")
         stream = await anna.listen()
         await operator.notify(to="anna", category="ad")
-        muted = {"muted": {"categories": ["ad"], "topics": []}}
+        muted = {"muted": {"categories": ["ad"], "topics": [], "couriers": {}}}
         answer = await anna.ask("PUT", "/v1/preferences", muted)
         assert answer.json["badge"]["unread"] == 0
         assert await anna.get("/v1/preferences") == muted

@@ -10,32 +10,39 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from reddot.api.script import Script, load_script, make_script, script_routes
+from reddot.api.script import FILES, WORKER, Script, load_scripts, make_script, script_routes
 
 CONTENT = b"export const a = 1;"
 INTEGRITY = "sha384-" + b64encode(hashlib.sha384(CONTENT).digest()).decode()
 
 
 def client(script: Script | None) -> httpx.AsyncClient:
-    app = Starlette(routes=script_routes(script))
+    app = Starlette(routes=script_routes({} if script is None else dict.fromkeys(FILES, script)))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
 
 
-async def get(script: Script | None, query: str = "", **headers: str) -> httpx.Response:
+async def get(
+    script: Script | None, query: str = "", name: str = "reddot.js", **headers: str
+) -> httpx.Response:
     async with client(script) as http:
-        return await http.get(f"/reddot.js{query}", headers=headers)
+        return await http.get(f"/{name}{query}", headers=headers)
 
 
-def run(script: Script | None, query: str = "", **headers: str) -> httpx.Response:
-    return asyncio.run(get(script, query, **headers))
+def run(
+    script: Script | None, query: str = "", name: str = "reddot.js", **headers: str
+) -> httpx.Response:
+    return asyncio.run(get(script, query, name, **headers))
 
 
-def test_it_is_a_module_that_any_page_may_load() -> None:
-    answer = run(make_script(CONTENT))
+@pytest.mark.parametrize("name", FILES)
+def test_it_is_a_script_that_any_page_may_load(name: str) -> None:
+    answer = run(make_script(CONTENT), name=name)
     assert answer.content == CONTENT
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["cache-control"] == "no-cache"
+    allowed = "/" if name == WORKER else None
+    assert answer.headers.get("service-worker-allowed") == allowed
 
 
 def test_its_etag_is_its_integrity() -> None:
@@ -58,7 +65,10 @@ def test_without_a_build_it_says_what_to_do() -> None:
     assert "make js" in answer.json()["detail"]
 
 
-def test_the_built_file_is_the_client() -> None:
-    script = load_script()
-    assert script is not None, "run `make js`"
-    assert b"as Reddot" in script.content
+def test_the_built_files_are_what_they_are_called() -> None:
+    scripts = load_scripts()
+    assert set(scripts) == set(FILES), "run `make js`"
+    assert b"as Reddot" in scripts["reddot.js"].content
+    assert b"as Push" in scripts["reddot-push.js"].content
+    # What a page imports would not be a classic script, which a service worker has to be.
+    assert scripts[WORKER].content.startswith(b"(()=>{")

@@ -58,7 +58,7 @@ def test_a_group_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bat
     stored = sqlite_writer.Writer._store
 
     def note(writer: sqlite_writer.Writer, group: list[sqlite_writer.Work]) -> Any:
-        sizes.append(sum(len(drafts or ()) for drafts, _, _ in group))
+        sizes.append(sum(len(drafts or ()) for drafts, *_ in group))
         return stored(writer, group)
 
     monkeypatch.setattr(sqlite_writer.Writer, "_store", note)

@@ -43,7 +43,7 @@ async def fill(node: WireNode, topic: str, count: int, *, qos: int = 1, start: i
 
 
 @asynccontextmanager
-async def crashed(node: WireNode, **settings: object) -> AsyncIterator[WireNode]:
+async def crashed(node: WireNode, **settings: Any) -> AsyncIterator[WireNode]:
     """Another process on the same store; the first one has not been told to stop."""
     other = WireNode(**settings)
     other.node.store = node.node.store

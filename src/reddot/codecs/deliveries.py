@@ -1,0 +1,180 @@
+"""Deliveries, addresses, attributes and campaigns in JSON: what is asked and answered. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from reddot.codecs import inbox as codec
+from reddot.codecs.frames import encode_time
+from reddot.delivery import State
+from reddot.errors import ReddotError
+from reddot.outreach import Address, Campaign, Delivery, Progress, Stage
+
+MINUTE_MS: Final = 60_000
+ATTRIBUTES_MAX: Final = 100
+# What a segment can ask: see `core.segments`.
+Scalar = str | bool | int | float | None
+Attributes = dict[str, Scalar | list[Scalar]]
+
+
+class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    approve: bool
+
+
+class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    segment: str
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A browser's subscription, as far as it is told apart by it."""
+
+    endpoint: str
+
+
+_review = msgspec.json.Decoder(Review)
+_audience = msgspec.json.Decoder(Audience)
+_endpoint = msgspec.json.Decoder(Endpoint)
+_attributes = msgspec.json.Decoder(Attributes)
+_value = msgspec.json.Decoder()
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise ReddotError("field_invalid", str(error)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ReddotError("json_invalid", str(error)) from None
+
+
+def decode_review(body: bytes) -> bool:
+    """Raises `json_invalid` or `field_invalid`, as everything here that decodes."""
+    approve: bool = _decoded(_review, body).approve
+    return approve
+
+
+def decode_audience(body: bytes) -> str:
+    segment: str = _decoded(_audience, body).segment
+    return segment
+
+
+def decode_attributes(body: bytes, *, bytes_max: int) -> bytes:
+    """A JSON object of texts, numbers, truth values and lists of them, as it is stored."""
+    if len(body) > bytes_max:
+        raise ReddotError("data_too_large", f"{bytes_max} bytes are allowed")
+    found: Attributes = _decoded(_attributes, body)
+    if len(found) > ATTRIBUTES_MAX:
+        raise ReddotError("field_invalid", f"{ATTRIBUTES_MAX} attributes are allowed")
+    return codec.encode(found)
+
+
+def decode_address(body: bytes, *, bytes_max: int) -> object:
+    if len(body) > bytes_max:
+        raise ReddotError("data_too_large", f"{bytes_max} bytes are allowed")
+    return _decoded(_value, body)
+
+
+def decode_endpoint(body: bytes) -> str:
+    """What tells the subscriptions of one person's browsers apart."""
+    endpoint: str = _decoded(_endpoint, body).endpoint
+    return endpoint
+
+
+def campaign_of(body: bytes, *, id: str, now_ms: int) -> Campaign:
+    """A campaign from a notification as it is asked for; `publish_at` is when it starts."""
+    command = codec.decode_notification(body)
+    start_ms = codec.publish_ms(command)
+    return Campaign(
+        id=command.id or id,
+        stage=Stage.SCHEDULED,
+        command=codec.encode(msgspec.structs.replace(command, id=None, publish_at=None)),
+        segment=command.to.segment,
+        start_ms=now_ms if start_ms is None else start_ms,
+        time_ms=now_ms,
+    )
+
+
+# ---- answers ----
+
+
+def _time(time_ms: int | None) -> str | None:
+    return None if time_ms is None else encode_time(time_ms).decode()
+
+
+def delivery_fields(delivery: Delivery) -> dict[str, object]:
+    return {
+        "id": delivery.id,
+        "notification": delivery.notification,
+        "user": delivery.user,
+        "courier": delivery.courier,
+        "state": delivery.state.value,
+        "reason": delivery.reason,
+        "detail": delivery.detail,
+        "attempts": delivery.attempts,
+        "due": _time(delivery.due_ms),
+        "changed": _time(delivery.changed_ms),
+        "sent": _time(delivery.sent_ms),
+    }
+
+
+def page_fields(deliveries: Sequence[Delivery], limit: int) -> dict[str, object]:
+    return {
+        "items": [delivery_fields(one) for one in deliveries],
+        "next": str(deliveries[-1].id) if len(deliveries) == limit else None,
+    }
+
+
+def address_fields(address: Address) -> dict[str, object]:
+    return {
+        "courier": address.courier,
+        "address": msgspec.Raw(address.value),
+        "time": _time(address.time_ms),
+    }
+
+
+def campaign_fields(campaign: Campaign) -> dict[str, object]:
+    command = msgspec.json.decode(campaign.command)
+    return {
+        "id": campaign.id,
+        "state": campaign.stage.value,
+        "to": command["to"],
+        "title": command["title"],
+        "category": command.get("category"),
+        "created": _time(campaign.time_ms),
+        "start": _time(campaign.start_ms),
+        "members": None if campaign.segment is None else campaign.members,
+        "error": campaign.error or None,
+    }
+
+
+def progress_fields(progress: Sequence[Progress]) -> dict[str, object]:
+    """Totals by courier, and what came into which state in which minute."""
+    totals: dict[str, Counter[str]] = {}
+    for one in progress:
+        totals.setdefault(one.courier, Counter())[_word(one.state)] += one.count
+    return {
+        "totals": {courier: _with_waiting(counts) for courier, counts in totals.items()},
+        "minutes": [
+            {
+                "time": _time(one.minute * MINUTE_MS),
+                "courier": one.courier,
+                "state": _word(one.state),
+                "count": one.count,
+            }
+            for one in progress
+        ],
+    }
+
+
+def _word(state: State | None) -> str:
+    return "made" if state is None else state.value
+
+
+def _with_waiting(counts: Mapping[str, int]) -> dict[str, int]:
+    """What was made and has not come to an end is still waiting, in hand or held."""
+    made = counts.get("made", 0)
+    return {**counts, "open": 2 * made - sum(counts.values())}

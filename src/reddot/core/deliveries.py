@@ -1,0 +1,413 @@
+"""The dispatcher: whatever falls due is looked at, and what the rules let through goes out. Core.
+
+A turn works out whom new notifications reach, leases what is due, judges it and hands it to
+couriers. Attempts run beside each other, bounded per courier; what comes of them is settled
+together. A delivery is in hand from its lease until it is settled, so it is never in two attempts
+of one node; a node that dies leaves leases that end. At least once: every attempt has one id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from reddot.core.breaker import Breaker
+from reddot.core.ruling import Bench, Job, Judge, message_of
+from reddot.counters import Counters
+from reddot.delivery import Outcome, Parcel, State, Verdict
+from reddot.errors import ReddotError
+from reddot.outreach import Address, Lease, Settled
+from reddot.ports import Clock, Courier, Deliveries, Entropy
+
+EXPAND_ROWS: Final = 500
+IDLE_S: Final = 1.0
+AHEAD: Final = 2
+"""So many times the attempts that may run at once are taken in hand, so that none waits."""
+DIGEST_MAX: Final = 100
+TTL_S_MAX: Final = 86_400
+
+
+class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of deliveries; the defaults are those of the settings table."""
+
+    delivery_concurrency_max: int = 8
+    delivery_attempts_max: int = 8
+    delivery_backoff_s: float = 5.0
+    delivery_backoff_s_max: float = 3600.0
+    delivery_lease_s: float = 120.0
+    breaker_failures_max: int = 10
+    breaker_open_s: float = 30.0
+
+
+class Outlet:
+    """One courier, and what is in hand for it.
+
+    Attributes:
+        waiting: judged, and not begun.
+        sending: attempts under way.
+        in_hand: leased deliveries.
+    """
+
+    def __init__(self, name: str, courier: Courier, breaker: Breaker) -> None:
+        self.name = name
+        self.courier = courier
+        self.breaker = breaker
+        self.waiting: deque[Job] = deque()
+        self.sending = 0
+        self.in_hand = 0
+
+
+class Dispatcher:
+    """One per node.
+
+    Args:
+        couriers: by their names in plans.
+        unread: a person's badge at this moment.
+        later: calls something after so many seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: Deliveries,
+        couriers: Mapping[str, Courier],
+        judge: Judge,
+        unread: Callable[[str], Awaitable[int]],
+        clock: Clock,
+        entropy: Entropy,
+        counters: Counters,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        later: Callable[[float, Callable[[], None]], Any],
+        limits: DeliveryLimits,
+    ) -> None:
+        self.outlets = {
+            name: Outlet(
+                name,
+                courier,
+                Breaker(
+                    clock=clock,
+                    failures_max=limits.breaker_failures_max,
+                    open_s=limits.breaker_open_s,
+                ),
+            )
+            for name, courier in couriers.items()
+        }
+        self._queue = queue
+        self._bench = Bench(judge)
+        self._unread = unread
+        self._clock = clock
+        self._entropy = entropy
+        self._counters = counters
+        self._spawn = spawn
+        self._later = later
+        self._limits = limits
+        self._fresh = True
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._in_hand: set[int] = set()
+        self._results: list[Settled] = []
+        self._holds: dict[int, int] = {}
+        self._settling = False
+
+    # ---- when ----
+
+    def hint(self) -> None:
+        """Something new is to be delivered, or an operator has changed something."""
+        self._fresh = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Take turns for ever; a store that does not answer is asked again."""
+        while not self._closing:
+            self._wake.clear()
+            try:
+                more = await self.turn()
+                delay_s = 0.0 if more else await self._delay_s()
+            except ReddotError:
+                delay_s = IDLE_S
+            if delay_s > 0:
+                timer = self._later(delay_s, self._wake.set)
+                await self._wake.wait()
+                timer.cancel()
+
+    async def _delay_s(self) -> float:
+        """How long nothing will be due that could go out."""
+        free = [outlet.name for outlet in self.outlets.values() if self._room(outlet)]
+        next_ms = await self._queue.next_ms(free) if free else None
+        delays = [IDLE_S]
+        if next_ms is not None:
+            delays.append((next_ms - self._clock.wall_ms()) / 1000)
+        delays += [o.breaker.wait_s for o in self.outlets.values() if o.breaker.wait_s]
+        return max(min(delays), 0.001)
+
+    async def turn(self) -> bool:
+        """One turn; True: there may be more to do at once."""
+        await self._settle()
+        if self._fresh:
+            self._fresh = False
+            self._fresh = await self._queue.expand(rows_max=EXPAND_ROWS) or self._fresh
+        served = False
+        for outlet in self.outlets.values():
+            served = await self._serve(outlet) or served
+        return self._fresh or served
+
+    # ---- from due to judged ----
+
+    def _room(self, outlet: Outlet) -> int:
+        """How many more may be taken in hand; 0 until it is worth a lease."""
+        if self._closing:
+            return 0
+        most = outlet.breaker.room(self._limits.delivery_concurrency_max)
+        most = most * AHEAD if most > 1 else most
+        room = most - outlet.in_hand
+        return room if room * 2 >= most else 0
+
+    async def _serve(self, outlet: Outlet) -> bool:
+        room = self._room(outlet)
+        if not room:
+            return False
+        found = await self._queue.lease(outlet.name, limit=room, until_ms=self._until_ms())
+        leases = self._take(outlet, found)
+        if leases:
+            await self._judge(outlet, leases)
+        return bool(found)
+
+    def _until_ms(self) -> int:
+        return self._clock.wall_ms() + int(self._limits.delivery_lease_s * 1000)
+
+    def _take(self, outlet: Outlet, found: Sequence[Lease]) -> list[Lease]:
+        leases = [lease for lease in found if lease.id not in self._in_hand]
+        self._in_hand.update(lease.id for lease in leases)
+        outlet.in_hand += len(leases)
+        return leases
+
+    async def _judge(self, outlet: Outlet, leases: Sequence[Lease]) -> None:
+        now_ms = self._clock.wall_ms()
+        since_ms = now_ms - self._bench.window_ms(leases)
+        mine = list(leases)
+        try:
+            cases = await self._queue.cases(leases, since_ms=since_ms)
+            found = self._bench.judge(cases, now_ms)
+            for job in found.jobs:
+                if job.case.lease.digest:
+                    found.settled += await self._gather(outlet, job, mine)
+            await self._queue.grant([job.case.lease for job in found.jobs])
+        except ReddotError:
+            self._let_go(outlet, mine)
+            raise
+        held = {one.lease.id for one in found.settled}
+        held.update(lease.id for job in found.jobs for lease in job.leases)
+        self._let_go(outlet, [lease for lease in mine if lease.id not in held])
+        self._holds |= found.holds
+        self._finish(outlet, found.settled)
+        outlet.waiting += found.jobs
+        self._pump(outlet)
+
+    async def _gather(self, outlet: Outlet, job: Job, mine: list[Lease]) -> list[Settled]:
+        """Take the rest of a digest in hand, into `mine`; what of it does not go out."""
+        lease = job.case.lease
+        more = await self._queue.lease_digest(
+            lease.user, lease.courier, limit=DIGEST_MAX, until_ms=self._until_ms()
+        )
+        leases = self._take(outlet, more)
+        mine += leases
+        if not leases:
+            return []
+        cases = await self._queue.cases(leases, since_ms=self._clock.wall_ms())
+        return self._bench.fold(job, cases, self._clock.wall_ms())
+
+    def _let_go(self, outlet: Outlet, leases: Sequence[Lease]) -> None:
+        """Not ours any more: their lease will end, or they are gone."""
+        self._in_hand.difference_update(lease.id for lease in leases)
+        outlet.in_hand -= len(leases)
+
+    # ---- from judged to sent ----
+
+    def _pump(self, outlet: Outlet) -> None:
+        """Begin as many attempts as may run at once."""
+        most = outlet.breaker.room(self._limits.delivery_concurrency_max)
+        if not most or self._closing:
+            self._give_back(outlet)
+        while outlet.waiting and outlet.sending < most:
+            outlet.sending += 1
+            self._spawn(self._send(outlet, outlet.waiting.popleft()))
+
+    def _give_back(self, outlet: Outlet) -> None:
+        """What has not begun is somebody's again."""
+        jobs, outlet.waiting = outlet.waiting, deque()
+        self._finish(outlet, [_kept(lease) for job in jobs for lease in job.leases])
+
+    async def _send(self, outlet: Outlet, job: Job) -> None:
+        try:
+            tried = await self._attempts(outlet, job)
+        finally:
+            outlet.sending -= 1
+        settled = self._settled(job, tried)
+        self._finish(outlet, settled)
+        self._pump(outlet)
+
+    async def _attempts(self, outlet: Outlet, job: Job) -> list[tuple[Address, Outcome]]:
+        """One attempt at each address that has not had it."""
+        lease, message = job.case.lease, message_of(job)
+        unread = await self._unread_of(lease.user)
+        tried = []
+        for address in job.case.addresses:
+            if address.slot in lease.done:
+                continue
+            parcel = Parcel(
+                id=parcel_id(lease, address),
+                user=lease.user,
+                address=address.value,
+                message=message,
+                unread=unread,
+                ttl_s=self._ttl_s(job),
+                attempt=lease.attempts + 1,
+            )
+            outcome = await self._attempt(outlet, parcel)
+            outlet.breaker.record(blame=outcome.blame)
+            tried.append((address, outcome))
+        return tried
+
+    async def _attempt(self, outlet: Outlet, parcel: Parcel) -> Outcome:
+        try:
+            async with asyncio.timeout(self._limits.delivery_lease_s / 2):
+                return await outlet.courier.send(parcel)
+        except TimeoutError:
+            return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True)
+        except Exception as error:  # noqa: BLE001 - a courier's bug must not stop the others
+            detail = f"{type(error).__name__}: {error}"[:200]
+            return Outcome(verdict=Verdict.RETRY, reason="courier_failed", detail=detail)
+
+    async def _unread_of(self, user: str) -> int:
+        try:
+            return await self._unread(user)
+        except ReddotError:
+            return 0  # A number that is not known is no reason not to reach somebody.
+
+    def _ttl_s(self, job: Job) -> int:
+        expires_ms = job.case.expires_ms
+        if expires_ms is None:
+            return TTL_S_MAX
+        return max(1, min(TTL_S_MAX, (expires_ms - self._clock.wall_ms()) // 1000))
+
+    def _settled(self, job: Job, tried: Sequence[tuple[Address, Outcome]]) -> list[Settled]:
+        """What becomes of a delivery, and of what was folded into it."""
+        first, lease = self._outcome(job, tried), job.case.lease
+        rest = []
+        for case in job.folded:
+            state = State.FOLDED if first.state is State.SENT else first.state
+            one = msgspec.structs.replace(first, lease=case.lease, state=state, gone=())
+            if state is State.FOLDED:
+                one = msgspec.structs.replace(one, reason="digest", detail=lease.notification)
+            rest.append(one)
+        return [first, *rest]
+
+    def _outcome(self, job: Job, tried: Sequence[tuple[Address, Outcome]]) -> Settled:
+        lease = job.case.lease
+        attempts = lease.attempts + 1
+        by = {verdict: [o for _, o in tried if o.verdict is verdict] for verdict in Verdict}
+        sent = [address.slot for address, o in tried if o.verdict is Verdict.SENT]
+        done = (*lease.done, *sent)
+        gone = tuple(address for address, o in tried if o.verdict is Verdict.GONE)
+        retry, due_ms = by[Verdict.RETRY], 0
+        if retry and attempts < self._limits.delivery_attempts_max:
+            state, last, due_ms = State.PENDING, retry[0], self._again_ms(attempts, retry)
+        elif done or not tried:
+            state, last = State.SENT, Outcome(verdict=Verdict.SENT, reason=job.reason)
+        elif retry or by[Verdict.FAILED]:
+            state, last = State.DEAD, (retry or by[Verdict.FAILED])[0]
+        else:
+            state, last = State.SKIPPED, by[Verdict.GONE][0]
+            last = msgspec.structs.replace(last, reason="no_address", detail=last.reason)
+        return Settled(
+            lease=lease,
+            state=state,
+            reason=last.reason,
+            detail=last.detail[:200],
+            due_ms=due_ms,
+            attempts=attempts,
+            done=done,
+            gone=gone,
+        )
+
+    def _again_ms(self, attempts: int, outcomes: Sequence[Outcome]) -> int:
+        """Exponential with full jitter, not before the provider has asked for, and bounded."""
+        limits = self._limits
+        most = min(limits.delivery_backoff_s_max, limits.delivery_backoff_s * 2 ** (attempts - 1))
+        asked = max((one.retry_after_s or 0.0 for one in outcomes), default=0.0)
+        delay_s = max(most * self._entropy.fraction(), min(asked, limits.delivery_backoff_s_max))
+        return self._clock.wall_ms() + int(delay_s * 1000)
+
+    # ---- from sent to settled ----
+
+    def _finish(self, outlet: Outlet, results: Sequence[Settled]) -> None:
+        """Have results settled, together with what else comes until then."""
+        for one in results:
+            self._counters.deliver(outlet.name, one.state.value, one.reason)
+        self._results += results
+        if results and not self._settling:
+            self._spawn(self._settle_soon())
+
+    async def _settle_soon(self) -> None:
+        try:
+            await self._settle()
+        except ReddotError:
+            return  # The next turn tries again.
+
+    async def _settle(self) -> None:
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._results:
+                results, self._results = self._results, []
+                holds, self._holds = self._holds, {}
+                try:
+                    await self._queue.settle(results, holds)
+                except ReddotError:
+                    self._results, self._holds = results + self._results, holds | self._holds
+                    raise
+                for one in results:
+                    self._let_go(self.outlets[one.lease.courier], [one.lease])
+                self._wake.set()
+        finally:
+            self._settling = False
+
+    # ---- the end ----
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is under way, or its result not settled."""
+        return bool(self._results) or any(outlet.sending for outlet in self.outlets.values())
+
+    def drain(self) -> None:
+        """Begin nothing new, and give back what has not begun; `busy` until the rest is done."""
+        self._closing = True
+        self._wake.set()
+        for outlet in self.outlets.values():
+            self._give_back(outlet)
+
+
+def parcel_id(lease: Lease, address: Address) -> str:
+    """The same for every attempt: made of notification, person and courier, and of the slot where
+    there are several addresses."""
+    text = "\0".join((lease.notification, lease.user, lease.courier))
+    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return f"{digest}-{address.slot}" if address.slot else digest
+
+
+def _kept(lease: Lease) -> Settled:
+    """Back as it was."""
+    return Settled(
+        lease=lease,
+        state=State.PENDING,
+        reason="released",
+        due_ms=lease.due_ms,
+        attempts=lease.attempts,
+        done=lease.done,
+    )
