@@ -47,6 +47,8 @@ TRIM_ROWS: Final = 500
 DRAIN_PUBLISHES_S: Final = 0.5
 """Publishers that never pause must not put off the end: a connection is closed behind its answer,
 so what is still under way after this is answered all the same."""
+DRAIN_ATTEMPTS_S: Final = 3.0
+"""Attempts at deliveries may come to their end; those that do not are made again, with their id."""
 WARM_PAGE: Final = 5000
 SERVER: Final = Actor(admin=True)
 """Who publishes in-process: the program itself."""
@@ -281,12 +283,14 @@ class Reddot(Parts):
         self.dispatcher.drain()
         await asyncio.sleep(self.settings.drain_delay_s)
         self.subscribing.drain()
-        until = self.clock.monotonic() + DRAIN_PUBLISHES_S
-        while self._busy() and self.clock.monotonic() < until:  # noqa: ASYNC110 - once a life
+        began = self.clock.monotonic()
+        while self._busy(self.clock.monotonic() - began):  # noqa: ASYNC110 - once a life
             await asyncio.sleep(0.01)
 
-    def _busy(self) -> bool:
-        return bool(self.publishing.busy) or self.dispatcher.busy
+    def _busy(self, for_s: float) -> bool:
+        """Whether there is something to wait for, after having waited for so long."""
+        publishing = self.publishing.busy and for_s < DRAIN_PUBLISHES_S
+        return bool(publishing or (self.dispatcher.busy and for_s < DRAIN_ATTEMPTS_S))
 
     async def stop(self) -> None:
         """Close what `start` opened. Safe after a start that failed half-way."""

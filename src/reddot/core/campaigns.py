@@ -24,6 +24,8 @@ from reddot.ports import Clock, Deliveries
 
 PART: Final = 1_000
 PARTS_MAX: Final = 99_999
+PARTS_AT_ONCE: Final = 20
+"""Parts sent before other campaigns have their turn."""
 LOOKED_AT: Final = 500
 """People looked at in one step; other work goes on in between."""
 DUE_MAX: Final = 1_000
@@ -172,7 +174,10 @@ class Campaigns:
         """Write down the members, then send; each step is durable before the next."""
         if campaign.segment is not None and campaign.place is not None:
             await self._write_down(campaign, parse(campaign.segment))
-        while (campaign := await self.get(campaign.id)).stage is Stage.STARTING:
+        for _ in range(PARTS_AT_ONCE):
+            campaign = await self.get(campaign.id)
+            if campaign.stage is not Stage.STARTING:
+                return
             if campaign.sent >= max(1, campaign.parts):
                 await self._change(campaign.id, Stage.RUNNING)
                 return
