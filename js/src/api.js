@@ -112,17 +112,18 @@ export class Api {
    * @param {URL} url
    * @param {unknown} [body] as JSON
    * @param {number} [tries] of what may be repeated when there is no answer, or a "later"
+   * @param {RequestInit} [more] of the request
    * @returns {Promise<any>} the answer; nothing for "nothing new"
    * @throws {ReddotError}
    */
-  async call(method, url, body, tries = 1) {
+  async call(method, url, body, tries = 1, more) {
     let fresh = !this.#fetchToken;
     for (let attempt = 0; ; ) {
       try {
         const { headers, credentials } = await this.init();
         const signal = AbortSignal.timeout(ANSWER_MS_MAX);
         if (body) headers["content-type"] = "application/json";
-        const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined });
+        const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined, ...more });
         return answer.status === 304 ? undefined : await answer.json();
       } catch (error) {
         const { status, final, retryMs = 0 } = /** @type {ReddotError} */ (error);
