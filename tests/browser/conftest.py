@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
+from tests.browser.shop import Shop
 from tests.integration.conftest import server_factory, servers_of_module, shared_server, topic
 
 __all__ = ["server_factory", "servers_of_module", "shared_server", "topic"]
@@ -31,7 +32,8 @@ STOP_S: Final = 20
 
 # Firefox reports what the network or a digest has refused as if it were a script's error.
 NO_SCRIPTS_ERROR: Final = re.compile(
-    r"can.t establish a connection|connection to .* was interrupted|integrity attribute match",
+    r"can.t establish a connection|connection to .* was interrupted|integrity attribute match"
+    r"|CORS request did not succeed",
     re.IGNORECASE,
 )
 WATCH_POLICY: Final = """
@@ -124,3 +126,17 @@ def page(context: BrowserContext, demo_url: str) -> Page:
     opened = context.new_page()
     opened.goto(demo_url)
     return opened
+
+
+@pytest.fixture(scope="module")
+def shop_of_module() -> Iterator[Shop]:
+    opened = Shop()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shop(shop_of_module: Shop) -> Shop:
+    """A page of another origin than the server's, under a strict policy."""
+    shop_of_module.reset()
+    return shop_of_module
