@@ -42,17 +42,17 @@ export async function ask(url, init) {
 }
 
 /**
- * What tells the user of a JWT from others; the server checks it, and this is no name to show.
+ * What a JWT claims; the server checks it, this is for telling people apart.
  *
  * @param {string | null | undefined} token
- * @returns {string | undefined}
+ * @returns {{sub?: string, reddot?: {admin?: boolean}}}
  */
-export function userOf(token) {
+export function claimsOf(token) {
   try {
     const payload = /** @type {string} */ (token).split(".")[1];
-    return JSON.parse(atob(payload.replace(/-/g, "+").replace(/_/g, "/"))).sub;
+    return JSON.parse(atob(payload.replace(/-/g, "+").replace(/_/g, "/"))) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 

@@ -42,10 +42,11 @@ class Shop:
         body: what the page has in place of a bell, with `{server}` and `{shop}` to be filled in.
         scripts: files under `/scripts/`, by name.
         lang, direction: of the page.
+        images: where the policy lets pictures come from.
     """
 
     def __init__(self) -> None:
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._http = _Quiet(("127.0.0.1", 0), _Handler)
         self._http.daemon_threads = True
         cast("Any", self._http).shop = self
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -59,6 +60,7 @@ class Shop:
         self.script = "{server}/reddot.js"
         self.scripts: dict[str, bytes] = {}
         self.lang, self.direction = "en", "ltr"
+        self.images = "'self' data:"
         self.tokens_given = 0
 
     def serve(self, server_factory: ServerFactory, **settings: object) -> Server:
@@ -78,7 +80,7 @@ class Shop:
         server, socket = self.server_url, self.server_url.replace("http", "ws", 1)
         return (
             f"default-src 'none'; script-src 'self' {server}; style-src 'self'; "
-            f"img-src 'self' data: blob:; connect-src 'self' {server} {socket}; "
+            f"img-src {self.images}; connect-src 'self' {server} {socket}; "
             f"frame-src {server}; base-uri 'none'; form-action 'none'; "
             "require-trusted-types-for 'script'"
         )
@@ -86,6 +88,11 @@ class Shop:
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that has gone away is none."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -115,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         if cookie is None or not cookie.value:
             return self._answer(401, "text/plain", b"sign in")
         self.shop.tokens_given += 1
-        body = json.dumps({"token": user_token(cookie.value)}).encode()
+        body = json.dumps({"token": user_token(cookie.value, subscribe=["lines/#"])}).encode()
         return self._answer(200, "application/json", body)
 
     def _answer(self, status: int, kind: str, body: bytes, user: str = "") -> None:

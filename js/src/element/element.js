@@ -7,24 +7,22 @@ import { langOf, texts } from "./texts.js";
 
 /** @typedef {import("./render.js").Child} Child */
 /** @typedef {import("../inbox.js").Item} Item */
+/**
+ * @typedef {object} Own what a page sets besides attributes
+ * @property {import("../reddot.js").Reddot} [client] its own client
+ * @property {import("../client.js").Options["token"]} [token] gives a JWT, in place of `token-url`
+ * @property {import("./texts.js").Table} [strings] texts in place of ours
+ * @property {(item: Item) => Node} [row] what a row shows in place of title and body
+ */
 
 const SOURCE = ["server", "token-url", "user"];
+const PROPERTIES = /** @type {const} */ (["client", "token", "strings", "row"]);
 
 /** On a server there are no elements; the modules can be imported all the same. */
 const Element = globalThis.HTMLElement ?? Object;
 
 export class RedDotElement extends Element {
   static observedAttributes = [...SOURCE, "badge", "max", "lang", "debug"];
-
-  // What a page sets, perhaps before the element is defined.
-  /** The page's own client. @type {import("../reddot.js").Reddot | undefined} */
-  client = Reflect.get(this, "client");
-  /** Gives a JWT, in place of `token-url`. @type {import("../client.js").Options["token"]} */
-  token = Reflect.get(this, "token");
-  /** Texts in place of ours. @type {import("./texts.js").Table | undefined} */
-  strings = Reflect.get(this, "strings");
-  /** What a row shows in place of title and body. @type {((item: Item) => Node) | undefined} */
-  row = Reflect.get(this, "row");
 
   /** The bell of which this is a part. @type {RedDotElement | undefined} */
   host;
@@ -37,6 +35,8 @@ export class RedDotElement extends Element {
   deeds = {};
   /** What ends when the element leaves the page. @type {(() => void)[]} */
   ends = [];
+  /** @type {Own} */
+  #own = {};
   #queued = false;
 
   constructor() {
@@ -49,6 +49,44 @@ export class RedDotElement extends Element {
     });
     // A picture that is not there shows what is behind it.
     root.addEventListener("error", ({ target }) => /** @type {Element} */ (target).setAttribute("hidden", ""), true);
+    // What a page has set before the element was defined.
+    for (const name of PROPERTIES) {
+      if (!Object.hasOwn(this, name)) continue;
+      Object.assign(this.#own, { [name]: this[name] });
+      Reflect.deleteProperty(this, name);
+    }
+  }
+
+  get client() {
+    return this.#own.client;
+  }
+
+  set client(client) {
+    this.#set({ client });
+  }
+
+  get token() {
+    return this.#own.token;
+  }
+
+  set token(token) {
+    this.#set({ token });
+  }
+
+  get strings() {
+    return this.#own.strings;
+  }
+
+  set strings(strings) {
+    this.#set({ strings });
+  }
+
+  get row() {
+    return this.#own.row;
+  }
+
+  set row(row) {
+    this.#set({ row });
   }
 
   connectedCallback() {
@@ -127,6 +165,15 @@ export class RedDotElement extends Element {
   /** @param {Session} _session @returns {Child[]} */
   view(_session) {
     return [];
+  }
+
+  /** @param {Own} change */
+  #set(change) {
+    const { client } = this;
+    Object.assign(this.#own, change);
+    // Another token is asked for when the next is needed.
+    if (client !== this.client) this.reconnect();
+    this.paint();
   }
 
   /** This element, or else the bell that the page has. @returns {import("./session.js").Source} */

@@ -21,6 +21,7 @@ const SCROLLED_PX = 8;
 const SKELETONS = 6;
 /** With `read-on-view`: how long a row is looked at. */
 const VIEWED_MS = 1_000;
+const EMPTY = { all: "No notifications yet", unread: "Nothing unread", archived: "Nothing archived" };
 const KEYS = [["↑ ↓", "Next or previous"], ["Enter", "Open"], ["U", "Mark as read"], ["E", "Archive"], ["Shift A", "Mark all as read"]];
 
 export class RedDotInbox extends RedDotElement {
@@ -109,7 +110,7 @@ export class RedDotInbox extends RedDotElement {
       },
     );
     void this.#load();
-    if (this.#has("debug")) session.explain().then((why) => (this.#why = JSON.stringify(why, null, 1)), () => {});
+    if (this.#has("debug")) session.explain().then((why) => (this.#why = why && JSON.stringify(why, null, 1)), () => {});
   }
 
   /** Go to the row where somebody was, or to the heading. */
@@ -197,7 +198,7 @@ export class RedDotInbox extends RedDotElement {
     const phases = {
       loading: () => h("div", "loading", { key: 1 }, Array.from({ length: SKELETONS }, () => h("i"))),
       error: () => h("div", "empty", { key: 2, role: "alert" }, say("Could not load"), h("button", "action", { do: "retry" }, say("Try again"))),
-      ready: () => (this.#rows.length ? this.#feed() : h("slot", "", { key: 3, name: "empty" }, h("div", "empty", {}, icon("bell"), say("Nothing here")))),
+      ready: () => (this.#rows.length ? this.#feed() : h("slot", "", { key: 3, name: "empty" }, h("div", "empty", {}, icon("bell"), say(EMPTY[this.#view])))),
     };
     const attributes = { id: "list", role: "tabpanel", "aria-labelledby": "tab", "aria-busy": `${this.#phase === "loading"}` };
     return h("div", "list", { key: "list", ...attributes }, phases[this.#phase]());

@@ -27,7 +27,7 @@ export const tool = (name, label, deed, attributes) =>
 
 /** @param {Notice} notice */
 export function avatar({ category, data }) {
-  const src = safeUrl(data.icon);
+  const src = safeUrl(data.icon, /^https?:$/);
   const image = src && h("img", "", { key: src, src, alt: "", loading: "lazy", referrerpolicy: "no-referrer" });
   return h("span", "avatar", { "aria-hidden": "true" }, [...category][0]?.toUpperCase(), image);
 }

@@ -5,7 +5,7 @@
  * come and is not muted; `retracted`, with its id; `renewed`, when it is of no use any more.
  */
 
-import { userOf } from "../api.js";
+import { claimsOf } from "../api.js";
 import { pause } from "../backoff.js";
 import { Emitter } from "../emitter.js";
 import { Reddot } from "../reddot.js";
@@ -68,10 +68,10 @@ export class Session extends Emitter {
   static join(source) {
     const { client } = source;
     const [server, url, user] = ["server", "token-url", "user"].map((name) => source.getAttribute(name) ?? undefined);
-    const key = client ?? source.token ?? `${server} ${url} ${user}`;
+    const key = client ?? (source.token && source) ?? `${server} ${url} ${user}`;
     let session = sessions.get(key);
     if (!session) {
-      const asked = source.token ?? (url ? () => fetchToken(url) : undefined);
+      const asked = source.token ? () => source.token?.() : url ? () => fetchToken(url) : undefined;
       const token = async () => {
         const given = await asked?.();
         made.signedOut = !given;
@@ -142,10 +142,11 @@ export class Session extends Emitter {
     this.#muted = Promise.resolve(muted);
   }
 
-  /** Why the badge is what it is; for administrators. */
+  /** Why the badge is what it is; only for administrators. */
   async explain() {
     const { api } = this.client;
-    return api.call("GET", api.url(`users/${userOf(await api.token())}/badge/explain`));
+    const { sub, reddot } = claimsOf(await api.token());
+    return reddot?.admin && api.call("GET", api.url(`users/${sub}/badge/explain`));
   }
 
   /**

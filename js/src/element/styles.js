@@ -73,6 +73,7 @@ svg { display: block; width: 20px; fill: none; stroke: currentcolor; stroke-widt
 .avatar img { position: absolute; width: 100%; height: 100%; object-fit: cover; }
 .urgent .avatar { box-shadow: 0 0 0 2px var(--red); }
 .content { display: grid; flex: 1; gap: 2px; min-width: 0; overflow-wrap: anywhere; }
+.title, .body { justify-self: start; }
 .title { color: inherit; text-decoration: none; }
 .unread .title, .toast .title { font-weight: 650; }
 .title::after { content: ""; position: absolute; inset: 0; }
@@ -119,7 +120,7 @@ pre { max-height: 160px; overflow: auto; }
 @supports not (position-area: top) { .panel { top: 56px; inset-inline-end: 0; } }
 @media (hover: none) { .tools { position: static; flex-direction: column; align-self: start; background: none; box-shadow: none; opacity: 1 !important; } }
 @media (prefers-reduced-motion: reduce) { *:not(.note, .toast) { animation: none !important; } @keyframes stay { to { opacity: 1; } } }
-@media (forced-colors: active) { .badge, .pill, .unread::before, [aria-checked=true] i { background: Highlight; color: HighlightText; forced-color-adjust: none; } }
+@media (forced-colors: active) { .badge, .pill, .unread::before, [aria-checked=true] i { background: Highlight; color: HighlightText; forced-color-adjust: none; } [aria-selected=false] { border-color: Canvas; } }
 `;
 
 /** @type {CSSStyleSheet | undefined} */
