@@ -8,20 +8,25 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
+Open = Callable[..., Page]
+ROWS: Final = "article"
+THE_BELL: Final = "document.querySelector('red-dot')"
 BELL: Final = '<red-dot server="{server}" token-url="{shop}/token"></red-dot>'
 _PAGE: Final = """<!doctype html><html lang="{lang}" dir="{dir}"><meta charset="utf-8">
-<title>Shop</title><link rel="stylesheet" href="/shop.css"><meta name="viewport" content="width=device-width">
+<title>Shop</title><link rel="stylesheet" href="/shop.css">
+<meta name="viewport" content="width=device-width">
 <script type="module" src="{script}"></script>
 <body><header><h1>Shop</h1><nav>{body}</nav></header><main><p>What a page is about.</p></main>"""
 _STYLE: Final = """
@@ -161,3 +166,27 @@ def wait(page: Page, condition: str, timeout_s: float = 15.0) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < until, f"{condition} is not true"
         page.wait_for_timeout(20)
+
+
+def bell(page: Page) -> Locator:
+    return page.get_by_role("button", name="Notifications")
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator(f"{ROWS} .title").all_inner_texts()
+
+
+def focused(page: Page) -> str:
+    """The text of what has the focus, through all shadow roots."""
+    return str(
+        page.evaluate(
+            "(() => { let at = document.activeElement;"
+            " while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;"
+            " return at.matches('article') ? at.querySelector('.title').textContent"
+            " : at.getAttribute('aria-label') ?? at.textContent; })()"
+        )
+    )
+
+
+def attribute(text: str) -> str:
+    return f'<red-dot server="{{server}}" token-url="{{shop}}/token" {text}></red-dot>'

@@ -1,4 +1,4 @@
-"""Three devices with two tabs each show the server's number, through everything, within a second."""
+"""Three devices with two tabs each show the server's number, at each step, within a second."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ BELL: Final = (
 START: Final = """
   const { Reddot, TRANSPORT } = await import("SERVER/reddot.js");
   const token = async () => (await (await fetch("/token")).json()).token;
-  const client = new Reddot({ server: "SERVER", token, inbox: true, shared: false, transports: [TRANSPORT] });
+  const options = { server: "SERVER", token, inbox: true, shared: false };
+  const client = new Reddot({ ...options, transports: [TRANSPORT] });
   for (const name of ["red-dot", "red-dot-toast"]) {
     document.querySelector(name).client = client;
   }
@@ -132,7 +133,7 @@ def test_nothing_runs(
     assert_harmless(page)
     page.locator("button.bell").click()
     for _ in range(20):
-        if page.get_by_text("You’re all caught up").count():
+        if page.get_by_text("You're all caught up").count():
             break
         page.locator(".list").evaluate("(list) => list.scrollTo(0, list.scrollHeight)")
         page.wait_for_timeout(150)

@@ -212,7 +212,7 @@ export class RedDotInbox extends RedDotElement {
     return [
       this.#held > 0 && h("button", "pill", { key: "pill", do: "pill" }, say("{n} new", { n: this.#held })),
       h("div", "", { key: "feed", role: "feed", "aria-label": say("Notifications") }, rows.map((item, at) => this.#row(item, at, hasMore ? -1 : rows.length, item.id === current ? 0 : -1))),
-      hasMore ? h("button", "more", { key: "more", do: "more" }, say("Load more")) : h("p", "end", { key: "end" }, say("You’re all caught up")),
+      hasMore ? h("button", "more", { key: "more", do: "more" }, say("Load more")) : h("p", "end", { key: "end" }, say("You're all caught up")),
     ];
   }
 

@@ -28,7 +28,7 @@ export const languages = {
     Archive: "归档",
     "Move to inbox": "移回收件箱",
     "Load more": "加载更多",
-    "You’re all caught up": "没有更多了",
+    "You're all caught up": "没有更多了",
     "No notifications yet": "暂无通知",
     "Nothing unread": "没有未读通知",
     "Nothing archived": "没有已归档的通知",
