@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import uuid
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,8 +18,8 @@ NODE: Final = ROOT / "tests" / "node"
 
 
 def bundle(framework: str) -> bytes:
-    command = ["node", NODE / "build_page.mjs", framework]
-    return subprocess.run(command, check=True, capture_output=True, cwd=Path(NODE)).stdout
+    command = ["node", str(NODE / "build_page.mjs"), framework]
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 @pytest.mark.parametrize("framework", ["react", "vue", "svelte"])
