@@ -142,6 +142,3 @@ def test_nothing_runs(
     found = assert_harmless(page)
     for payload in sent:
         assert any(text.endswith(f" {payload}") for text in found["texts"]), payload
-    for number in (1, 5, 9):
-        rows.nth(number).locator(".title").click(modifiers=["ControlOrMeta"])
-    assert_harmless(page)
