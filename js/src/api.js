@@ -42,17 +42,17 @@ export async function ask(url, init) {
 }
 
 /**
- * What tells the user of a JWT from others; the server checks it, and this is no name to show.
+ * What a JWT claims; the server checks it, this is for telling people apart.
  *
  * @param {string | null | undefined} token
- * @returns {string | undefined}
+ * @returns {{sub?: string, reddot?: {admin?: boolean}}}
  */
-export function userOf(token) {
+export function claimsOf(token) {
   try {
     const payload = /** @type {string} */ (token).split(".")[1];
-    return JSON.parse(atob(payload.replace(/-/g, "+").replace(/_/g, "/"))).sub;
+    return JSON.parse(atob(payload.replace(/-/g, "+").replace(/_/g, "/"))) ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -112,17 +112,18 @@ export class Api {
    * @param {URL} url
    * @param {unknown} [body] as JSON
    * @param {number} [tries] of what may be repeated when there is no answer, or a "later"
+   * @param {RequestInit} [more] of the request
    * @returns {Promise<any>} the answer; nothing for "nothing new"
    * @throws {ReddotError}
    */
-  async call(method, url, body, tries = 1) {
+  async call(method, url, body, tries = 1, more) {
     let fresh = !this.#fetchToken;
     for (let attempt = 0; ; ) {
       try {
         const { headers, credentials } = await this.init();
         const signal = AbortSignal.timeout(ANSWER_MS_MAX);
         if (body) headers["content-type"] = "application/json";
-        const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined });
+        const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined, ...more });
         return answer.status === 304 ? undefined : await answer.json();
       } catch (error) {
         const { status, final, retryMs = 0 } = /** @type {ReddotError} */ (error);

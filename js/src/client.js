@@ -5,7 +5,7 @@
  * here, and what came before is dropped.
  */
 
-import { Api, ReddotError, userOf } from "./api.js";
+import { Api, ReddotError, claimsOf } from "./api.js";
 import { backoff } from "./backoff.js";
 import { Emitter, guard } from "./emitter.js";
 import { Link } from "./link.js";
@@ -221,7 +221,7 @@ export class Client extends Emitter {
     const { server, inbox, shared } = this.#options;
     if (!shared) return this.#start();
     try {
-      this.#user = userOf(await this.api.token()) ?? this.#user;
+      this.#user = claimsOf(await this.api.token()).sub ?? this.#user;
     } catch (error) {
       setTimeout(() => turn === this.#begun && this.#begin(turn, attempt + 1), backoff(attempt));
       return this.emit("error", error);
@@ -284,7 +284,7 @@ export class Client extends Emitter {
   async #prepare(transport) {
     const api = this.api;
     const init = await api.init();
-    if (this.#tabs && this.#user !== userOf(init.headers.authorization) && init.headers.authorization) {
+    if (this.#tabs && this.#user !== claimsOf(init.headers.authorization).sub && init.headers.authorization) {
       // Other tabs would get what is for somebody else.
       throw { reason: "user_changed", final: true };
     }

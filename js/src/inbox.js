@@ -37,6 +37,9 @@ import { Emitter } from "./emitter.js";
 const TRIES = 4;
 /** After a change elsewhere the list is fetched anew by all who show it, though not all at once. */
 const REFRESH_MS = 200;
+/** Rows that the server gives by itself, and at most. */
+const PAGE = 20;
+const PAGE_MAX = 100;
 
 /** @type {Badge} */
 const NO_BADGE = { as_of: -1, unread: 0, unseen: 0, by_category: {} };
@@ -145,6 +148,11 @@ export class Inbox extends Emitter {
     return items.filter((item) => item.archived === archived);
   }
 
+  /** Of the list: what `upto` of a mark is for one who was shown it as it is now. */
+  get cursor() {
+    return this.#cursor;
+  }
+
   /** Whether there are older ones. */
   get hasMore() {
     return this.#next !== null;
@@ -158,13 +166,13 @@ export class Inbox extends Emitter {
    */
   async list(query = {}) {
     this.#query = query;
-    await this.#fetch();
+    await this.#fetch({ fresh: true });
     return this.items;
   }
 
   /** Add older ones to the list. */
   async more() {
-    if (this.#next !== null) await this.#fetch(this.#next);
+    if (this.#next !== null) await this.#fetch({ before: this.#next });
     return this.items;
   }
 
@@ -183,12 +191,13 @@ export class Inbox extends Emitter {
    * @param {string | string[] | "all"} which ids, or all that the list was about when it came
    * @param {As} as
    * @param {string} [category] with "all": only of it
+   * @param {string} [shown] with "all": the `cursor` of the list that was shown; default: of now
    * @returns {Promise<Badge>} rejects when the server refuses; then nothing is marked
    */
-  async mark(which, as, category) {
+  async mark(which, as, category, shown = this.#cursor) {
     const ids = typeof which === "string" ? [which] : which;
     // "All" is what was shown, never what has come since.
-    const upto = this.#cursor ?? (which === "all" ? (await this.#page({ limit: 1 })).cursor : "");
+    const upto = shown ?? (which === "all" ? (await this.#page({ limit: 1 })).cursor : "");
     const chosen = which === "all" ? { upto, category } : { ids };
     return this.#do({ ...chosen, as, op_id: crypto.getRandomValues(new Uint32Array(4)).join("-") });
   }
@@ -224,7 +233,8 @@ export class Inbox extends Emitter {
     this.#pending.add(operation);
     this.#show();
     try {
-      const badge = await this.#api.call("POST", this.#api.url("inbox/mark"), operation, TRIES);
+      // A click that leads to another page is a mark as well: it outlives this one.
+      const badge = await this.#api.call("POST", this.#api.url("inbox/mark"), operation, TRIES, { keepalive: true });
       this.#items = this.items;
       this.take(badge);
       return badge;
@@ -270,13 +280,17 @@ export class Inbox extends Emitter {
     return this.#api.call("GET", this.#api.url("inbox", query));
   }
 
-  /** @param {string} [before] */
-  async #fetch(before) {
+  /** @param {{before?: string, fresh?: boolean}} [how] default: anew, and what was added below stays */
+  async #fetch({ before, fresh } = {}) {
     const generation = ++this.#generation;
-    const page = await this.#page({ ...this.#query, before });
+    const limit = before || fresh ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, this.#items.length));
+    const page = await this.#page({ limit, ...this.#query, before });
     if (generation !== this.#generation) return;
-    this.#items = before ? [...this.#items, ...page.items] : page.items;
-    this.#next = page.next;
+    const known = this.#items;
+    const last = fresh || !page.next ? -1 : known.findIndex(({ id }) => id === page.items.at(-1).id);
+    const below = before || last < 0 ? [] : known.slice(last + 1);
+    if (!below.length) this.#next = page.next;
+    this.#items = [...(before ? known : []), ...page.items, ...below];
     this.#cursor = page.cursor;
     this.take(page.badge);
     this.emit("items", this.items);

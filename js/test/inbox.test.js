@@ -174,3 +174,37 @@ test("badges come with the stream: in its first frame and by themselves", async 
   server.say({ type: "badge", as_of: 7, unread: 2, unseen: 1, by_category: { general: 2 } });
   assert.deepEqual(inbox.badge, { as_of: 7, unread: 2, unseen: 1, by_category: { general: 2 } });
 });
+
+test("a change elsewhere keeps what was loaded further down", async () => {
+  const all = Array.from({ length: 150 }, (_, at) => item(150 - at));
+  /** @type {string[]} */
+  const limits = [];
+  server.answer = (path) => {
+    const query = new URL(path, "http://server.test").searchParams;
+    const [before, limit] = [Number(query.get("before") ?? 151), Number(query.get("limit") ?? 20)];
+    limits.push(String(query.get("limit")));
+    const found = all.filter(({ id }) => Number(id.slice(1)) < before).slice(0, limit);
+    const last = found.at(-1)?.id.slice(1);
+    return Response.json({ items: found, cursor: "c", next: last === "1" ? null : last, badge });
+  };
+  const { inbox } = makeClient({ inbox: true, shared: false });
+  await inbox.list();
+  for (let more = 0; more < 6; more += 1) await inbox.more();
+  assert.equal(inbox.items.length, 140);
+  all[0] = { ...all[0], read: true };
+  inbox.take({ ...badge, as_of: 11 });
+  await pass(1_000);
+  assert.deepEqual([limits.at(-1), inbox.items.length, inbox.items[0].read], ["100", 140, true]);
+  await inbox.more();
+  assert.deepEqual(inbox.items.map(({ id }) => id), all.map(({ id }) => id));
+  await inbox.list();
+  assert.equal(inbox.items.length, 20);
+});
+
+test("all may be what was shown before a later list came", async () => {
+  const inbox = openInbox();
+  await inbox.list();
+  assert.equal(inbox.cursor, "rendered");
+  await inbox.mark("all", "read", undefined, "earlier");
+  assert.deepEqual(marks.map(({ upto }) => upto), ["earlier"]);
+});

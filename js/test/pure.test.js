@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { BACKOFF_MAX_MS, backoff, retryAfter } from "../src/backoff.js";
 import { EVENT_CHARS_MAX, eventParser, framesOf } from "../src/frames.js";
 import { matches, Offsets, TOPICS_MAX } from "../src/topics.js";
-import { userOf } from "../src/api.js";
+import { claimsOf } from "../src/api.js";
 
 test("backoff doubles from half a second to thirty, with full jitter", () => {
   assert.deepEqual([0, 1, 2, 6, 60].map((attempt) => backoff(attempt, () => 1)), [500, 1000, 2000, BACKOFF_MAX_MS, BACKOFF_MAX_MS]);
@@ -79,6 +79,6 @@ test("a poll's answer becomes the frames of a stream", () => {
 
 test("what tells users apart is the sub of the token, whatever else the text is", () => {
   const token = `x.${Buffer.from('{"sub":"zoë"}').toString("base64url")}.y`;
-  assert.equal(userOf(token), Buffer.from("zoë").toString("latin1"));
-  for (const nonsense of ["", "a.b", "a.!!.c", null, undefined]) assert.equal(userOf(nonsense), undefined);
+  assert.equal(claimsOf(token).sub, Buffer.from("zoë").toString("latin1"));
+  for (const nonsense of ["", "a.b", "a.!!.c", null, undefined]) assert.equal(claimsOf(nonsense).sub, undefined);
 });

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,9 @@ from urllib.parse import SplitResult, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
+from tests.browser.shop import THE_BELL, Open, Shop, wait
 from tests.integration.conftest import server_factory, servers_of_module, shared_server, topic
+from tests.integration.server import Server, ServerFactory
 
 __all__ = ["server_factory", "servers_of_module", "shared_server", "topic"]
 
@@ -31,7 +34,8 @@ STOP_S: Final = 20
 
 # Firefox reports what the network or a digest has refused as if it were a script's error.
 NO_SCRIPTS_ERROR: Final = re.compile(
-    r"can.t establish a connection|connection to .* was interrupted|integrity attribute match",
+    r"can.t establish a connection|connection to .* was interrupted|integrity attribute match"
+    r"|CORS request did not succeed",
     re.IGNORECASE,
 )
 WATCH_POLICY: Final = """
@@ -124,3 +128,48 @@ def page(context: BrowserContext, demo_url: str) -> Page:
     opened = context.new_page()
     opened.goto(demo_url)
     return opened
+
+
+@pytest.fixture(scope="module")
+def shop_of_module() -> Iterator[Shop]:
+    opened = Shop()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shop(shop_of_module: Shop) -> Shop:
+    """A page of another origin than the server's, under a strict policy."""
+    shop_of_module.reset()
+    return shop_of_module
+
+
+@pytest.fixture
+def user() -> str:
+    return f"user-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def server(shop: Shop, shared_server: ServerFactory) -> Server:
+    return shop.serve(shared_server)
+
+
+@pytest.fixture
+def own_server(server: Server, shop: Shop, server_factory: ServerFactory) -> Server:
+    """One that a test may stop, or whose connections it counts."""
+    return shop.serve(server_factory)
+
+
+@pytest.fixture
+def visit(shop: Shop, server: Server, user: str, context: BrowserContext) -> Open:
+    """Open the shop in another tab; `body` is what it has in place of a bell."""
+
+    def visit(body: str | None = None) -> Page:
+        if body is not None:
+            shop.body = body
+        page = context.new_page()
+        page.goto(f"{shop.url}/?user={user}")
+        wait(page, f"!{THE_BELL} || {THE_BELL}.connected")
+        return page
+
+    return visit

@@ -6,7 +6,7 @@
  *     await push.disable();             // when they have had enough, or log out
  */
 
-import { userOf } from "../api.js";
+import { claimsOf } from "../api.js";
 import { flush, forget, setUser } from "./pending.js";
 
 /**
@@ -185,7 +185,7 @@ export class Push {
   }
 
   async #user() {
-    return userOf(await this.#client.api.token()) ?? this.#who;
+    return claimsOf(await this.#client.api.token()).sub ?? this.#who;
   }
 
   /**

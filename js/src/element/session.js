@@ -1,0 +1,236 @@
+/**
+ * What the elements of a page share: one client for each server and person, and what is known of it.
+ *
+ * Events: `change`, when anything that is shown may have changed; `notice`, a notification that has
+ * come and is not muted; `retracted`, with its id; `renewed`, when it is of no use any more.
+ */
+
+import { claimsOf } from "../api.js";
+import { pause } from "../backoff.js";
+import { Emitter } from "../emitter.js";
+import { Reddot } from "../reddot.js";
+
+/**
+ * @typedef {object} Source says to which server, and as whom
+ * @property {Reddot} [client]
+ * @property {import("../client.js").Options["token"]} [token]
+ * @property {(name: string) => string | null} getAttribute
+ *
+ * @typedef {{categories: string[], topics: string[]}} Muted
+ */
+
+/** A connection that is away for so short is nothing to worry anybody with. */
+const STALE_MS = 3_000;
+/** How long the other tabs are kept from doing what one has done. */
+const CLAIM_MS = 10_000;
+/** What a tab that nobody looks at waits for one that somebody does. */
+const HIDDEN_MS = 300;
+
+/** @type {Map<unknown, Session>} */
+const sessions = new Map();
+
+/** @param {string} url @returns {Promise<string | undefined>} none: nobody is signed in */
+async function fetchToken(url) {
+  const answer = await fetch(url, { credentials: "include", cache: "no-store" });
+  if (/204|401|403/.test(`${answer.status}`)) return undefined;
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  const text = await answer.text();
+  return /[^.\w-]/.test(text.trim()) ? JSON.parse(text).token : text.trim();
+}
+
+export class Session extends Emitter {
+  /** Whether what is shown may be old by now. */
+  stale = false;
+  live = false;
+  /** Whether `token` has said that nobody is signed in. */
+  signedOut = false;
+  /** When it was last known to be new, in milliseconds since 1970. */
+  syncedAt = 0;
+  /** How often it was connected. */
+  connects = 0;
+  /** The one element of the page that says aloud what has come. @type {object | undefined} */
+  speaker;
+  /** Whether somebody has the list before them, in a panel. */
+  looked = false;
+  /** Elements that use it. */
+  users = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {Promise<Muted> | undefined} */
+  #muted;
+  #ends;
+
+  /**
+   * The one for what an element says; `leave` when it is not needed any more.
+   *
+   * @param {Source} source
+   */
+  static join(source) {
+    const { client } = source;
+    const [server, url, user] = ["server", "token-url", "user"].map((name) => source.getAttribute(name) ?? undefined);
+    const key = client ?? (source.token && source) ?? `${server} ${url} ${user}`;
+    let session = sessions.get(key);
+    if (!session) {
+      const asked = source.token ? () => source.token?.() : url ? () => fetchToken(url) : undefined;
+      const token = async () => {
+        const given = await asked?.();
+        made.signedOut = !given;
+        return given;
+      };
+      const shared = !!(asked || user);
+      const options = { server, user, token: asked && token, inbox: true, shared, credentials: /** @type {const} */ ("include") };
+      const made = (session = new Session(key, client ?? new Reddot(options), !client));
+      sessions.set(key, session);
+    }
+    session.users += 1;
+    return session;
+  }
+
+  /**
+   * @param {unknown} key
+   * @param {Reddot} client
+   * @param {boolean} owned whether it ends with this
+   */
+  constructor(key, client, owned) {
+    super();
+    this.key = key;
+    this.client = client;
+    this.owned = owned;
+    this.#ends = [
+      client.on("state", () => this.#state()),
+      client.on("publication", (publication) => this.#hear(publication)),
+      client.inbox.on("badge", () => this.emit("change")),
+    ];
+    this.#state();
+  }
+
+  /** Let everybody join another one. */
+  renew() {
+    sessions.delete(this.key);
+    this.emit("renewed");
+  }
+
+  leave() {
+    this.users -= 1;
+    // What is moved within the page leaves, and comes back at once.
+    setTimeout(() => {
+      if (this.users) return;
+      if (sessions.get(this.key) === this) sessions.delete(this.key);
+      this.#ends.forEach((end) => end());
+      clearTimeout(this.#timer);
+      if (this.owned) this.client.close();
+    });
+  }
+
+  /** The badge; none for somebody who is signed out. */
+  get badge() {
+    return this.signedOut || this.client.state === "closed" ? undefined : this.client.inbox.badge;
+  }
+
+  /** @returns {Promise<Muted>} */
+  muted() {
+    const { api } = this.client;
+    this.#muted ??= api.call("GET", api.url("preferences")).then(({ muted }) => muted);
+    this.#muted.catch(() => (this.#muted = undefined));
+    return this.#muted;
+  }
+
+  /** @param {Muted} muted */
+  async mute(muted) {
+    const { api, inbox } = this.client;
+    inbox.take((await api.call("PUT", api.url("preferences"), { muted })).badge);
+    this.#muted = Promise.resolve(muted);
+  }
+
+  /** Why the badge is what it is; only for administrators. */
+  async explain() {
+    const { api } = this.client;
+    const { sub, reddot } = claimsOf(await api.token());
+    return reddot?.admin && api.call("GET", api.url(`users/${sub}/badge/explain`));
+  }
+
+  /**
+   * Whether this tab is the one to do what is to happen once in a browser.
+   *
+   * @param {string} what
+   * @returns {Promise<boolean>}
+   */
+  async first(what) {
+    if (document.hidden) await pause(HIDDEN_MS);
+    // Without locks each tab is a browser of its own.
+    return new Promise((resolve) => {
+      if (!navigator.locks) return resolve(!document.hidden);
+      void navigator.locks.request(`reddot ${what}`, { ifAvailable: true }, (lock) => {
+        resolve(!!lock);
+        return lock && pause(CLAIM_MS);
+      });
+    });
+  }
+
+  #state() {
+    const live = this.client.state === "live";
+    if (live && !this.live) this.connects += 1;
+    if (live || this.live) this.syncedAt = Date.now();
+    this.live = live;
+    if (live) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.stale = false;
+    }
+    this.#timer ??= live
+      ? undefined
+      : setTimeout(() => {
+          this.stale = true;
+          this.emit("change");
+        }, STALE_MS);
+    this.emit("change");
+  }
+
+  /** @param {import("../frames.js").Publication} publication */
+  async #hear({ id, event, topic, data }) {
+    if (event === "retracted") this.emit("retracted", data?.id);
+    if (event !== "notification" || !data?.title) return;
+    const { category = "general", title, body } = data;
+    const muted = await this.muted().catch(() => undefined);
+    if (muted?.categories.includes(category) || muted?.topics.includes(topic)) return;
+    this.emit("notice", { id, category, data });
+    if (isOn("sound") && (await this.first(`sound ${id}`))) beep();
+    if (isOn("desktop") && document.hidden && (await this.first(`desktop ${id}`))) new Notification(title, { body, tag: id });
+  }
+}
+
+/** What is switched on in this browser. @typedef {"sound" | "desktop"} Alert */
+
+/** @param {Alert} name */
+export function isOn(name) {
+  try {
+    return !!localStorage[`reddot ${name}`];
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {Alert} name
+ * @param {boolean} on
+ */
+export async function switchAlert(name, on) {
+  // Heard at once: the browser allows it from the first click on.
+  if (on && name === "sound") beep();
+  if (on && name === "desktop" && (await Notification.requestPermission()) !== "granted") return;
+  localStorage[`reddot ${name}`] = on ? 1 : "";
+}
+
+/** @type {AudioContext | undefined} */
+let audio;
+
+function beep() {
+  audio ??= new AudioContext();
+  const tone = audio.createOscillator();
+  const volume = audio.createGain();
+  tone.frequency.value = 880;
+  volume.gain.setTargetAtTime(0, audio.currentTime, 0.08);
+  tone.connect(volume).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.4);
+}

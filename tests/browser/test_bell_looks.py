@@ -1,0 +1,119 @@
+"""How the bell looks, and what axe says of it.
+
+`SHOTS=folder pytest tests/browser/test_bell_looks.py` leaves the pictures there, to be looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.shop import BELL, Shop, notify
+from tests.integration.server import ROOT, Server, ServerFactory
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
+
+AXE: Final = (ROOT / "tests/node/node_modules/axe-core/axe.min.js").read_text
+RUN_AXE: Final = """
+async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
+  .map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.target} ${one.failureSummary}`)}`)
+"""
+NOTICES: Final = json.loads(Path(__file__).with_name("notices.json").read_text("utf-8"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    name: str
+    state: Literal["closed", "open", "preferences", "pill", "offline", "error", "toast"] = "open"
+    many: int | None = 5
+    scheme: Literal["light", "dark"] = "light"
+    lang: str = "en"
+    direction: str = "ltr"
+    width: int = 900
+    forced: bool = False
+
+
+LOOKS: Final = [
+    Look(name="closed-light", state="closed"),
+    Look(name="closed-dark", state="closed", scheme="dark"),
+    Look(name="open-light"),
+    Look(name="open-dark", scheme="dark"),
+    Look(name="empty", many=0),
+    Look(name="empty-dark", many=0, scheme="dark"),
+    Look(name="many", many=40, state="pill"),
+    Look(name="narrow", width=390),
+    Look(name="narrow-dark-zh", width=390, scheme="dark", lang="zh-CN"),
+    Look(name="zh", lang="zh-CN"),
+    Look(name="rtl", direction="rtl"),
+    Look(name="preferences", state="preferences"),
+    Look(name="preferences-dark", state="preferences", scheme="dark"),
+    Look(name="error", state="error"),
+    Look(name="offline", state="offline"),
+    Look(name="toast", state="toast"),
+    Look(name="toast-dark", state="toast", scheme="dark"),
+    Look(name="forced-colors", forced=True),
+]
+
+
+def fill(server: Server, user: str, look: Look, count: int) -> None:
+    notices = NOTICES[look.lang]
+    for number in range(count):
+        notify(server, user, **notices[number % len(notices)])
+
+
+def bring(page: Page, server: Server, user: str, look: Look) -> None:
+    """Into the state that the look is of."""
+    if look.state == "error":
+        page.route("**/v1/inbox**", lambda route: route.abort())
+    if look.state not in ("closed", "toast"):
+        page.locator("button.bell").click()
+        page.locator("article, .empty").first.wait_for()
+    if look.state == "preferences":
+        page.get_by_role("button", name="Preferences").click()
+        page.get_by_role("switch").nth(1).wait_for()
+    elif look.state == "pill":
+        page.locator(".list").evaluate("(list) => list.scrollTo(0, 500)")
+        fill(server, user, look, 3)
+        page.locator(".pill").wait_for()
+    elif look.state == "offline":
+        server.kill9()
+        page.locator(".banner").wait_for()
+    elif look.state == "toast":
+        fill(server, user, look, 3)
+        page.locator(".toast").nth(2).wait_for()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_looks(
+    browser: Browser, shop: Shop, server_factory: ServerFactory, tmp_path: Path, look: Look
+) -> None:
+    server = shop.serve(server_factory)
+    user = f"user-{uuid.uuid4().hex}"
+    shop.lang, shop.direction = look.lang, look.direction
+    shop.body = BELL + "<red-dot-toast></red-dot-toast>"
+    fill(server, user, look, look.many or 0)
+    context = browser.new_context(
+        viewport={"width": look.width, "height": 720},
+        color_scheme=look.scheme,
+        reduced_motion="reduce",
+        forced_colors="active" if look.forced else "none",
+        bypass_csp=True,
+    )
+    page = context.new_page()
+    page.goto(f"{shop.url}/?user={user}")
+    page.wait_for_timeout(500)
+    bring(page, server, user, look)
+    page.wait_for_timeout(400)
+    folder = Path(os.environ.get("SHOTS", tmp_path))
+    page.screenshot(path=folder / f"{browser.browser_type.name}-{look.name}.png")
+    page.evaluate(AXE())
+    violations = page.evaluate(RUN_AXE)
+    context.close()
+    assert violations == []
