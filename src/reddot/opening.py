@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reddot.core.rules import TopicRule, TopicRules
 from reddot.delivery import Plan
+from reddot.errors import SettingsError
 from reddot.inbox import Keep
 from reddot.outreach import DeliveryKeep
 from reddot.ports import Clock, Store
@@ -26,7 +27,18 @@ def topic_rules(settings: Settings) -> TopicRules:
 
 
 def delivery_plans(settings: Settings) -> tuple[Plan, ...]:
-    """How the operator wants people to be reached who are not there."""
+    """How the operator wants people to be reached who are not there.
+
+    Raises:
+        SettingsError: a plan names a courier that there is not.
+    """
+    for index, plan in enumerate(settings.deliveries):
+        for step in plan.steps:
+            if step.courier not in settings.couriers:
+                known = ", ".join(sorted(settings.couriers)) or "none"
+                raise SettingsError(
+                    f"deliveries: [{index}] names the courier {step.courier!r}; there is {known}"
+                )
     return settings.deliveries
 
 

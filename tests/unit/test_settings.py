@@ -447,6 +447,14 @@ def test_a_rule_needs_a_filter() -> None:
 # ---- deliveries: what a plan may be is tested beside its codec ----
 
 PLANS = """
+[couriers.web_push]
+type = "web_push"
+subject = "mailto:ops@example.com"
+
+[couriers.email]
+type = "apprise"
+url = "mailto://example.com?to={address}"
+
 [[deliveries]]
 categories = ["mention"]
 couriers = [{ courier = "web_push", after = "30s" }, { courier = "email", after = "10m" }]
@@ -466,6 +474,15 @@ def test_deliveries_from_toml_a_variable_and_a_flag(tmp_path: Path) -> None:
     written = json.dumps(masked(settings)["deliveries"])
     assert load({}, KEY | {"REDDOT_DELIVERIES": written}, None).deliveries == (first, second)
     assert load({"deliveries": written}, KEY, None).deliveries == (first, second)
+
+
+def test_a_plan_names_couriers_that_there_are(tmp_path: Path) -> None:
+    path = toml(tmp_path, PLANS.replace("[couriers.email]", "[couriers.mail]"))
+    with pytest.raises(SettingsError, match=r"\[0\] names the courier 'email'; there is mail, web"):
+        delivery_plans(load({}, KEY, path))
+    bare = Settings(deliveries=[{"couriers": [{"courier": "x"}]}])  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="there is none"):
+        delivery_plans(bare)
 
 
 def test_a_wrong_delivery_is_one_line(tmp_path: Path) -> None:
