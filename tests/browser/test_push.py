@@ -343,6 +343,29 @@ def test_somebody_else_does_not_see_what_is_for_the_one_before(
         time.sleep(0.05)
 
 
+def test_from_a_notification_of_the_server_to_one_of_the_browser(
+    fox: Page, shared_server: ServerFactory, topic: str
+) -> None:
+    """Rules, queue, courier and API are the server's; only the push service is the test's."""
+    server = shared_server(
+        jwt_secret=SECRET,
+        api_key=API_KEY,
+        couriers='{"web_push":{"type":"web_push","subject":"mailto:ops@example.com"}}',
+        deliveries='[{"couriers":[{"courier":"web_push"}]}]',
+        outbound_allowed="127.0.0.0/8",
+    )
+    load(fox, server, topic)
+    fox.evaluate("push.enable()")
+    id = notify(server, topic, "You have mail")
+    (shown,) = wait_shown(fox, 1)
+    assert (shown["title"], shown["data"]["id"]) == ("You have mail", id)
+    fox.evaluate("push.disable()")
+    fox.evaluate("push.enable()")
+    assert fox.evaluate("push.state()") == "on"
+    journey = httpx.get(f"{server.url}/v1/notifications/{id}/deliveries", headers=KEYED).json()
+    assert "sent" in json.dumps(journey)
+
+
 # ---- Chromium: the worker's events ----
 
 

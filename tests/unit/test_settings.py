@@ -467,7 +467,7 @@ couriers = [{ courier = "email", after = "1d" }]
 
 def test_deliveries_from_toml_a_variable_and_a_flag(tmp_path: Path) -> None:
     settings = load({}, KEY, toml(tmp_path, PLANS))
-    first, second = delivery_plans(settings)
+    first, second = delivery_plans(settings, settings.couriers)
     assert first.steps[1] == Step(courier="email", after_s=600)
     assert first.quiet == Quiet(start_minute=1320, end_minute=480)
     assert (second.categories, second.steps) == (("*",), (Step(courier="email", after_s=86_400),))
@@ -477,12 +477,11 @@ def test_deliveries_from_toml_a_variable_and_a_flag(tmp_path: Path) -> None:
 
 
 def test_a_plan_names_couriers_that_there_are(tmp_path: Path) -> None:
-    path = toml(tmp_path, PLANS.replace("[couriers.email]", "[couriers.mail]"))
+    settings = load({}, KEY, toml(tmp_path, PLANS))
     with pytest.raises(SettingsError, match=r"\[0\] names the courier 'email'; there is mail, web"):
-        delivery_plans(load({}, KEY, path))
-    bare = Settings(deliveries=[{"couriers": [{"courier": "x"}]}])  # type: ignore[arg-type]
+        delivery_plans(settings, ["web_push", "mail"])
     with pytest.raises(SettingsError, match="there is none"):
-        delivery_plans(bare)
+        delivery_plans(settings, ())
 
 
 def test_a_wrong_delivery_is_one_line(tmp_path: Path) -> None:
