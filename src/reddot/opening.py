@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from reddot.core.rules import TopicRule, TopicRules
 from reddot.delivery import Plan
+from reddot.errors import SettingsError
 from reddot.inbox import Keep
 from reddot.outreach import DeliveryKeep
 from reddot.ports import Clock, Store
@@ -25,8 +27,21 @@ def topic_rules(settings: Settings) -> TopicRules:
     )
 
 
-def delivery_plans(settings: Settings) -> tuple[Plan, ...]:
-    """How the operator wants people to be reached who are not there."""
+def delivery_plans(settings: Settings, couriers: Collection[str]) -> tuple[Plan, ...]:
+    """How the operator wants people to be reached who are not there.
+
+    Args:
+        couriers: that there are.
+    Raises:
+        SettingsError: a plan names a courier that there is not.
+    """
+    for index, plan in enumerate(settings.deliveries):
+        for step in plan.steps:
+            if step.courier not in couriers:
+                known = ", ".join(sorted(couriers)) or "none"
+                raise SettingsError(
+                    f"deliveries: [{index}] names the courier {step.courier!r}; there is {known}"
+                )
     return settings.deliveries
 
 

@@ -75,7 +75,7 @@ class Parts:
         self.couriers: Mapping[str, Courier] = (
             open_couriers(settings, clock=self.clock) if couriers is None else couriers
         )
-        self.plans = Plans(delivery_plans(settings), couriers=self.couriers)
+        self.plans = Plans(delivery_plans(settings, self.couriers), couriers=self.couriers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._jwks: JwksKeys | None = None
 

@@ -1,25 +1,27 @@
 """Web Push in real browsers: through the real service worker to a notification, and back to "read".
 
-Firefox subscribes with a push service of ours and decrypts by itself (RFC 8291). Debian's Chromium
-has no push service; what it is handed as a push comes over the DevTools protocol.
+Firefox subscribes with a push service of ours, and decrypts by itself what the courier has sent.
+Debian's Chromium has no push service; what it takes for a push comes over the DevTools protocol.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import http_ece
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Playwright, Worker
 
+from reddot.couriers.vapid import Vapid, VapidKey
+from reddot.couriers.web_push import WebPush
+from reddot.delivery import Message, Parcel, Verdict
+from reddot.net.outbound import Guard, Outbound
+from reddot.system import SystemClock
 from tests.browser.conftest import ENGINES, PATHS
 from tests.browser.push_service import OK, PushService, push_service
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
@@ -31,18 +33,7 @@ KEYED: Final = {"authorization": f"Bearer {API_KEY}"}
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def written(octets: bytes) -> str:
-    return urlsafe_b64encode(octets).decode().rstrip("=")
-
-
-def octets(text: str) -> bytes:
-    return urlsafe_b64decode(text + "==")
-
-
-def new_key() -> str:
-    """A public key as a server has one, in base64url."""
-    public = ec.generate_private_key(ec.SECP256R1()).public_key()
-    return written(public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+VAPID_KEY: Final = VapidKey.make()
 
 
 # ---- a page ----
@@ -89,12 +80,12 @@ class PushApi:
     """What the server says and keeps of the browser's subscriptions."""
 
     def __init__(self) -> None:
-        self.key = new_key()
+        self.key = VAPID_KEY.public
         self.page: Page | None = None
 
     def change_key(self) -> None:
         assert self.page is not None
-        self.key = new_key()
+        self.key = VapidKey.make().public
         self.page.evaluate("(key) => localStorage['test key'] = key", self.key)
 
     @property
@@ -204,18 +195,33 @@ def fox(firefox: Browser) -> Iterator[Page]:
     context.close()
 
 
-def send(subscription: dict[str, Any], message: object) -> int:
-    """What a courier does, with the library of the encryption's author."""
-    body = http_ece.encrypt(
-        json.dumps(message).encode(),
-        salt=os.urandom(16),
-        private_key=ec.generate_private_key(ec.SECP256R1()),
-        dh=octets(subscription["keys"]["p256dh"]),
-        auth_secret=octets(subscription["keys"]["auth"]),
-        version="aes128gcm",
+FIRST: Final = Message(id="n1", title="Grüß Gott", body="赌博?", collapse_key="k")
+
+
+def send(subscription: dict[str, Any], message: Message, unread: int = 0) -> Verdict:
+    """By the courier itself; not in this thread, where the browser's loop runs."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _send(subscription, message, unread)).result()
+
+
+async def _send(subscription: dict[str, Any], message: Message, unread: int) -> Verdict:
+    clock = SystemClock()
+    courier = WebPush(
+        outbound=Outbound(Guard(["127.0.0.0/8"]), timeout_s=5, answer_bytes_max=4096),
+        vapid=Vapid(VAPID_KEY, subject="mailto:ops@example.com", clock=clock),
+        clock=clock,
     )
-    headers = {"ttl": "60", "content-encoding": "aes128gcm", "authorization": "vapid t=x, k=y"}
-    return httpx.post(subscription["endpoint"], content=body, headers=headers).status_code
+    parcel = Parcel(
+        id=f"d-{message.id}",
+        user="42",
+        address=courier.check(subscription),
+        message=message,
+        unread=unread,
+    )
+    try:
+        return (await courier.send(parcel)).verdict
+    finally:
+        await courier.aclose()
 
 
 def test_from_a_subscription_to_a_notification(
@@ -229,13 +235,13 @@ def test_from_a_subscription_to_a_notification(
     (channel,) = service.channels.values()
     assert channel.key == api.key
     before = len(service.acks)
-    assert send(api.only, {"id": "n1", "title": "Grüß Gott", "body": "赌博?", "tag": "k"}) == 201
+    assert send(api.only, FIRST) is Verdict.SENT
     (shown,) = wait_shown(fox, 1)
     assert (shown["title"], shown["body"], shown["tag"]) == ("Grüß Gott", "赌博?", "k")
     assert shown["data"]["id"] == "n1"
     assert list(service.acks.values())[before:] == [OK]
     # The successor takes its place.
-    send(api.only, {"id": "n2", "title": "Servus", "tag": "k"})
+    send(api.only, Message(id="n2", title="Servus", collapse_key="k"))
     wait_until_shown(fox, "Servus")
     assert len(wait_shown(fox, 1)) == 1
 
@@ -253,14 +259,14 @@ def test_disabled_there_is_nobody_to_send_to(
     start(fox, server, topic, api)
     fox.evaluate("push.enable()")
     subscription = api.only
-    send(subscription, {"id": "n1", "title": "Hello"})
+    send(subscription, FIRST)
     wait_shown(fox, 1)
     fox.evaluate("push.disable()")
     assert fox.evaluate("push.state()") == "off"
     assert not api.subscriptions
     wait_shown(fox, 0)
     until = time.monotonic() + SOON_S
-    while send(subscription, {"id": "n2", "title": "Anybody?"}) != 410:
+    while send(subscription, FIRST) is not Verdict.GONE:
         assert time.monotonic() < until
         time.sleep(0.05)
     fox.evaluate("push.disable()")
@@ -289,8 +295,8 @@ def test_what_cannot_be_decrypted_is_not_shown(
     start(fox, server, topic, api)
     fox.evaluate("push.enable()")
     before = len(service.acks)
-    forged = api.only | {"keys": {**api.only["keys"], "auth": written(os.urandom(16))}}
-    assert send(forged, {"id": "n1", "title": "Forged"}) == 201
+    forged = api.only | {"keys": {**api.only["keys"], "auth": "A" * 22}}
+    assert send(forged, FIRST) is Verdict.SENT
     until = time.monotonic() + SOON_S
     while len(service.acks) == before:
         assert time.monotonic() < until
@@ -309,7 +315,7 @@ def test_what_is_read_elsewhere_is_taken_away(
     now = int(time.time() * 1000)
     fox.evaluate("push.stop(); client.close()")
     for id, title in ((first, "first"), (second, "second")):
-        send(api.only, {"id": id, "title": title, "unread": 2, "time_ms": now})
+        send(api.only, Message(id=id, title=title, time_ms=now), unread=2)
     wait_shown(fox, 2)
     load(fox, server, topic, live=True)
     mark = {"ids": [first], "as": "read"}
@@ -325,16 +331,39 @@ def test_somebody_else_does_not_see_what_is_for_the_one_before(
 ) -> None:
     start(fox, server, topic, api)
     fox.evaluate("push.enable()")
-    send(api.only, {"id": "n1", "title": "private"})
+    send(api.only, FIRST)
     wait_shown(fox, 1)
     load(fox, server, topic + "-other")
     wait(fox, "!localStorage['reddot push']")
     wait_shown(fox, 0)
     assert fox.evaluate("push.state()") == "off"
     until = time.monotonic() + SOON_S
-    while send(api.only, {"id": "n2", "title": "private"}) != 410:
+    while send(api.only, FIRST) is not Verdict.GONE:
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_from_a_notification_of_the_server_to_one_of_the_browser(
+    fox: Page, shared_server: ServerFactory, topic: str
+) -> None:
+    """Rules, queue, courier and API are the server's; only the push service is the test's."""
+    server = shared_server(
+        jwt_secret=SECRET,
+        api_key=API_KEY,
+        couriers='{"web_push":{"type":"web_push","subject":"mailto:ops@example.com"}}',
+        deliveries='[{"couriers":[{"courier":"web_push"}]}]',
+        outbound_allowed="127.0.0.0/8",
+    )
+    load(fox, server, topic)
+    fox.evaluate("push.enable()")
+    id = notify(server, topic, "You have mail")
+    (shown,) = wait_shown(fox, 1)
+    assert (shown["title"], shown["data"]["id"]) == ("You have mail", id)
+    fox.evaluate("push.disable()")
+    fox.evaluate("push.enable()")
+    assert fox.evaluate("push.state()") == "on"
+    journey = httpx.get(f"{server.url}/v1/notifications/{id}/deliveries", headers=KEYED).json()
+    assert "sent" in json.dumps(journey)
 
 
 # ---- Chromium: the worker's events ----

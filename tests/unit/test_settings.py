@@ -447,6 +447,14 @@ def test_a_rule_needs_a_filter() -> None:
 # ---- deliveries: what a plan may be is tested beside its codec ----
 
 PLANS = """
+[couriers.web_push]
+type = "web_push"
+subject = "mailto:ops@example.com"
+
+[couriers.email]
+type = "apprise"
+url = "mailto://example.com?to={address}"
+
 [[deliveries]]
 categories = ["mention"]
 couriers = [{ courier = "web_push", after = "30s" }, { courier = "email", after = "10m" }]
@@ -459,13 +467,21 @@ couriers = [{ courier = "email", after = "1d" }]
 
 def test_deliveries_from_toml_a_variable_and_a_flag(tmp_path: Path) -> None:
     settings = load({}, KEY, toml(tmp_path, PLANS))
-    first, second = delivery_plans(settings)
+    first, second = delivery_plans(settings, settings.couriers)
     assert first.steps[1] == Step(courier="email", after_s=600)
     assert first.quiet == Quiet(start_minute=1320, end_minute=480)
     assert (second.categories, second.steps) == (("*",), (Step(courier="email", after_s=86_400),))
     written = json.dumps(masked(settings)["deliveries"])
     assert load({}, KEY | {"REDDOT_DELIVERIES": written}, None).deliveries == (first, second)
     assert load({"deliveries": written}, KEY, None).deliveries == (first, second)
+
+
+def test_a_plan_names_couriers_that_there_are(tmp_path: Path) -> None:
+    settings = load({}, KEY, toml(tmp_path, PLANS))
+    with pytest.raises(SettingsError, match=r"\[0\] names the courier 'email'; there is mail, web"):
+        delivery_plans(settings, ["web_push", "mail"])
+    with pytest.raises(SettingsError, match="there is none"):
+        delivery_plans(settings, ())
 
 
 def test_a_wrong_delivery_is_one_line(tmp_path: Path) -> None:
