@@ -40,6 +40,7 @@ export class RedDot extends RedDotElement {
   constructor() {
     super();
     this.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.hide();
       if (event.key !== "ArrowDown" || this.#open) return;
       event.preventDefault();
       this.show();

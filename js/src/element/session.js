@@ -21,6 +21,8 @@ import { Reddot } from "../reddot.js";
 
 /** A connection that is away for so short is nothing to worry anybody with. */
 const STALE_MS = 3_000;
+/** How long what is muted is taken for known. */
+const MUTED_MS = 60_000;
 /** How long the other tabs are kept from doing what one has done. */
 const CLAIM_MS = 10_000;
 /** What a tab that nobody looks at waits for one that somebody does. */
@@ -127,11 +129,15 @@ export class Session extends Emitter {
     return this.signedOut || this.client.state === "closed" ? undefined : this.client.inbox.badge;
   }
 
-  /** @returns {Promise<Muted>} */
+  /** What is muted; as it was a minute ago at most, for other devices may change it. @returns {Promise<Muted>} */
   muted() {
     const { api } = this.client;
-    this.#muted ??= api.call("GET", api.url("preferences")).then(({ muted }) => muted);
-    this.#muted.catch(() => (this.#muted = undefined));
+    if (!this.#muted) {
+      const forget = () => (this.#muted = undefined);
+      setTimeout(forget, MUTED_MS);
+      this.#muted = api.call("GET", api.url("preferences")).then(({ muted }) => muted);
+      this.#muted.catch(forget);
+    }
     return this.#muted;
   }
 
@@ -217,7 +223,7 @@ export function isOn(name) {
 export async function switchAlert(name, on) {
   // Heard at once: the browser allows it from the first click on.
   if (on && name === "sound") beep();
-  if (on && name === "desktop" && (await Notification.requestPermission()) !== "granted") return;
+  if (on && name === "desktop" && (await globalThis.Notification?.requestPermission()) !== "granted") return;
   localStorage[`reddot ${name}`] = on ? 1 : "";
 }
 
