@@ -110,7 +110,7 @@ def test_looks(
     page.goto(f"{shop.url}/?user={user}")
     page.wait_for_timeout(500)
     bring(page, server, user, look)
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(900)  # Until what moves has come to rest, on a busy machine too.
     folder = Path(os.environ.get("SHOTS", tmp_path))
     page.screenshot(path=folder / f"{browser.browser_type.name}-{look.name}.png")
     page.evaluate(AXE())
