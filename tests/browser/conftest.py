@@ -97,15 +97,26 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module", params=ENGINES)
 def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
-    path = PATHS[request.param]
-    if not path.exists():
-        pytest.skip(f"no {path}")
-    if request.param == "chromium":
-        launched = playwright.chromium.launch(executable_path=path, chromium_sandbox=False)
-    else:
-        launched = playwright.firefox.launch(executable_path=path, channel="moz-firefox")
+    launched = launch(playwright, request.param)
     yield launched
     launched.close()
+
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """For what Firefox cannot pretend over WebDriver BiDi, such as dark mode and forced colours."""
+    launched = launch(playwright, "chromium")
+    yield launched
+    launched.close()
+
+
+def launch(playwright: Playwright, engine: str) -> Browser:
+    path = PATHS[engine]
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    if engine == "chromium":
+        return playwright.chromium.launch(executable_path=path, chromium_sandbox=False)
+    return playwright.firefox.launch(executable_path=path, channel="moz-firefox")
 
 
 @pytest.fixture

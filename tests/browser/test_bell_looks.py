@@ -92,14 +92,14 @@ def bring(page: Page, server: Server, user: str, look: Look) -> None:
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def test_looks(
-    browser: Browser, shop: Shop, server_factory: ServerFactory, tmp_path: Path, look: Look
+    chromium: Browser, shop: Shop, server_factory: ServerFactory, tmp_path: Path, look: Look
 ) -> None:
     server = shop.serve(server_factory)
     user = f"user-{uuid.uuid4().hex}"
     shop.lang, shop.direction = look.lang, look.direction
     shop.body = BELL + "<red-dot-toast></red-dot-toast>"
     fill(server, user, look, look.many or 0)
-    context = browser.new_context(
+    context = chromium.new_context(
         viewport={"width": look.width, "height": 720},
         color_scheme=look.scheme,
         reduced_motion="reduce",
@@ -112,7 +112,7 @@ def test_looks(
     bring(page, server, user, look)
     page.wait_for_timeout(900)  # Until what moves has come to rest, on a busy machine too.
     folder = Path(os.environ.get("SHOTS", tmp_path))
-    page.screenshot(path=folder / f"{browser.browser_type.name}-{look.name}.png")
+    page.screenshot(path=folder / f"{look.name}.png")
     page.evaluate(AXE())
     violations = page.evaluate(RUN_AXE)
     context.close()
