@@ -14,6 +14,8 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --disable-pip-version-check --quiet
 CLIENT := src/reddot/static/reddot.js
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+# Most tests wait for browsers and servers. A file's tests share those, so they stay together.
+PARALLEL := --numprocesses 2 --dist loadfile
 FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
 # PACKAGE=COMMAND: what the tests need besides Python.
 PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm \
@@ -34,11 +36,11 @@ demo: setup ## Start a server with a demo page on this machine, no questions ask
 # A failed check does not hide what the tests say; either fails the whole.
 test: packages setup js tests/node/node_modules/.installed ## Install what tests need, check, run every test
 	@failed=0; $(MAKE) check || failed=1; npm --prefix js test --silent || failed=1; \
-	$(RUN) pytest || failed=1; exit $$failed
+	$(RUN) pytest $(PARALLEL) || failed=1; exit $$failed
 
 test-fast: setup js ## Run the tests that need neither network nor browser
 	npm --prefix js test --silent
-	$(RUN) pytest $(FAST)
+	$(RUN) pytest $(PARALLEL) $(FAST)
 
 check: setup js/node_modules/.installed ## Check format, style, types, layers, tidiness and spelling
 	$(VENV)/bin/ruff format --check --quiet

@@ -394,7 +394,9 @@ def test_a_client_that_closes_without_a_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "half", [b"", frame(b"half", fin=False), text("half")[:3], text("half")[:7]]
+    "half",
+    [b"", frame(b"half", fin=False), text("half")[:3], text("half")[:7]],
+    ids=["nothing", "fragment", "head", "part"],
 )
 def test_we_close(half: bytes) -> None:
     async def test(wire: Wire) -> None:
