@@ -11,6 +11,7 @@ import { argv, exit } from "node:process";
 import { gzipSync } from "node:zlib";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
+import { minify } from "terser";
 
 const ELEMENTS = 'export * from "./src/element/index.js"; import "./src/element/define.js"';
 /** What a page pays, compressed, by what it imports. */
@@ -21,6 +22,8 @@ const BYTES_MAX = {
 };
 /** What else is served beside the client, by file: source, format and budget. @type {[string, string, "esm" | "iife", number][]} */
 const BESIDE = [
+  ["reddot-mqtt.js", 'export * from "./src/transports/mqtt.js"', "esm", 1.25 * 1024],
+  ["reddot-diagnose.js", 'export * from "./src/diagnose.js"', "esm", 4 * 1024],
   ["reddot-push.js", 'export * from "./src/push/index.js"', "esm", 2.5 * 1024],
   ["reddot-sw.js", 'import "./src/push/sw.js"', "iife", 2 * 1024],
 ];
@@ -37,6 +40,16 @@ const minifyStyles = {
 };
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 
+/** What the client loads when it needs it. @type {import("esbuild").Plugin} */
+const lazy = {
+  name: "lazy",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/diagnose\.js$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./reddot-diagnose.js", external: true } : undefined,
+    );
+  },
+};
+
 /**
  * @param {string} source what a page imports
  * @param {"esm" | "iife"} [format]
@@ -48,10 +61,12 @@ async function bundle(source, format = "esm") {
     minify: true,
     format,
     target: "es2022",
-    plugins: [minifyStyles],
     write: false,
+    plugins: [minifyStyles, lazy],
   });
-  return outputFiles[0].contents;
+  const options = { module: format === "esm", ecma: /** @type {const} */ (2020), compress: { passes: 3 } };
+  const { code } = await minify(outputFiles[0].text, options);
+  return Buffer.from(/** @type {string} */ (code));
 }
 
 /**

@@ -13,7 +13,7 @@ const BACKOFF_MIN_MS = 50;
  * @returns {number} milliseconds: anything up to 0.5 s, 1 s, 2 s … 30 s
  */
 export function backoff(attempt, random = Math.random) {
-  const longest = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 16));
+  const longest = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
   return Math.max(BACKOFF_MIN_MS, random() * longest);
 }
 

@@ -4,7 +4,15 @@
  * be open in the next network.
  */
 
-/** @typedef {import("./transports/face.js").Transport} Transport */
+/**
+ * @typedef {import("./transports/face.js").Transport} Transport
+ *
+ * @typedef {object} Note what was decided about a transport, and why
+ * @property {string} transport its name
+ * @property {"trying" | "live" | "proved" | "failed" | "demoted"} what `live`: the first data has
+ *   come; `proved`: more than that; `demoted`: it has failed twice in a row and is tried last
+ * @property {string} [reason]
+ */
 
 const REMEMBERED_MS = 600_000;
 const STRIKES_MAX = 2;
@@ -15,16 +23,19 @@ const RETRY_MS = 30_000;
 export class Chooser {
   #transports;
   #key;
+  #note;
   /** @type {Map<Transport, number>} failures in a row */
   #strikes = new Map();
 
   /**
    * @param {Transport[]} transports best first
    * @param {string} key under which the last good one is remembered for this tab
+   * @param {(transport: Transport, what: Note["what"], reason?: string) => void} note is told
    */
-  constructor(transports, key) {
+  constructor(transports, key, note) {
     this.#transports = transports;
     this.#key = key;
+    this.#note = note;
   }
 
   /** All of them, in the order in which they are to be tried. */
@@ -59,9 +70,11 @@ export class Chooser {
    * It failed where another one worked, or before it had proved itself.
    *
    * @param {Transport} transport
+   * @param {string} reason
    */
-  strike(transport) {
+  strike(transport, reason) {
     this.#strikes.set(transport, (this.#strikes.get(transport) ?? 0) + 1);
+    this.#note(transport, this.#isDemoted(transport) ? "demoted" : "failed", reason);
   }
 
   /**
@@ -71,6 +84,7 @@ export class Chooser {
    */
   prove(transport) {
     this.#strikes.delete(transport);
+    this.#note(transport, "proved");
     try {
       sessionStorage.setItem(this.#key, `${Date.now()} ${transport.name}`);
     } catch {

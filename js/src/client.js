@@ -52,9 +52,18 @@ import { websocket } from "./transports/websocket.js";
 const TRIES = 4;
 /** Frames; beyond, the page is told of a gap. */
 const HELD_MAX = 10_000;
+/** Notes; older ones are forgotten. */
+const TRAIL_MAX = 50;
 const TRANSPORTS = [websocket, sse, longPoll];
 
 export class Client extends Emitter {
+  /**
+   * The latest decisions about transports, oldest first, with the time in milliseconds since 1970.
+   *
+   * @type {(import("./chooser.js").Note & {at: number})[]}
+   */
+  trail = [];
+
   #options;
   #link;
   /** @type {Tabs | undefined} */
@@ -93,10 +102,11 @@ export class Client extends Emitter {
     /** Requests with the credential of the moment. */
     this.api = new Api(server, token, credentials);
     this.#link = new Link(options.transports ?? TRANSPORTS, `reddot ${server}`, {
-      prepare: (transport) => this.#prepare(transport),
-      frame: (frame) => this.#fromLink(frame),
+      prepare: this.#prepare,
+      frame: this.#fromLink,
       change: () => this.#status(),
-      refused: () => this.#refresh(),
+      refused: this.#refresh,
+      note: this.#note,
     });
     this.#listen(globalThis.addEventListener);
     if (inbox) this.#change();
@@ -164,6 +174,16 @@ export class Client extends Emitter {
   publish(topic, data, options = {}) {
     const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
     return this.api.call("POST", this.api.url("publish"), { id, ...options, topic, data }, TRIES);
+  }
+
+  /**
+   * Find out which transports work from here, and what is in the way; a few seconds. Its code is
+   * loaded when it is needed.
+   *
+   * @returns {Promise<import("./diagnose.js").Report>}
+   */
+  async diagnose() {
+    return (await import("./diagnose.js")).diagnose(this);
   }
 
   /** The end; this client is of no use any more. */
@@ -242,20 +262,23 @@ export class Client extends Emitter {
   }
 
   #start() {
-    if (!this.#union().length && !this.#options.inbox) return;
+    const filters = this.#union();
+    if (!filters.length && !this.#options.inbox) return;
     if (!this.#begun || (this.#options.shared && !this.#tabs?.leads)) return;
     this.#followed = this.#held = undefined;
+    // What is being opened already has them.
+    this.#sent = filters;
     this.#link.start();
   }
 
   /** Let go of connection and lead, to come back later with the cursor. */
-  #pause() {
+  #pause = () => {
     this.#begun = undefined;
     this.#held = this.#cursor ? [] : undefined;
     this.#tabs?.stop();
     this.#tabs = undefined;
     this.#link.stop();
-  }
+  };
 
   /** @param {typeof addEventListener | undefined} change none outside of a page */
   #listen(change) {
@@ -263,10 +286,8 @@ export class Client extends Emitter {
     change("online", this.#wake);
     change("visibilitychange", this.#wake);
     change("pageshow", this.#wake);
-    change("pagehide", this.#hide);
+    change("pagehide", this.#pause);
   }
-
-  #hide = () => this.#pause();
 
   #wake = () => {
     if (!this.#begun) this.#change();
@@ -281,8 +302,9 @@ export class Client extends Emitter {
    * @param {Transport} transport
    * @returns {Promise<import("./transports/face.js").Request>}
    */
-  async #prepare(transport) {
+  #prepare = async (transport) => {
     const api = this.api;
+    this.#note(transport, "trying");
     const init = await api.init();
     if (this.#tabs && this.#user !== claimsOf(init.headers.authorization).sub && init.headers.authorization) {
       // Other tabs would get what is for somebody else.
@@ -297,23 +319,30 @@ export class Client extends Emitter {
       init,
       address: (path, parameters) => api.url(path, { ticket, inbox, ...parameters }, filters),
     };
-  }
+  };
+
+  /** @type {import("./link.js").Hooks["note"]} */
+  #note = ({ name }, what, reason) => {
+    const note = { at: Date.now(), transport: name, what, reason };
+    if (this.trail.push(note) > TRAIL_MAX) this.trail.shift();
+    this.emit("transport", note);
+  };
 
   /** The credential was refused: once in a row a fresh one is asked for. */
-  #refresh() {
+  #refresh = () => {
     this.api.forget();
     const again = !this.#refreshed;
     this.#refreshed = true;
     return again;
-  }
+  };
 
   /** @param {Frame} frame */
-  #fromLink(frame) {
+  #fromLink = (frame) => {
     this.#refreshed = false;
     if (frame.type === "error") return this.#error(frame);
     this.#tabs?.tell({ frame });
     this.#take(frame);
-  }
+  };
 
   /** A command was refused: the same is true of the connection that it would have made. @param {Frame} frame */
   #error({ code, status, title, detail, retry }) {

@@ -32,11 +32,14 @@ export class Connection {
     this.#report = report;
   }
 
-  /** @param {() => Promise<Request>} prepare may fetch a credential; rejects with an `End` */
+  /**
+   * @param {(transport: Transport) => Promise<Request>} prepare may fetch a credential; rejects
+   *   with an `End`
+   */
   async open(prepare) {
     this.#watch(FIRST_FRAME_MS);
     try {
-      const request = await prepare();
+      const request = await prepare(this.transport);
       if (this.#closed) return;
       this.#open = this.transport.open(request, {
         frame: (frame) => this.#frame(frame),

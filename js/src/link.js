@@ -11,7 +11,7 @@
 
 import { backoff } from "./backoff.js";
 import { Chooser } from "./chooser.js";
-import { Race } from "./race.js";
+import { race } from "./race.js";
 
 /**
  * @typedef {import("./frames.js").Frame} Frame
@@ -26,6 +26,7 @@ import { Race } from "./race.js";
  * @property {(frame: Frame) => void} frame
  * @property {() => void} change `state`, `transport`, `reason` or `retryAt` has changed
  * @property {(end: End) => boolean} refused the credential was; whether there is a fresh one
+ * @property {(transport: Transport, what: import("./chooser.js").Note["what"], reason?: string) => void} note
  */
 
 /** A connection that has said nothing for so long is not trusted when somebody comes back. */
@@ -44,7 +45,7 @@ export class Link {
   #attempts = 0;
   /** @type {Connection | undefined} */
   #current;
-  /** @type {Race | undefined} */
+  /** @type {(() => void) | undefined} what ends the attempts that are under way */
   #race;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -57,7 +58,7 @@ export class Link {
    * @param {Hooks} hooks
    */
   constructor(transports, key, hooks) {
-    this.#chooser = new Chooser(transports, key);
+    this.#chooser = new Chooser(transports, key, hooks.note);
     this.#hooks = hooks;
   }
 
@@ -121,28 +122,24 @@ export class Link {
   /** @param {Transport[]} transports */
   #run(transports) {
     this.#stopTrying();
-    const race = (this.#race = new Race(transports, this.#hooks.prepare, {
-      won: (winner, frame, losers) => this.#won(winner, frame, losers),
+    this.#race = race(transports, this.#hooks.prepare, {
+      won: this.#won,
       lost: (end) => this.#lost(transports, end),
-      later: (connection, frame, end) => this.#take(connection, frame, end),
-    }));
-    race.start();
+      later: this.#take,
+    });
   }
 
-  /**
-   * @param {Connection} winner
-   * @param {Frame} frame
-   * @param {Transport[]} losers
-   */
-  #won(winner, frame, losers) {
-    losers.forEach((one) => this.#chooser.strike(one));
+  /** @type {import("./race.js").Outcome["won"]} */
+  #won = (winner, frame, losers) => {
+    losers.forEach((reason, one) => this.#chooser.strike(one, reason));
     this.#current?.close();
     this.#race = undefined;
     this.#current = winner;
+    this.#hooks.note(winner.transport, "live");
     this.#become("live", "");
     this.#climbLater();
     this.#take(winner, frame, undefined);
-  }
+  };
 
   /**
    * @param {Transport[]} transports
@@ -151,7 +148,7 @@ export class Link {
   #lost(transports, end) {
     this.#race = undefined;
     if (this.#current) {
-      transports.forEach((one) => this.#chooser.strike(one));
+      transports.forEach((one) => this.#chooser.strike(one, end.reason));
       this.#climbLater();
     } else {
       this.#ended(end);
@@ -164,8 +161,8 @@ export class Link {
     if (ms !== undefined) this.#climber = setTimeout(() => this.#climb(), ms);
   }
 
-  /** @type {(connection: Connection, frame: Frame | undefined, end: End | undefined) => void} */
-  #take(connection, frame, end) {
+  /** @type {import("./race.js").Outcome["later"]} */
+  #take = (connection, frame, end) => {
     if (connection !== this.#current) return;
     if (frame) {
       if (connection.frames === 2) {
@@ -178,10 +175,10 @@ export class Link {
         this.#wait(`asked to reconnect: ${frame.reason}`, frame.retry_ms);
       }
     } else if (end) {
-      if (connection.frames < 2) this.#chooser.strike(connection.transport);
+      if (connection.frames < 2) this.#chooser.strike(connection.transport, end.reason);
       this.#ended(end);
     }
-  }
+  };
 
   /** @param {End} end */
   #ended(end) {
@@ -210,7 +207,7 @@ export class Link {
   #stopTrying() {
     clearTimeout(this.#timer);
     clearTimeout(this.#climber);
-    this.#race?.stop();
+    this.#race?.();
     this.#race = undefined;
   }
 

@@ -12,84 +12,72 @@ import { Connection } from "./connection.js";
  * @typedef {import("./transports/face.js").End} End
  *
  * @typedef {object} Outcome
- * @property {(winner: Connection, frame: Frame, losers: Transport[]) => void} won
+ * @property {(winner: Connection, frame: Frame, losers: Map<Transport, string>) => void} won
+ *   `losers` with the reason of each
  * @property {(end: End) => void} lost after the last one has failed; how it did
  * @property {(connection: Connection, frame: Frame | undefined, end: End | undefined) => void} later
  *   what comes from the winner after its first frame
  */
 
-const HEAD_STARTS_MS = [2_500, 2_000];
+const HEAD_START_MS = 2_500;
+const NEXT_START_MS = 2_000;
 
-export class Race {
-  #transports;
-  #prepare;
-  #outcome;
+/**
+ * @param {Transport[]} transports in the order in which they start; at least one
+ * @param {(transport: Transport) => Promise<Request>} prepare
+ * @param {Outcome} outcome
+ * @returns {() => void} ends all that run, but not the winner
+ */
+export function race(transports, prepare, { won, lost, later }) {
   /** @type {Connection | undefined} */
-  #winner;
+  let winner;
   /** @type {Set<Connection>} */
-  #running = new Set();
-  /** @type {Transport[]} */
-  #failed = [];
-  #started = 0;
+  const running = new Set();
+  /** @type {Map<Transport, string>} */
+  const failed = new Map();
+  let started = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  let timer;
 
-  /**
-   * @param {Transport[]} transports in the order in which they start
-   * @param {(transport: Transport) => Promise<Request>} prepare
-   * @param {Outcome} outcome
-   */
-  constructor(transports, prepare, outcome) {
-    this.#transports = transports;
-    this.#prepare = prepare;
-    this.#outcome = outcome;
-  }
+  const start = () => {
+    clearTimeout(timer);
+    const ms = started ? NEXT_START_MS : HEAD_START_MS;
+    const connection = new Connection(transports[started++], take);
+    running.add(connection);
+    if (started < transports.length) timer = setTimeout(start, ms);
+    void connection.open(prepare);
+  };
 
-  start() {
-    clearTimeout(this.#timer);
-    const transport = this.#transports[this.#started];
-    if (!transport) return;
-    const ms = HEAD_STARTS_MS[Math.min(this.#started, HEAD_STARTS_MS.length - 1)];
-    this.#started += 1;
-    const connection = new Connection(transport, (...report) => this.#take(...report));
-    this.#running.add(connection);
-    if (this.#started < this.#transports.length) this.#timer = setTimeout(() => this.start(), ms);
-    void connection.open(() => this.#prepare(transport));
-  }
+  const stop = () => {
+    clearTimeout(timer);
+    for (const connection of running) connection.close();
+    running.clear();
+  };
 
-  /** End all that run, but not the winner. */
-  stop() {
-    clearTimeout(this.#timer);
-    for (const connection of this.#running) connection.close();
-    this.#running.clear();
-  }
-
-  /** @type {(connection: Connection, frame: Frame | undefined, end: End | undefined) => void} */
-  #take(connection, frame, end) {
-    if (connection === this.#winner) {
-      this.#outcome.later(connection, frame, end);
+  /** @type {Outcome["later"]} */
+  const take = (connection, frame, end) => {
+    if (connection === winner) {
+      later(connection, frame, end);
     } else if (frame) {
-      this.#winner = connection;
-      this.#running.delete(connection);
-      const losers = [...this.#failed, ...[...this.#running].map(({ transport }) => transport)];
-      this.stop();
-      this.#outcome.won(connection, frame, losers);
+      winner = connection;
+      running.delete(connection);
+      for (const { transport } of running) failed.set(transport, "slower");
+      stop();
+      won(connection, frame, failed);
     } else if (end) {
-      this.#running.delete(connection);
-      this.#failed.push(connection.transport);
-      this.#fail(end);
+      running.delete(connection);
+      failed.set(connection.transport, end.reason);
+      // A refusal is the answer of the server, and it would be the same on any other way.
+      const refused = end.final || end.status === 401 || end.status === 403;
+      if (!refused && started < transports.length) {
+        start();
+      } else if (refused || !running.size) {
+        stop();
+        lost(end);
+      }
     }
-  }
+  };
 
-  /** @param {End} end */
-  #fail(end) {
-    // A refusal is the answer of the server, and it would be the same on any other way.
-    const refused = end.final || end.status === 401 || end.status === 403;
-    if (!refused && this.#started < this.#transports.length) {
-      this.start();
-    } else if (refused || !this.#running.size) {
-      this.stop();
-      this.#outcome.lost(end);
-    }
-  }
+  start();
+  return stop;
 }

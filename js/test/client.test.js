@@ -130,7 +130,60 @@ test("waits grow to 30 s, and start over once a connection is proved", async () 
   assert.equal(client.state, "live");
 });
 
-test("`reconnect` and `Retry-After` are obeyed", async () => {
+test("`Retry-After` is obeyed", async () => {
+  server.faults.sse = "busy";
+  const { client } = await listen({ transports: [sse] });
+  server.faults = {};
+  await pass(6_900);
+  assert.equal(client.state, "waiting");
+  assert.equal(client.reason, "overloaded");
+  await pass(200);
+  assert.equal(client.state, "live");
+});
+
+test("who looks at the page again does not wait", async () => {
+  server.down = true;
+  const { client } = await listen();
+  await pass(100_000);
+  server.down = false;
+  assert.equal(client.state, "waiting");
+  Object.assign(document, { hidden: true });
+  page.dispatchEvent(new Event("visibilitychange"));
+  await settle();
+  assert.equal(client.state, "waiting");
+  Object.assign(document, { hidden: false });
+  page.dispatchEvent(new Event("visibilitychange"));
+  await settle();
+  assert.equal(client.state, "live");
+});
+
+test("each decision about a transport is told, with its reason, and kept", async () => {
+  server.faults = { websocket: "refuse", sse: "hang" };
+  const { client } = await listen();
+  /** @type {any[]} */
+  const told = [];
+  client.on("transport", (note) => told.push(note));
+  await pass(2_500);
+  const trail = client.trail.map(({ transport, what, reason }) => [transport, what, reason]);
+  assert.deepEqual(trail, [
+    ["websocket", "trying", undefined],
+    ["sse", "trying", undefined],
+    ["long_poll", "trying", undefined],
+    ["websocket", "failed", "closed, 1006"],
+    ["sse", "failed", "slower"],
+    ["long_poll", "live", undefined],
+    ["long_poll", "proved", undefined],
+  ]);
+  assert.deepEqual(told, client.trail.slice(2));
+  for (let turn = 0; turn < 12; turn += 1) {
+    page.dispatchEvent(new Event("online"));
+    await pass(11_000);
+  }
+  assert.equal(client.trail.length, 50);
+  assert.ok(client.trail.some(({ what }) => what === "demoted"));
+});
+
+test("`reconnect` is obeyed", async () => {
   const { client } = await listen();
   server.say({ type: "reconnect", retry_ms: 7_000, reason: "drain" });
   await pass(6_900);

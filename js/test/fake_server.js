@@ -7,7 +7,7 @@ import { matches } from "../src/topics.js";
 
 /**
  * @typedef {{filters: string[], write: (frame: object) => void, end: (reason?: string) => void}} Stream
- * @typedef {"refuse" | "hang" | undefined} Fault
+ * @typedef {"refuse" | "hang" | "busy" | undefined} Fault
  */
 
 export class FakeServer {
@@ -155,6 +155,7 @@ export class FakeServer {
     const fault = this.down ? "refuse" : this.faults[path];
     if (fault === "refuse") throw new TypeError("network");
     if (fault === "hang") return new Promise((_, reject) => init.signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+    if (fault === "busy") return Response.json({ code: "overloaded" }, { status: 503, headers: { "retry-after": "7" } });
     const headers = new Headers(init.headers);
     if (this.token && headers.get("authorization") !== `Bearer ${this.token}` && !url.searchParams.has("ticket")) {
       return Response.json({ code: "unauthorized", retry: false }, { status: 401 });

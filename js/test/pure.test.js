@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BACKOFF_MAX_MS, backoff, retryAfter } from "../src/backoff.js";
 import { EVENT_CHARS_MAX, eventParser, framesOf } from "../src/frames.js";
+import { timed } from "../src/diagnose.js";
+import { judge, write } from "../src/report.js";
+import { publicationOf } from "../src/transports/mqtt.js";
 import { matches, Offsets, TOPICS_MAX } from "../src/topics.js";
 import { claimsOf } from "../src/api.js";
 
@@ -81,4 +84,68 @@ test("what tells users apart is the sub of the token, whatever else the text is"
   const token = `x.${Buffer.from('{"sub":"zoë"}').toString("base64url")}.y`;
   assert.equal(claimsOf(token).sub, Buffer.from("zoë").toString("latin1"));
   for (const nonsense of ["", "a.b", "a.!!.c", null, undefined]) assert.equal(claimsOf(nonsense).sub, undefined);
+});
+
+const bytes = (/** @type {string} */ text) => new TextEncoder().encode(text);
+
+test("a PUBLISH is the frame that another transport would have carried", () => {
+  const said = { id: "i", offset: "7", cursor: "c", event: "tick", time: "t" };
+  const frame = { type: "publication", cursor: "c", topic: "a/b", id: "i", offset: 7, event: "tick", time: "t", data: { n: 1 } };
+  assert.deepEqual(publicationOf("a/b", bytes('{"n":1}'), said), frame);
+  const ephemeral = publicationOf("a", bytes("1"), { id: "i", time: "t" });
+  assert.deepEqual([ephemeral.offset, ephemeral.event, ephemeral.data], [undefined, "message", 1]);
+  assert.deepEqual(publicationOf("a", new Uint8Array([0xff, 0x00]), said).data, { base64: "/wA=" });
+  assert.deepEqual(publicationOf("users/7/badge", bytes('{"as_of":1,"unread":2}'), {}), { type: "badge", as_of: 1, unread: 2 });
+  assert.equal(publicationOf("users/7/badge", bytes("{}"), said).type, "publication");
+});
+
+test("pieces that come at once were held back", () => {
+  const sent = [0, 200, 400, 600, 800];
+  const beats = (/** @type {number[]} */ arrived) => arrived.map((at, i) => ({ arrived: at, sent: sent[i] }));
+  assert.equal(timed(beats([10, 215, 405, 630, 820]), 0).result, "works");
+  const held = timed(beats([815, 815, 816, 816, 816]), 0);
+  assert.deepEqual([held.result, held.ms], ["held back", 815]);
+  assert.match(held.why, /over 800 ms came within 1 ms/);
+});
+
+test("a report names what is in the way, and what the client made of it", () => {
+  const works = { result: /** @type {const} */ ("works"), ms: 3, why: "" };
+  const report = {
+    server: "https://a",
+    page: "https://b",
+    at: "now",
+    browser: "x",
+    network: { reached: true, online: true, why: "", latencyMs: 3, protocol: "h2", encoding: "gzip", via: "1.1 *" },
+    seen: { http_version: "1.1", headers: { via: "1.1 *" } },
+    cookies: { enabled: true, sent: false },
+    transports: {
+      long_poll: works,
+      sse: { ...works, result: /** @type {const} */ ("held back") },
+      mqtt: { ...works, result: /** @type {const} */ ("blocked") },
+      websocket: { ...works, result: /** @type {const} */ ("blocked") },
+    },
+    client: {
+      state: "live",
+      transport: "long_poll",
+      reason: "",
+      trail: [
+        { at: 0, transport: "sse", what: /** @type {const} */ ("proved") },
+        { at: 1, transport: "websocket", what: /** @type {const} */ ("demoted"), reason: "closed, 1006" },
+        { at: 2, transport: "websocket", what: /** @type {const} */ ("trying") },
+      ],
+    },
+    verdicts: [],
+    text: "",
+  };
+  const verdicts = judge(report);
+  assert.match(verdicts[0], /holds back sse/);
+  assert.match(verdicts[1], /WebSocket upgrades do not get through/);
+  assert.match(verdicts[2], /compresses answers \(gzip\)/);
+  assert.deepEqual(verdicts.slice(3), ["The client has demoted websocket: closed, 1006."]);
+  const text = write({ ...report, verdicts });
+  for (const part of ["server      https://a", "online, h2, 3 ms for an answer", "sse         held back", "00:00:00.001 websocket demoted closed, 1006"]) {
+    assert.ok(text.includes(part), `${part} in\n${text}`);
+  }
+  const away = { ...report, network: { ...report.network, reached: false, why: "no answer" } };
+  assert.deepEqual(judge(away), ["https://a cannot be used from here: no answer."]);
 });

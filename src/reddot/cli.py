@@ -421,3 +421,4 @@ def vapid(
 app.command()(cli_client.publish)
 app.command()(cli_client.subscribe)
 app.command()(cli_client.console)
+app.command()(cli_client.doctor)

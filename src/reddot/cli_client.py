@@ -1,4 +1,4 @@
-"""The client commands: `reddot publish` and `reddot subscribe`, and what all commands print.
+"""The client commands: `reddot publish`, `subscribe` and `doctor`, and what all commands print.
 
 Beside `cli`, which registers them. Nothing here knows the server's code, so they start fast.
 stdout is for what was asked; everything else goes to stderr, one line each.
@@ -22,6 +22,7 @@ import httpx
 import msgspec
 import typer
 
+from reddot import doctor as transport_doctor
 from reddot.tail import Transport, tail
 from reddot.tail_frames import Frame, Interrupted, check_status
 from reddot.tail_mqtt import publish_mqtt
@@ -289,6 +290,24 @@ def subscribe(
         asyncio.run(_follow(frames, form=form, count=count, state=state))
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def doctor(
+    url: Annotated[
+        str, typer.Argument(metavar="URL", envvar="REDDOT_URL", help="The server.")
+    ] = URL_DEFAULT,
+) -> None:
+    """Try every transport from here, and say what holds back or blocks which.
+
+    The exit code is 0 if all of them work. A browser finds out more: open /v1/diag.
+    """
+    _check_url(url)
+    try:
+        works = transport_doctor.run(url, typer.echo)
+    except httpx.HTTPError as error:
+        raise Interrupted(f"{url}: {error}") from None
+    if not works:
+        raise typer.Exit(Exit.FAILED)
 
 
 async def _follow(

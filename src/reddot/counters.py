@@ -15,28 +15,45 @@ DELIVERY_REASONS_MAX: Final = 500
 
 
 class TransportCounters:
-    """What one transport has done since the start."""
+    """What one transport has done since the start.
+
+    `closed` counts ended sessions by reason: `client` went by itself, `answered` (long polls),
+    `drain`, `age` (a long poll's deadline) or `reauth` were asked to come back, `ended` by the
+    server, or an error code.
+    """
 
     __slots__ = (
         "bytes_in",
         "bytes_out",
+        "closed",
         "deliveries",
         "opened",
         "paused",
+        "proven",
+        "refused",
         "requests",
+        "resumed",
         "sessions",
         "stalled",
     )
 
     def __init__(self) -> None:
         self.requests = 0
+        self.refused = 0
         self.opened = 0
+        self.resumed = 0
+        self.proven = 0
         self.sessions = 0
         self.deliveries = 0
         self.bytes_in = 0
         self.bytes_out = 0
         self.paused = 0
         self.stalled = 0
+        self.closed: dict[str, int] = {}
+
+    def close(self, reason: str) -> None:
+        self.sessions -= 1
+        self.closed[reason] = self.closed.get(reason, 0) + 1
 
 
 class Counters:

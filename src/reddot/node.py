@@ -34,6 +34,7 @@ from reddot.routes import (
     cold_service,
     command_routes,
     notifier,
+    probes,
 )
 from reddot.settings import Settings
 
@@ -82,6 +83,7 @@ class Reddot(Parts):
         await self.mqtt.start()
         self._notify = notifier(self)
         self.campaigns.wanted = partial(self._notify.wanted, key=None)
+        self._probes = probes(self)
         self.routes = self._hot_routes()
         self.spawn(self._tick())
         self.spawn(self._trim())
@@ -117,7 +119,8 @@ class Reddot(Parts):
         attaching = attaching_routes(self, door)
         if self.settings.dev:
             attaching = {path: self._cuttable(methods) for path, methods in attaching.items()}
-        return {**attaching, **command_routes(self, door, self._notify)}
+        commands = command_routes(self, door, self._notify)
+        return {**attaching, **commands, **self._probes.hot_routes()}
 
     # The demo's faults
 
@@ -231,7 +234,7 @@ class Reddot(Parts):
 
     def asgi(self, application: Asgi | None = None) -> Asgi:
         """Everything that is not hot, with a user's own application behind it."""
-        pages = demo_routes(self) if self.settings.dev else []
+        pages = [*self._probes.routes(), *(demo_routes(self) if self.settings.dev else [])]
         return with_application(cold_service(self, self.unready, pages, self._notify), application)
 
     def unready(self) -> str | None:

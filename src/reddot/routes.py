@@ -13,6 +13,7 @@ from reddot.api.campaigns import CampaignRoutes
 from reddot.api.console import ConsoleRoutes, console_pages
 from reddot.api.credentials import DevTokenRequest, IssueDevToken, IssueTicket
 from reddot.api.deliveries import DeliveryRoutes, Push
+from reddot.api.diag import Probes
 from reddot.api.inbox import InboxRoutes
 from reddot.api.notifications import Notify, ShowBadge
 from reddot.api.operating import Node, OperatingRoutes, TokenRequest
@@ -204,6 +205,18 @@ def _register_deliveries(parts: Parts, notify: Notify, reception: Reception) -> 
     )
     campaigns.register(reception)
     notify.begin = campaigns.begin
+
+
+def probes(parts: Parts) -> Probes:
+    """The server part of the transport doctor."""
+    return Probes(
+        gate=parts.gate,
+        counters=parts.counters,
+        wall_ms=parts.clock.wall_ms,
+        nonce=parts.entropy.secret,
+        probes_max=parts.settings.diag_probes_max,
+        spawn=parts.spawn,
+    )
 
 
 def cold_service(

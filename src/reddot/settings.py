@@ -168,6 +168,9 @@ class Settings(BaseSettings):
         10, 1, 10_000, "Failed attempts to sign in, of everybody together; beyond: 429."
     )
 
+    diag_probes_max: int = _http(
+        50, 0, 10_000, "Probes of the transport doctor at a time; beyond: 429. 0: there are none."
+    )
     header_bytes_max: int = _http(16_384, _KIB, _MIB, "Request line and header; beyond: 431.")
     header_fields_max: int = _http(64, 8, 1000, "Header fields of a request; beyond: 431.")
     url_bytes_max: int = _http(8192, 256, 65_536, "Path and query; beyond: 414.")

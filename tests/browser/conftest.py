@@ -35,7 +35,7 @@ STOP_S: Final = 20
 # Firefox reports what the network or a digest has refused as if it were a script's error.
 NO_SCRIPTS_ERROR: Final = re.compile(
     r"can.t establish a connection|connection to .* was interrupted|integrity attribute match"
-    r"|CORS request did not succeed",
+    r"|CORS request did not succeed|Same Origin Policy disallows",
     re.IGNORECASE,
 )
 WATCH_POLICY: Final = """

@@ -1,4 +1,4 @@
-"""nginx as proxies in the wild are: it knows no WebSocket and holds back what it is not told to."""
+"""nginx as proxies in the wild are, and as docs/howto/proxies.md says that it should be."""
 
 from __future__ import annotations
 
@@ -30,23 +30,43 @@ http {{
     location / {{
       proxy_pass {upstream};
       proxy_set_header Host $http_host;
-      proxy_buffering on;
-      proxy_buffers 8 64k;
-      proxy_buffer_size 64k;
-      proxy_ignore_headers X-Accel-Buffering;
+      {directives}
     }}
   }}
 }}
 """
+# It knows no WebSocket, and holds back what it is not told to pass on.
+WILD: Final = """
+      proxy_buffering on;
+      proxy_buffers 8 64k;
+      proxy_buffer_size 64k;
+      proxy_ignore_headers X-Accel-Buffering;
+"""
+GOOD: Final = """
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $http_connection;
+      proxy_buffering off;
+      proxy_read_timeout 75s;
+"""
+# Streams come through, upgrades are refused by the proxy itself.
+NO_UPGRADES: Final = """
+      if ($http_upgrade) { return 403; }
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Via "1.1 gateway.internal";
+      proxy_set_header X-Forwarded-For 10.1.2.3;
+      proxy_buffering off;
+"""
 
 
 class Nginx:
-    """A buffering proxy before `upstream`, on a free port.
+    """A proxy before `upstream`, on a free port.
 
     Skips the test where there is no nginx.
     """
 
-    def __init__(self, folder: Path, upstream: str) -> None:
+    def __init__(self, folder: Path, upstream: str, directives: str = WILD) -> None:
         program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
         if program is None:
             pytest.skip("no nginx")
@@ -54,7 +74,9 @@ class Nginx:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         path = folder / "nginx.conf"
-        path.write_text(CONFIGURATION.format(folder=folder, port=port, upstream=upstream))
+        path.write_text(
+            CONFIGURATION.format(folder=folder, port=port, upstream=upstream, directives=directives)
+        )
         self._process = subprocess.Popen(
             [program, "-p", str(folder), "-c", str(path), "-e", str(folder / "error.log")]
         )

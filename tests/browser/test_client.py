@@ -9,75 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
+from tests.browser.driving import SOON_S, TRANSPORTS, expect_all, notify, publish, start, wait
 from tests.browser.nginx import Nginx
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
-TRANSPORTS: Final = ["websocket", "sse", "eventsource", "iframe", "longPoll", "shortPoll"]
-SOON_S: Final = 20.0
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(150)]
-
-# Everything that has arrived, in order, and every state there was.
-START: Final = """
-async ([options, filters, transports]) => {
-  const reddot = await import("/reddot.js");
-  if (transports) options.transports = transports.map((name) => reddot[name]);
-  if (options.token) { const token = options.token; options.token = () => token; }
-  const client = new reddot.Reddot(options);
-  Object.assign(window, { client, got: [], gaps: [], states: [], errors: [] });
-  client.on("state", (state) => states.push(`${state} ${client.transport ?? ""} ${client.reason}`));
-  client.on("error", (error) => errors.push(String(error)));
-  const take = ({ data }) => got.push(data);
-  if (filters.length) client.subscribe(filters, take, (gap) => gaps.push(gap));
-}
-"""
-
-
-def start(
-    page: Page,
-    server: Server,
-    topic: str,
-    *,
-    transports: list[str] | None = None,
-    filters: list[str] | None = None,
-    url: str | None = None,
-    **options: object,
-) -> None:
-    page.goto(f"{url or server.url}/livez")  # The plainest page of this origin.
-    wanted = [topic] if filters is None else filters
-    page.evaluate(START, [options, wanted, transports])
-
-
-def wait(page: Page, condition: str, timeout_s: float = SOON_S) -> None:
-    """Wait until a JavaScript expression is true; says what the client was about if it is not."""
-    until = time.monotonic() + timeout_s
-    while not page.evaluate(condition):
-        if time.monotonic() > until:
-            about = page.evaluate("({ got: got.length, states, errors, gaps })")
-            raise AssertionError(f"{condition} is not true: {about}")
-        page.wait_for_timeout(20)
-
-
-def publish(server: Server, topic: str, first: int, count: int) -> None:
-    drafts = [{"topic": topic, "data": number} for number in range(first, first + count)]
-    headers = {"authorization": f"Bearer {API_KEY}"}
-    for start_at in range(0, count, 100):
-        part = drafts[start_at : start_at + 100]
-        httpx.post(f"{server.url}/v1/publish", json=part, headers=headers).raise_for_status()
-
-
-def expect_all(page: Page, count: int, timeout_s: float = SOON_S) -> None:
-    """Each of the numbers once, in order."""
-    wait(page, f"got.length >= {count}", timeout_s)
-    page.wait_for_timeout(300)
-    assert page.evaluate("got") == list(range(count))
 
 
 @pytest.fixture
@@ -110,12 +53,6 @@ def test_every_transport_with_a_token(
     expect_all(page, 5)
     notify(server, topic, "hello")
     wait(page, "client.inbox.badge?.unread === 1")
-
-
-def notify(server: Server, user: str, title: str) -> None:
-    headers = {"authorization": f"Bearer {API_KEY}"}
-    body = {"to": {"users": [user]}, "title": title}
-    httpx.post(f"{server.url}/v1/notifications", json=body, headers=headers).raise_for_status()
 
 
 @pytest.mark.parametrize("transport", [None, *TRANSPORTS[:-1]])
@@ -276,6 +213,27 @@ def test_a_network_that_was_away(
     page.wait_for_timeout(1500)
     publish(server, topic, 10, 10)
     context.set_offline(False)
+    expect_all(page, 20)
+
+
+def test_a_laptop_that_slept(
+    page: Page, context: BrowserContext, server_factory: ServerFactory, topic: str
+) -> None:
+    """Its connections are dead when it wakes, and its waits have grown: it comes back at once."""
+    server = server_factory(dev=True, api_key=API_KEY)
+    start(page, server, topic)
+    wait(page, "client.state === 'live'")
+    publish(server, topic, 0, 10)
+    wait(page, "got.length === 10")
+    context.set_offline(True)
+    httpx.post(f"{server.url}/v1/demo/cut", headers={"origin": server.url}).raise_for_status()
+    page.wait_for_timeout(7_000)
+    assert page.evaluate("client.state") != "live"
+    publish(server, topic, 10, 10)
+    woke_at = time.monotonic()
+    context.set_offline(False)
+    wait(page, "got.length === 20", 10)
+    assert time.monotonic() - woke_at < 3
     expect_all(page, 20)
 
 

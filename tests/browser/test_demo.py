@@ -39,7 +39,7 @@ def lost_and_twice(page: Page) -> dict[str, str]:
 
 
 def received(page: Page) -> list[int]:
-    texts = [panel(page, name).locator(".badge b").inner_text() for name in NAMES]
+    texts = [panel(page, name).locator(".received").inner_text() for name in NAMES]
     return [int(text.replace(",", "")) for text in texts]
 
 

@@ -47,6 +47,7 @@ def metric_table() -> str:
         f"| `reddot_transport_{name}_total` | `transport` | {text} |"
         for name, text in TRANSPORT_COUNTERS.items()
     ]
+    lines.append("| `reddot_transport_closed_total` | `transport`, `reason` | Sessions ended. |")
     lines.append("| `reddot_head` | | Newest durable position. |")
     return "\n".join(lines) + "\n"
 

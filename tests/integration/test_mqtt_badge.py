@@ -10,6 +10,8 @@ import aiomqtt
 import httpx
 import pytest
 from paho.mqtt.client import MQTTv5, MQTTv311
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from tests.integration.clients import run, until
 from tests.integration.server import Server
@@ -87,6 +89,58 @@ def test_a_device_shows_the_dot(server: Server, filters: list[str], version: int
             await until(lambda: device.unread()[-1] == 0)
             as_of = [badge["as_of"] for _, badge in device.badges]
             assert as_of == sorted(as_of)
+            listening.cancel()
+
+    run(check())
+
+
+def test_a_subscription_brings_the_inbox(server: Server) -> None:
+    """`inbox: 1` on SUBSCRIBE: what is for the user, what the user follows, and the badge."""
+
+    async def check() -> None:
+        heard: list[tuple[str, Any]] = []
+        properties: Any = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+        properties.UserProperty = [("reddot", "1"), ("inbox", "1")]
+
+        async def listen() -> None:
+            async with aiomqtt.Client(
+                "127.0.0.1", server.port, username="42", protocol=aiomqtt.ProtocolVersion.V5
+            ) as device:
+                await device.subscribe("everyone", properties=properties)
+                async for message in device.messages:
+                    assert isinstance(message.payload, bytes)
+                    heard.append((message.topic.value, json.loads(message.payload)))
+
+        def has(topic: str, **fields: object) -> bool:
+            return any(t == topic and fields.items() <= data.items() for t, data in heard)
+
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+            admin = await dev_token(client, user="boss", admin=True)
+            user = {"Authorization": f"Bearer {await dev_token(client, user='42')}"}
+
+            async def send(title: str, **to: object) -> None:
+                answer = await client.post(
+                    "/v1/notifications",
+                    json={"to": to, "title": title},
+                    headers={"Authorization": f"Bearer {admin}"},
+                )
+                answer.raise_for_status()
+
+            (await client.put("/v1/follows/alerts", headers=user)).raise_for_status()
+            listening = asyncio.create_task(listen())
+            await until(lambda: has("users/42/badge", unread=0))
+            await send("for me", users=["42"])
+            await send("for all", everyone=True)
+            await send("followed", topic="alerts")
+            await send("not followed", topic="news")
+            await until(lambda: has("users/42/badge", unread=3))
+            (await client.put("/v1/follows/news", headers=user)).raise_for_status()
+            (await client.delete("/v1/follows/alerts", headers=user)).raise_for_status()
+            await send("followed by now", topic="news")
+            await send("not any more", topic="alerts")
+            await until(lambda: has("news", title="followed by now"))
+            titles = [data["title"] for topic, data in heard if topic != "users/42/badge"]
+            assert titles == ["for me", "for all", "followed", "followed by now"]
             listening.cancel()
 
     run(check())

@@ -53,5 +53,5 @@ function polling(name, path, waitS) {
   };
 }
 
-export const longPoll = polling("long_poll", "longpoll", WAIT_S);
-export const shortPoll = polling("short_poll", "poll", 0);
+export const longPoll = /* @__PURE__ */ polling("long_poll", "longpoll", WAIT_S);
+export const shortPoll = /* @__PURE__ */ polling("short_poll", "poll", 0);

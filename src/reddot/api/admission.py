@@ -26,6 +26,15 @@ _log = structlog.get_logger("reddot.api")
 
 CORS_MAX_AGE_S: Final = 600
 VARY: Final = b"vary: origin\r\n"
+ATTACHING: Final = {
+    "/v1/poll": "short_poll",
+    "/v1/longpoll": "long_poll",
+    "/v1/iframe": "iframe",
+    "/v1/sse": "sse",
+    "/v1/ws": "websocket",
+    "/mqtt": "mqtt",
+}
+"""Where clients attach, and by which transport."""
 
 Open = Callable[[Params, Identified, Exchange, bytes], None]
 OpenBody = Callable[[bytes, Identified, Exchange, bytes], None]
@@ -227,6 +236,9 @@ class Admission:
         fields: bytes,
         refuse: Callable[[ReddotError, Exchange], None] | None,
     ) -> None:
+        transport = ATTACHING.get(exchange.head.path)
+        if transport is not None:
+            self._counters.transports[transport].refused += 1
         if refuse is None:
             self.refuse(error, exchange, fields)
         else:

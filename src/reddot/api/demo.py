@@ -200,6 +200,7 @@ def _parse_rate(body: bytes) -> Rate:
 
 def _transport_figures(counters: TransportCounters) -> dict[str, int]:
     return {
+        "sessions": counters.sessions,
         "requests": counters.requests,
         "deliveries": counters.deliveries,
         "bytes_in": counters.bytes_in,

@@ -20,7 +20,10 @@ from reddot.counters import Counters
 
 TRANSPORT_COUNTERS: Mapping[str, str] = {
     "requests": "Requests and commands taken.",
+    "refused": "Attempts to attach that were answered with an error.",
     "opened": "Sessions opened.",
+    "resumed": "Sessions opened that went on from a cursor of this log.",
+    "proven": "Sessions that lasted until their first heartbeat.",
     "deliveries": "Publications written to clients.",
     "bytes_in": "Bytes of requests and commands.",
     "bytes_out": "Bytes of answers and frames.",
@@ -94,6 +97,13 @@ class CountersCollector(Collector):
             for transport, counters in transports:
                 family.add_metric([transport], getattr(counters, name))
             yield family
+        closed = CounterMetricFamily(
+            "reddot_transport_closed", "Sessions ended.", labels=["transport", "reason"]
+        )
+        for transport, counters in transports:
+            for reason, count in counters.closed.items():
+                closed.add_metric([transport, reason], count)
+        yield closed
 
 
 def ops_routes(collector: Collector, unready: Callable[[], str | None]) -> list[Route]:

@@ -1,8 +1,8 @@
 """`GET /reddot.js` and what belongs to it, as `make js` has built it and the wheel ships it.
 
-The client, its door to Web Push, and the service worker. Any page may load them, so they are public
-and the same for everybody. The ETag is the digest in the form that a page's `integrity` attribute
-wants (W3C Subresource Integrity section 3.1).
+The client, its doors to MQTT, the doctor and Web Push, and the service worker. Any page may load
+them, so they are public and the same for everybody. The ETag is the digest in the form that the
+attribute `integrity` of a page wants (W3C Subresource Integrity section 3.1).
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from starlette.routing import Route
 from reddot.codecs.problem import encode_problem
 from reddot.errors import ReddotError
 
-FILES: Final = ("reddot.js", "reddot-push.js", "reddot-sw.js")
+FILES: Final = (
+    "reddot.js",
+    "reddot-mqtt.js",
+    "reddot-diagnose.js",
+    "reddot-push.js",
+    "reddot-sw.js",
+)
 WORKER: Final = "reddot-sw.js"
 _HEADERS: Final = {
     # A module from another origin is fetched with CORS, and without credentials.

@@ -33,6 +33,7 @@ PREFIXES: Final = (
     "/demo",
     "/console",
     "/reddot.js",
+    "/reddot-",
 )
 
 Scope = MutableMapping[str, Any]

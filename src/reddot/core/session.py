@@ -134,6 +134,7 @@ class Session:
         due_second: monotonic second at which the timer looks at it next.
         synced: whether its first frame has been written.
         aside: its filters as the hub knows them while it reads the log; None: the hub does not.
+        proven: whether it has lasted until its first heartbeat.
         reading: whether a coroutine is reading the store for it; there is never a second one.
         age_at: monotonic second at which it is asked to reconnect.
         inbox: whether it gets its user's inbox and badge.
@@ -158,6 +159,7 @@ class Session:
         "owner",
         "paused_at",
         "position",
+        "proven",
         "reading",
         "sink",
         "state",
@@ -194,6 +196,7 @@ class Session:
         self.heartbeat_s = heartbeat_s
         self.state = State.CATCHING_UP
         self.synced = False
+        self.proven = False
         self.reading = False
         self.aside: tuple[str, ...] | None = None
         self.paused_at = 0.0
@@ -220,6 +223,11 @@ class Session:
     def is_closed(self) -> bool:
         """The same, of its end."""
         return self.state is State.CLOSED
+
+    def prove(self) -> bool:
+        """It has lasted until a heartbeat; whether that is news."""
+        known, self.proven = self.proven, True
+        return not known
 
     @property
     def transport(self) -> str:

@@ -141,6 +141,7 @@ class Subscribing:
             self._sync(session, [Gap(text, "epoch") for text in session.filters])
         else:
             session.position = min(cursor.position, self.hub.position)
+            self._counters.transports[session.transport].resumed += bool(session.filters)
             if session.position >= self._recent.floor or not session.filters:
                 self._sync(session, ())
         self._advance(session)
@@ -492,7 +493,7 @@ class Subscribing:
 
     # Ending
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: Session, reason: str = "client") -> None:
         """The connection is gone, or is about to be closed by `close`."""
         if session.state is State.CLOSED:
             return
@@ -502,7 +503,7 @@ class Subscribing:
             self.hub.unpark(session.filters, session)
         session.to(State.CLOSED)
         if self.sessions.pop(session.id, None) is not None:
-            self._counters.transports[session.transport].sessions -= 1
+            self._counters.transports[session.transport].close(reason)
             self._count_user(session.actor, -1)
             self.dots.detach(session)
 
@@ -511,7 +512,7 @@ class Subscribing:
     ) -> None:
         """End it from our side; with an error the wire says why."""
         if session.state is not State.CLOSED:
-            self.forget(session)
+            self.forget(session, "ended" if error is None else error.code)
             session.sink.close(error, abort=abort)
 
     def move(self, session: Session, reason: ReconnectReason, retry_ms: int | None = None) -> None:
@@ -520,7 +521,7 @@ class Subscribing:
             return
         if retry_ms is None:
             retry_ms = int(self.limits.retry_ms_max * self._entropy.fraction() / 10) + 100
-        self.forget(session)
+        self.forget(session, reason)
         session.sink.reconnect(retry_ms, reason)
         expired = ReddotError("token_expired") if reason == "reauth" else None
         session.sink.close(expired)
@@ -544,6 +545,7 @@ class Subscribing:
             self._counters.transports[session.transport].stalled += 1
             self.close(session, ReddotError("slow_consumer"), abort=True)
         else:
+            self._counters.transports[session.transport].proven += session.prove()
             if session.group is not None:
                 session.sink.heartbeat(self.hub.cursor)
             if session.state is not State.CLOSED:

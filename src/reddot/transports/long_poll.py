@@ -53,7 +53,7 @@ class _Waiting:
         cursor = subscribing.hub.cursor
         if session.state is not State.LIVE:
             cursor = Cursor(cursor.epoch, session.position)
-        subscribing.forget(session)
+        subscribing.forget(session, "answered")
         badge = subscribing.dots.badge_of(session)
         if badge is not None:
             rest = poll.encode_own(data, cursor, badge)
@@ -71,7 +71,7 @@ class _Waiting:
     def gap(self, gap: Gap) -> None:
         """End with the cursor it came with: the next poll reads the log, and tells the gaps."""
         if self._session.state is not State.CLOSED:  # One gap is enough.
-            self._subscribing.forget(self._session)
+            self._subscribing.forget(self._session, "answered")
             self._unchanged()
 
     def _unchanged(self, fields: bytes = b"") -> None:

@@ -144,6 +144,7 @@ def test_the_figures_are_those_of_the_counters() -> None:
     figures = request(site, "GET", "/v1/demo/counters").json()
     assert set(figures["transports"]) == set(TRANSPORTS)
     assert figures["transports"]["sse"] == {
+        "sessions": 0,
         "requests": 0,
         "deliveries": 0,
         "bytes_in": 0,

@@ -69,6 +69,9 @@ def test_the_built_files_are_what_they_are_called() -> None:
     scripts = load_scripts()
     assert set(scripts) == set(FILES), "run `make js`"
     assert b"as Reddot" in scripts["reddot.js"].content
+    assert b"as mqtt" in scripts["reddot-mqtt.js"].content
+    assert b"as diagnose" in scripts["reddot-diagnose.js"].content
     assert b"as Push" in scripts["reddot-push.js"].content
     # What a page imports would not be a classic script, which a service worker has to be.
-    assert scripts[WORKER].content.startswith(b"(()=>{")
+    assert not scripts[WORKER].content.startswith((b"import", b"export"))
+    assert b"export{" not in scripts[WORKER].content

@@ -33,6 +33,7 @@ export class Link {
   resumes = true;
 
   #transport;
+  #visitor;
   #hooks;
   #cursor;
   #close = () => {};
@@ -44,12 +45,19 @@ export class Link {
 
   /**
    * @param {{open: Function, heartbeatMs?: number}} transport
+   * @param {object} visitor whose messages they are
    * @param {{frame: Function, state: Function, request: Function}} hooks `frame` is called with
    *   the frame and whether the connection it came by had begun without a cursor
    */
-  constructor(transport, hooks) {
+  constructor(transport, visitor, hooks) {
     this.#transport = transport;
+    this.#visitor = visitor;
     this.#hooks = hooks;
+  }
+
+  /** Everything up to here has come. */
+  get cursor() {
+    return this.#cursor;
   }
 
   start() {
@@ -86,7 +94,7 @@ export class Link {
       request: () => current() && this.#hooks.request(),
     };
     try {
-      this.#close = this.#transport.open(this.#cursor, sink);
+      this.#close = this.#transport.open(this.#cursor, sink, this.#visitor);
     } catch (error) {
       // Firefox throws from the WebSocket constructor where a policy forbids it.
       this.#ended(String(error));

@@ -9,15 +9,18 @@ import { ABOUT } from "./about.js";
 import { ServerClock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { Costs } from "./costs.js";
+import { RedDot } from "./dot.js";
 import { FrameLog } from "./framelog.js";
 import { drawInsight } from "./insight.js";
 import { TabLock } from "./lock.js";
+import { Negotiated } from "./negotiated.js";
 import { bindPublishing } from "./publishing.js";
 import { Reader } from "./reader.js";
 import * as server from "./server.js";
 import { bindCopy, drawTable } from "./table.js";
 import { bindTheme } from "./look/theme.js";
 import { makeTransports } from "./transports.js";
+import { Visitor } from "./visitor.js";
 
 const DRAW_MS = 250;
 const COUNTERS_MS = 1_000;
@@ -39,6 +42,30 @@ const controls = new Controls({
   cut: server.cutConnections,
   restart: server.restartHub,
 });
+const visitor = new Visitor();
+const dot = new RedDot(visitor, {
+  bell: byId("bell"),
+  list: byId("notes"),
+  race: byId("race"),
+  form: byId("notify"),
+  all: byId("read-all"),
+  status: byId("notify-status"),
+});
+const negotiated = new Negotiated(
+  {
+    panel: byId("negotiated"),
+    word: byId("negotiated-state"),
+    figures: byId("negotiated-figures"),
+    timeline: byId("timeline"),
+    missing: byId("negotiated-missing"),
+    block: byId("block"),
+    hold: byId("hold"),
+    change: byId("change"),
+  },
+  visitor,
+  clock,
+  (badge) => dot.take(badge, "Client"),
+);
 const readers = makeReaders();
 const log = new FrameLog({ list: byId("log"), select: byId("log-of"), hold: byId("log-hold") }, readers);
 let running = false;
@@ -51,7 +78,7 @@ function makeReaders() {
   const transports = makeTransports(() => controls.pollMs);
   const made = {};
   for (const [key, about] of Object.entries(ABOUT)) {
-    made[key] = new Reader(about, transports[key], clock, pulse);
+    made[key] = new Reader(about, transports[key], { clock, visitor, dot, onPublication: pulse });
     byId("panels").append(made[key].panel.element);
   }
   return made;
@@ -82,8 +109,15 @@ async function refreshCounters() {
   const told = await attempt(server.fetchCounters);
   if (told === undefined || !running) return;
   costs.update(told.transports);
+  showSessions(told.transports);
   // The publisher stops when no page watches, and with its server: bring it back.
   if (!settling && told.publisher.per_minute !== controls.perMinute) await tellRate();
+}
+
+/** How many are connected to the server: this page, and whoever else there is. */
+function showSessions(transports) {
+  const open = Object.values(transports).reduce((sum, { sessions }) => sum + sessions, 0);
+  byId("sessions").textContent = `${open} ${open === 1 ? "connection is" : "connections are"} open on the server.`;
 }
 
 function tellRate() {
@@ -112,6 +146,7 @@ async function reset() {
   await refreshCounters();
   costs.reset();
   all((reader) => reader.reset());
+  negotiated.reset();
   insightAt = 0;
   draw();
 }
@@ -127,6 +162,7 @@ function draw() {
   Object.values(readers).forEach((reader, i) => reader.panel.draw(figures[i], dearest));
   drawTable(byId("table"), figures);
   log.draw();
+  negotiated.draw();
   if (performance.now() - insightAt > INSIGHT_MS) {
     insightAt = performance.now();
     drawInsight(byId("insight"), figures);
@@ -160,12 +196,14 @@ async function run() {
   await measureClock();
   if (!running) return;
   all((reader) => reader.link.start());
+  void negotiated.start();
   await startAnew();
 }
 
 function rest() {
   showRunning(false);
   all((reader) => reader.link.stop());
+  negotiated.stop();
 }
 
 function start() {

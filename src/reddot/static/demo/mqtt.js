@@ -1,7 +1,7 @@
 /**
  * MQTT 5.0 over WebSocket, by MQTT.js, as any MQTT program in a browser would (see `transports.js`
  * for what a transport is). Nothing here is special to Reddot but the user properties, which say
- * what MQTT has no field for: the message's id, offset and the cursor.
+ * what MQTT has no field for: the message's id, offset and the cursor; and ask for the inbox.
  */
 
 import { address, FILTER } from "./server.js";
@@ -9,6 +9,7 @@ import { address, FILTER } from "./server.js";
 const KEEP_ALIVE_S = 15;
 const CONNECT_MS_MAX = 5_000;
 const DECODER = new TextDecoder();
+const BADGE = /^users\/[^/]+\/badge$/;
 
 export const HEARTBEAT_MS = KEEP_ALIVE_S * 1000;
 
@@ -27,14 +28,14 @@ function options() {
 }
 
 function subscription(cursor) {
-  return cursor === undefined
-    ? { qos: 0 }
-    : { qos: 0, properties: { userProperties: { cursor } } };
+  const said = { reddot: "1", inbox: "1", ...(cursor === undefined ? {} : { cursor }) };
+  return { qos: 0, properties: { userProperties: said } };
 }
 
 /** A PUBLISH as the frame that another transport would have carried. */
 function publication(topic, payload, { properties: { userProperties: said = {} } = {} }) {
   const { id, offset, cursor, event = "message", time } = said;
+  if (BADGE.test(topic)) return { type: "badge", ...JSON.parse(DECODER.decode(payload)) };
   const place = offset === undefined ? {} : { offset: Number(offset), cursor };
   return { type: "publication", ...place, topic, id, event, time, data: JSON.parse(DECODER.decode(payload)) };
 }
@@ -48,8 +49,8 @@ function sync({ properties: { userProperties: said = {} } = {} }, cursor) {
   return { type: "sync", cursor: cursor ?? said.cursor, complete: !gaps.length, gaps };
 }
 
-function connect({ connect: dial }, cursor, sink) {
-  const url = address("../mqtt");
+function connect({ connect: dial }, cursor, sink, ticket) {
+  const url = address("../mqtt", { ticket });
   url.protocol = url.protocol.replace("http", "ws");
   const client = dial(url.href, options());
   let acknowledged = {};
@@ -74,13 +75,13 @@ function connect({ connect: dial }, cursor, sink) {
   };
 }
 
-export function openMqtt(cursor, sink) {
+export function openMqtt(cursor, sink, ticket) {
   let closed = false;
   let close = () => (closed = true);
   sink.request();
   library()
     .then((mqtt) => {
-      if (!closed) close = connect(mqtt.default ?? mqtt, cursor, sink);
+      if (!closed) close = connect(mqtt.default ?? mqtt, cursor, sink, ticket);
     })
     .catch((error) => sink.end(String(error)));
   return () => close();

@@ -70,14 +70,18 @@ export class Panel {
   #histogram;
   #name;
 
-  /** @param {{name: string, address: string, cost: string}} about */
-  constructor({ name, address, cost }) {
+  /**
+   * @param {{name: string, address: string, cost: string}} about
+   * @param {() => void} read all that this panel shows
+   */
+  constructor({ name, address, cost }, read) {
     const template = document.getElementById("panel-template");
     this.element = template.content.firstElementChild.cloneNode(true);
     const part = (selector) => this.element.querySelector(selector);
     this.#name = name;
     this.#parts = {
-      count: part(".badge b"),
+      unread: part(".badge"),
+      count: part(".received"),
       word: part(".state-word"),
       median: part(".median"),
       p99: part(".p99"),
@@ -92,6 +96,15 @@ export class Panel {
     setText(part(".address"), address);
     setText(part(".cost"), cost);
     this.#histogram = new Histogram(part(".histogram"));
+    this.#parts.unread.addEventListener("click", read);
+  }
+
+  /** The badge as this transport has told it; pressed, all of it is read, here and everywhere. */
+  showUnread(unread) {
+    const badge = this.#parts.unread;
+    badge.hidden = unread === 0;
+    setText(badge, unread > 99 ? "99+" : String(unread));
+    badge.setAttribute("aria-label", `${unread} unread over ${this.#name}: mark as read`);
   }
 
   /** The state, as colour and as word. `role=status` reads the word out, so only when it changes. */
@@ -111,7 +124,6 @@ export class Panel {
    */
   draw(figures, dearest) {
     const parts = this.#parts;
-    // The dot is red only when there is something, as a badge is.
     this.element.toggleAttribute("data-empty", figures.received === 0);
     setText(parts.count, formatCount(figures.received));
     setText(parts.median, formatMs(figures.median));

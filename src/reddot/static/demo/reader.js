@@ -2,6 +2,7 @@
 
 import { Link } from "./link.js";
 import { Panel } from "./panel.js";
+import { matches } from "./server.js";
 import { Tally } from "./tally.js";
 
 const FRAMES_KEPT = 60;
@@ -18,15 +19,17 @@ export class Reader {
   /** The latest frames, newest first: `{at, frame, delay}`. */
   frames = [];
   #clock;
+  #dot;
   #streams;
   #connectedAt = 0;
 
-  constructor(about, transport, clock, onPublication) {
+  constructor(about, transport, { clock, visitor, dot, onPublication }) {
     this.name = about.name;
-    this.panel = new Panel(about);
+    this.panel = new Panel(about, () => dot.markAll(this.link.cursor));
     this.#clock = clock;
+    this.#dot = dot;
     this.#streams = transport.heartbeatMs !== undefined;
-    this.link = new Link(transport, {
+    this.link = new Link(transport, visitor, {
       frame: (frame, fresh) => this.#frame(frame, fresh, onPublication),
       state: (state) => this.#state(state),
       request: () => (this.tally.requests += 1),
@@ -36,7 +39,7 @@ export class Reader {
 
   /** Start the figures anew. The one request that a stream lives on goes on counting. */
   reset() {
-    this.tally.reset(this.#streams && this.link.state === "live" ? 1 : 0);
+    this.tally.reset(this.#streams && ["live", "connecting"].includes(this.link.state) ? 1 : 0);
   }
 
   /** What panel, table and sentences show. `bytesPerMessage` may be undefined. */
@@ -66,12 +69,25 @@ export class Reader {
     let delay;
     if (frame.type === "publication") delay = this.#publication(frame, fresh, onPublication);
     else if (frame.type === "gap") this.#gap([frame]);
-    else if (frame.type === "sync" && frame.complete === false) this.#gap(frame.gaps);
+    else if (frame.type === "badge") this.#badge(frame);
+    else if (frame.type === "sync") this.#sync(frame);
     this.frames.unshift({ at: Date.now(), frame, delay });
     this.frames.length = Math.min(this.frames.length, FRAMES_KEPT);
   }
 
+  #sync({ complete, gaps, badge }) {
+    if (complete === false) this.#gap(gaps);
+    if (badge) this.#badge(badge);
+  }
+
+  #badge(badge) {
+    this.panel.showUnread(badge.unread);
+    this.#dot.take(badge, this.name);
+  }
+
   #publication(frame, fresh, onPublication) {
+    // The visitor's own inbox is no part of what is measured.
+    if (!matches(frame.topic)) return undefined;
     const stamp = Date.parse(frame.time);
     // Who starts from now is handed what topics retain: older than the question, so not late.
     if (fresh && stamp < this.#connectedAt - CLOCK_SLACK_MS) return undefined;

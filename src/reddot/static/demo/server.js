@@ -3,6 +3,9 @@
 /** What every panel is subscribed to: the topic `demo` and all below it. */
 export const FILTER = "demo/#";
 
+/** Whether the filter selects a topic. */
+export const matches = (topic) => topic === "demo" || topic.startsWith("demo/");
+
 const BASE = new URL("v1/", document.baseURI);
 
 /** @returns {URL} the address of a route under `/v1` */
@@ -18,8 +21,10 @@ async function request(path, options) {
   return answer.json();
 }
 
-function post(path, body) {
-  const headers = { "Content-Type": "application/json" };
+const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
+
+function post(path, body, token) {
+  const headers = { "Content-Type": "application/json", ...bearer(token) };
   return request(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
@@ -28,6 +33,12 @@ export const fetchCounters = () => request("demo/counters");
 export const setRate = (perMinute, size) => post("demo/rate", { per_minute: perMinute, size });
 export const cutConnections = () => post("demo/cut", {});
 export const restartHub = () => post("demo/restart", {});
+export const fetchToken = (user) => post("dev/token", { user });
+export const fetchTicket = (token) => post("tickets", {}, token);
+export const notify = (notification) => post("notifications", notification);
+export const mark = (what, token) => post("inbox/mark", what, token);
+export const fetchInbox = (limit, token) => request(`inbox?limit=${limit}`, { headers: bearer(token) });
+export const follow = (topic, token) => request(`follows/${topic}`, { method: "PUT", headers: bearer(token) });
 
 /** Publish as any client would. @returns {Promise<{status: number, ms: number, body: unknown}>} */
 export async function publish(text) {

@@ -1,8 +1,8 @@
 /**
  * The transports, one function each; that of MQTT, which needs a library, is in `mqtt.js`.
  *
- * A transport is `{open(cursor, sink), heartbeatMs?}`; `open` returns what closes it. Whatever the
- * wire, the sink gets the frames of DESIGN 2.1. Reconnecting is the business of `link.js`.
+ * A transport is `{open(cursor, sink, visitor), heartbeatMs?}`; `open` returns what closes it. Whatever
+ * the wire, the sink gets the same frames. Reconnecting is the business of `link.js`.
  */
 
 import { HEARTBEAT_MS, openMqtt } from "./mqtt.js";
@@ -13,13 +13,28 @@ const HEARTBEAT_WEBSOCKET_MS = 25_000;
 const LONG_POLL_WAIT_S = 25;
 const ANSWER_MS_MAX = 15_000;
 
-function query(cursor) {
-  return cursor === undefined ? { topic: FILTER } : { topic: FILTER, cursor };
+function query(cursor, ticket) {
+  return { topic: FILTER, ticket, ...(cursor === undefined ? {} : { cursor }) };
+}
+
+/** What cannot set header fields is let in by a one-time ticket, which has to be fetched first. */
+export function ticketed(open) {
+  return (cursor, sink, visitor) => {
+    let closed = false;
+    let close = () => (closed = true);
+    visitor
+      .ticket()
+      .then((ticket) => {
+        if (!closed) close = open(cursor, sink, ticket);
+      })
+      .catch((error) => sink.end(String(error)));
+    return () => close();
+  };
 }
 
 /** EventSource would reconnect by itself; here the link does, so that faults look alike. */
-function openSse(cursor, sink) {
-  const source = new EventSource(address("sse", query(cursor)));
+function openSse(cursor, sink, ticket) {
+  const source = new EventSource(address("sse", query(cursor, ticket)));
   for (const type of ["sync", "publication", "badge", "gap", "reconnect", "heartbeat"]) {
     source.addEventListener(type, (event) => {
       const frame = { ...JSON.parse(event.data), type };
@@ -32,8 +47,8 @@ function openSse(cursor, sink) {
   return () => source.close();
 }
 
-function openWebSocket(cursor, sink) {
-  const url = address("ws", query(cursor));
+function openWebSocket(cursor, sink, ticket) {
+  const url = address("ws", query(cursor, ticket));
   url.protocol = url.protocol.replace("http", "ws");
   const socket = new WebSocket(url, "reddot.v1");
   socket.onmessage = (event) => sink.frame(JSON.parse(event.data));
@@ -50,7 +65,7 @@ function openWebSocket(cursor, sink) {
  * `load` fires at a clean end only; of a cut connection a frame says nothing in any browser, and
  * the link's watchdog has to find out.
  */
-function openIframe(cursor, sink) {
+function openIframe(cursor, sink, ticket) {
   const frame = document.createElement("iframe");
   const listen = (event) => {
     if (event.source === frame.contentWindow) sink.frame(event.data);
@@ -58,7 +73,7 @@ function openIframe(cursor, sink) {
   frame.hidden = true;
   frame.title = "iframe stream";
   frame.setAttribute("sandbox", "allow-scripts");
-  frame.src = address("iframe", query(cursor));
+  frame.src = address("iframe", query(cursor, ticket));
   frame.onload = frame.onerror = () => sink.end("stream ended");
   addEventListener("message", listen);
   document.body.append(frame);
@@ -78,9 +93,9 @@ function pause(ms, signal) {
   });
 }
 
-async function ask(url, cursor, deadlineMs, signal) {
+async function ask(url, cursor, token, deadlineMs, signal) {
   const answer = await fetch(url, {
-    headers: cursor === undefined ? {} : { "If-None-Match": `"${cursor}"` },
+    headers: { Authorization: `Bearer ${token}`, ...(cursor === undefined ? {} : { "If-None-Match": `"${cursor}"` }) },
     signal: AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]),
     cache: "no-store",
   });
@@ -93,10 +108,11 @@ async function ask(url, cursor, deadlineMs, signal) {
 }
 
 /** Turn one answer into the frames that a stream would have carried. */
-function report({ cursor, complete, gaps = [], publications }, first, sink) {
+function report({ cursor, complete, gaps = [], publications, badge }, first, sink) {
   if (first) sink.frame({ type: "sync", complete, gaps });
   else if (!complete) for (const gap of gaps) sink.frame({ ...gap, type: "gap" });
   for (const publication of publications) sink.frame({ ...publication, type: "publication" });
+  if (badge) sink.frame({ ...badge, type: "badge" });
   sink.frame({ type: "heartbeat", cursor });
 }
 
@@ -104,12 +120,13 @@ function report({ cursor, complete, gaps = [], publications }, first, sink) {
  * Polling, short or long. The first request never waits: it says where "now" is, so that nothing
  * can slip through before the first long one is held.
  */
-async function poll(path, cursor, sink, { waitS, pauseMs, signal }) {
+async function poll(path, cursor, sink, visitor, { waitS, pauseMs, signal }) {
+  const token = await visitor.token();
   for (let first = true; !signal.aborted; first = false) {
     const wait = first ? 0 : waitS;
     const url = address(path, { topic: FILTER, ...(waitS ? { wait } : {}) });
     sink.request();
-    const answer = await ask(url, cursor, wait * 1000 + ANSWER_MS_MAX, signal);
+    const answer = await ask(url, cursor, token, wait * 1000 + ANSWER_MS_MAX, signal);
     cursor = answer.cursor ?? cursor;
     report({ ...answer, cursor }, first, sink);
     if (pauseMs) await pause(pauseMs(), signal);
@@ -117,9 +134,9 @@ async function poll(path, cursor, sink, { waitS, pauseMs, signal }) {
 }
 
 function polling(path, options) {
-  return (cursor, sink) => {
+  return (cursor, sink, visitor) => {
     const stop = new AbortController();
-    poll(path, cursor, sink, { ...options, signal: stop.signal }).catch((error) => sink.end(String(error)));
+    poll(path, cursor, sink, visitor, { ...options, signal: stop.signal }).catch((error) => sink.end(String(error)));
     return () => stop.abort();
   };
 }
@@ -129,9 +146,9 @@ export function makeTransports(pollMs) {
   return {
     short_poll: { open: polling("poll", { waitS: 0, pauseMs: pollMs }) },
     long_poll: { open: polling("longpoll", { waitS: LONG_POLL_WAIT_S }) },
-    iframe: { open: openIframe, heartbeatMs: HEARTBEAT_STREAM_MS },
-    sse: { open: openSse, heartbeatMs: HEARTBEAT_STREAM_MS },
-    mqtt: { open: openMqtt, heartbeatMs: HEARTBEAT_MS },
-    websocket: { open: openWebSocket, heartbeatMs: HEARTBEAT_WEBSOCKET_MS },
+    iframe: { open: ticketed(openIframe), heartbeatMs: HEARTBEAT_STREAM_MS },
+    sse: { open: ticketed(openSse), heartbeatMs: HEARTBEAT_STREAM_MS },
+    mqtt: { open: ticketed(openMqtt), heartbeatMs: HEARTBEAT_MS },
+    websocket: { open: ticketed(openWebSocket), heartbeatMs: HEARTBEAT_WEBSOCKET_MS },
   };
 }

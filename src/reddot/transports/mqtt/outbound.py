@@ -138,6 +138,7 @@ class Match(NamedTuple):
 
 
 _NO_MATCH: Final = Match(-1, False, b"")
+_INBOX_MATCH: Final = Match(0, False, b"")
 
 
 def merge(filters: list[Filter]) -> Match:
@@ -178,6 +179,7 @@ class Outbound:
     Attributes:
         wants_ids: deliveries carry what other transports have in a frame, `id`, `offset`, `cursor`,
             `event` and `time`, as user properties.
+        wants_inbox: what matches no subscription is of the user's inbox, and delivered at QoS 0.
         badge_is_retained: the next badge answers a subscription.
         is_saving: some frames wait until the session is stored.
         gaps: filters on which publications are missing, and why: told with the next delivery.
@@ -203,6 +205,7 @@ class Outbound:
         "limits",
         "missed_upto",
         "wants_ids",
+        "wants_inbox",
     )
 
     def __init__(
@@ -226,6 +229,7 @@ class Outbound:
         )
         self.limits = limits
         self.wants_ids = False
+        self.wants_inbox = False
         self.badge_is_retained = False
         self.missed_upto = 0
         self.gaps: dict[str, GapReason] | None = None
@@ -265,6 +269,8 @@ class Outbound:
                     and not (own and each.no_local)
                 ]
             )
+            if found.qos < 0 and self.wants_inbox and not own:
+                found = self._matches[key] = _INBOX_MATCH
         return found
 
     # Encoding

@@ -39,6 +39,7 @@ class _Asked:
     def __init__(self) -> None:
         self.reasons: list[int] = []
         self.filters: list[str] = []
+        self.inbox: tuple[str, ...] = ()
         self.retained: list[str] = []
         self.shares: list[tuple[tuple[str, str], Filter]] = []
 
@@ -48,6 +49,7 @@ def subscribe(link: Link, packet: Subscribe) -> None:
     link.broker.subscribing.hub.flush()  # What was answered before is not for the new filters.
     asked = _Asked()
     token = next((value for name, value in packet.properties.user if name == "cursor"), None)
+    inbox = _wants_inbox(link, packet)
     ids = packet.properties.subscription_ids
     for each in packet.subscriptions:
         try:
@@ -57,14 +59,19 @@ def subscribe(link: Link, packet: Subscribe) -> None:
         except ReddotError as error:
             link.broker.counters.reject(error.code, "mqtt", error.detail)
             asked.reasons.append(error.row.mqtt if error.row.mqtt in _REFUSALS else UNSPECIFIED)
-    choose_encoder(link, wanted=wants_ids(packet.properties))
-    if token is not None and asked.filters:
-        link.broker.spawn(_resume(link, packet, asked, token))
+    choose_encoder(link, wanted=inbox or wants_ids(packet.properties))
+    if asked.filters and (inbox or token is not None):
+        link.broker.spawn(_subscribe_reading(link, packet, asked, token, inbox=inbox))
         return
     subscribing = link.broker.subscribing
     if asked.filters:
         subscribing.add_filters(link.session, tuple(asked.filters), None, _nothing, retained=())
     link.save(lambda: _answer(link, packet, asked, _place(link)))
+
+
+def _wants_inbox(link: Link, packet: Subscribe) -> bool:
+    """Whether the user's inbox is asked for besides: what other transports give unasked."""
+    return ("inbox", "1") in packet.properties.user and link.session.actor.user is not None
 
 
 def _accept(link: Link, each: Subscription, identifier: int, asked: _Asked) -> None:
@@ -115,7 +122,7 @@ def _answer(
     """SUBACK, and behind it what is retained."""
     link.write(_suback(link, packet.packet_id, asked.reasons, properties))
     broker = link.broker
-    if wants_badge(link, asked.filters):
+    if wants_badge(link, asked.filters) or asked.inbox:
         broker.spawn(show_badge(link))
     if asked.retained and broker.store.retained_count:
         owed = tuple(text for text in asked.retained if text in link.client.filters)
@@ -146,9 +153,59 @@ def _suback(link: Link, packet_id: int, reasons: Sequence[int], properties: Prop
     return full if len(full) <= (asked.maximum_packet_bytes or len(full)) else plain
 
 
-async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> None:
-    """SUBSCRIBE with a cursor: what was missed since comes first, and what is gone is said."""
-    broker, filters = link.broker, tuple(asked.filters)
+async def _subscribe_reading(
+    link: Link, packet: Subscribe, asked: _Asked, token: str | None, *, inbox: bool
+) -> None:
+    """SUBSCRIBE that has to be looked up: with the inbox, with a cursor, or both."""
+    broker = link.broker
+    if inbox and not await _add_inbox(link, asked):
+        return
+    filters = tuple(dict.fromkeys((*asked.filters, *asked.inbox)))
+    cursor, told = (None, ()) if token is None else await _resume(link, filters, token)
+    if link.phase is not Phase.OPEN:
+        return
+    properties = NO_PROPERTIES
+    if told:
+        properties = Properties(user=tuple(told), reason_string="publications are missing")
+        broker.counters.gaps += len(told)
+    if token is not None:
+        asked.retained.clear()
+
+    def answer() -> None:
+        broker.subscribing.hub.flush()
+        known = properties if token is not None else _place(link)
+        _answer(link, packet, asked, known)
+        kept = tuple(t for t in filters if t in link.client.filters or t in asked.inbox)
+        broker.subscribing.add_filters(link.session, kept, cursor, _nothing, retained=())
+
+    link.save(answer)
+
+
+async def _add_inbox(link: Link, asked: _Asked) -> bool:
+    """For as long as this connection lasts, and with the topics that the user will follow; whether
+    the connection goes on."""
+    session, dots = link.session, link.broker.subscribing.dots
+    user = session.actor.user
+    assert user is not None, "who has an inbox is somebody"
+    try:
+        await dots.boxes.prepare(user, session.actor.since_ms)
+    except ReddotError as error:
+        link.broker.counters.reject(error.code)
+        link.fail(error.row.mqtt, "the inbox cannot be read")
+        return False
+    if link.phase is not Phase.OPEN or link.outbound is None:
+        return False
+    session.inbox = link.outbound.wants_inbox = True
+    link.outbound.changed()
+    asked.inbox = dots.filters(session.actor)
+    return True
+
+
+async def _resume(
+    link: Link, filters: Sequence[str], token: str
+) -> tuple[Cursor | None, Sequence[tuple[str, str]]]:
+    """From where what was missed comes, and what is to be said of what is gone."""
+    broker = link.broker
     hub = broker.subscribing.hub
     told: Sequence[tuple[str, str]] = ()
     cursor: Cursor | None = None
@@ -164,20 +221,7 @@ async def _resume(link: Link, packet: Subscribe, asked: _Asked, token: str) -> N
     except ReddotError as error:
         broker.counters.reject(error.code, "mqtt", error.detail)
         told = [("gap", f"{error.code} {text}") for text in filters]
-    if link.phase is not Phase.OPEN:
-        return
-    properties = NO_PROPERTIES
-    if told:
-        properties = Properties(user=tuple(told), reason_string="publications are missing")
-        broker.counters.gaps += len(told)
-    asked.retained.clear()
-
-    def answer() -> None:
-        _answer(link, packet, asked, properties)
-        kept = tuple(text for text in filters if text in link.client.filters)
-        broker.subscribing.add_filters(link.session, kept, cursor, _nothing, retained=())
-
-    link.save(answer)
+    return cursor, told
 
 
 def unsubscribe(link: Link, packet: Unsubscribe) -> None:
