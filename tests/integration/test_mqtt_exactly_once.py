@@ -111,7 +111,7 @@ def test_exactly_once_through_kills_of_all_three(
     finally:
         publisher.kill9()
         subscriber.kill9()
-    assert kills > 8
+    assert kills >= 6, "each of the three was to be killed twice"
     assert len(subscriber.events("started")) == len(publisher.events("started")) == 1
     expected = [str(number) for number in range(MESSAGES)]
     assert subscriber.events("got") == expected

@@ -14,6 +14,7 @@ from tests.integration.server import Server
 SECONDS = 8.0
 PER_S = 250
 SWITCHES_MIN = 40
+BATCH_MAX = 100
 STAY_S = (0.01, 0.2)
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,7 @@ async def publish_steadily(publisher: Publisher, rng: random.Random) -> float:
     began = time.monotonic()
     count = 0
     while (passed := time.monotonic() - began) < SECONDS:
-        due = int(passed * PER_S) - count
+        due = min(int(passed * PER_S) - count, BATCH_MAX)
         if due > 0:
             batch = [{"topic": rng.choice(("hop/a", "hop/b")), "data": n} for n in range(due)]
             await publisher.publish(*batch)
@@ -57,7 +58,7 @@ async def hopping_test(server: Server, rng: random.Random) -> None:
     publisher = Publisher(server.port)
     publishing = asyncio.create_task(publish_steadily(publisher, rng))
     await hop(reader, rng, while_running=publishing)
-    assert publishing.result() >= 200, "the load was not reached"
+    assert publishing.result() >= PER_S / 2, "the load was not reached"
     assert reader.connections >= SWITCHES_MIN
     reader.transport = "sse"
     async with beside(reader.run()):
