@@ -54,7 +54,7 @@ async def at_least_once(server: Server, rng: random.Random) -> None:
         kills = await kill_while(server, rng, subscriber, MESSAGES)
         await filling
         await until(lambda: not publisher.unanswered and not publisher.unsent)
-    assert kills > 2
+    assert kills >= 2
     assert subscriber.starts == 1
     assert list(dict.fromkeys(subscriber.received)) == payloads
 
