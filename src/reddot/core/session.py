@@ -129,6 +129,7 @@ class Session:
     """See the module. Small on purpose: one of these per connected client.
 
     Attributes:
+        asked: those of `filters` that the client has named; the others are its user's inbox.
         position: everything on `filters` up to here was written, unless LIVE, when the hub's
             position says it.
         due_second: monotonic second at which the timer looks at it next.
@@ -144,6 +145,7 @@ class Session:
         "actor",
         "age_at",
         "aside",
+        "asked",
         "backfills",
         "bytes_own",
         "due_second",
@@ -183,9 +185,11 @@ class Session:
         age_at: float,
         heartbeat_s: float,
         inbox: bool = False,
+        asked: tuple[str, ...] = (),
     ) -> None:
         self.owner = owner
         self.inbox = inbox
+        self.asked = asked
         self.id = id
         self.actor = actor
         self.filters = filters

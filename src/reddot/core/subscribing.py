@@ -7,7 +7,7 @@ in pages first (`_read`), until memory reaches back far enough. Nothing is held 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from reddot.core.access import Policy, inbox_filters
@@ -98,8 +98,13 @@ class Subscribing:
         encoder: Encoder,
         heartbeat_s: float,
         inbox: bool = False,
+        asked: tuple[str, ...] = (),
     ) -> Session:
-        """A session that is not attached yet. Raises as `check_room`."""
+        """A session that is not attached yet. Raises as `check_room`.
+
+        Args:
+            asked: those of `filters` that the client has named.
+        """
         self.check_room(actor)
         now = self._clock.monotonic()
         age_s = self.limits.session_age_s * (0.8 + 0.4 * self._entropy.fraction())
@@ -114,6 +119,7 @@ class Subscribing:
             age_at=now + age_s,
             heartbeat_s=heartbeat_s,
             inbox=inbox,
+            asked=asked,
         )
 
     def check_room(self, actor: Actor) -> None:
@@ -201,8 +207,8 @@ class Subscribing:
                 session.position = min(session.position, position)
                 session.write(b"")
                 continue
-            if dropped:
-                self.drop_filters(session, dropped)
+            if left := set(dropped).difference(session.asked):
+                self._drop(session, left)
             allowed = tuple(t for t in added if self._policy.may_subscribe(session.actor, t))
             if allowed and not session.is_closed():
                 self.add_filters(session, allowed, since, _nothing)
@@ -216,6 +222,7 @@ class Subscribing:
         cursor: Cursor | None,
         done: Callable[[], None],
         retained: Sequence[str] | None = None,
+        asked: tuple[str, ...] = (),
     ) -> None:
         """Listen to more. `done` is called when what was missed on the new filters is written.
 
@@ -223,8 +230,11 @@ class Subscribing:
 
         Args:
             retained: filters that are owed their retained publications; None: the new ones.
+            asked: those of `filters` that the client has named.
         """
         self._unjoin(session)
+        if asked:
+            session.asked = tuple({*session.asked, *asked})
         new = tuple(sorted(set(filters) - set(session.filters)))
         if cursor is not None and self._foreign(cursor):
 
@@ -244,8 +254,18 @@ class Subscribing:
         self._set_filters(session, tuple(sorted({*session.filters, *filters})))
 
     def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
-        """Listen to less, at once; filters that were not there are ignored."""
+        """Listen to less, at once, as the client says; what is of its user's inbox stays.
+
+        Filters that were not there are ignored.
+        """
         dropped = frozenset(filters)  # A client may name as many as its message holds.
+        session.asked = tuple(t for t in session.asked if t not in dropped)
+        self._drop(
+            session,
+            dropped.difference(self.dots.filters(session.actor)) if session.inbox else dropped,
+        )
+
+    def _drop(self, session: Session, dropped: Collection[str]) -> None:
         self._unjoin(session)
         for backfill in session.backfills or ():
             backfill.filters = tuple(t for t in backfill.filters if t not in dropped)

@@ -136,6 +136,7 @@ class Iframe:
             encoder=self._encoders[params.format],
             heartbeat_s=self._heartbeat_s,
             inbox=params.inbox,
+            asked=params.filters,
         )
         session.age_at = min(session.age_at, session.opened_at + self._rotate_s)
         self._counters.requests += 1

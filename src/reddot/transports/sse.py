@@ -81,6 +81,7 @@ class Sse:
             encoder=self._encoders[params.format],
             heartbeat_s=self._heartbeat_s,
             inbox=params.inbox,
+            asked=params.filters,
         )
         self._counters.requests += 1
         self._counters.bytes_in += exchange.bytes_in

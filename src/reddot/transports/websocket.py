@@ -138,7 +138,7 @@ class _Connection:
             token = encode_cursor(Cursor(subscribing.hub.epoch, session.position))
             self.send(frames.encode_ok(command.ref, cursor=token))
 
-        subscribing.add_filters(session, filters, cursor, done)
+        subscribing.add_filters(session, filters, cursor, done, asked=filters)
 
     def _publish(self, command: codec.Publish) -> None:
         publishing = self._owner.publishing
@@ -279,6 +279,7 @@ class WebSocket:
             encoder=self._encoders[params.format],
             heartbeat_s=self._heartbeat_s,
             inbox=params.inbox,
+            asked=params.filters,
         )
         self.counters.requests += 1
         self.counters.bytes_in += exchange.bytes_in

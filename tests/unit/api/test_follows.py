@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reddot.testing import DEV_SECRET
 from tests.wire.node import WireNode, run_node
 from tests.wire.people import Someone
@@ -63,3 +65,38 @@ def test_an_operator_makes_somebody_follow() -> None:
         assert (await operator.ask("PUT", "/v1/users/anna/follows/users/b")).code == "field_invalid"
 
     run_node(test, dev=False, jwt_secret=DEV_SECRET)
+
+
+@pytest.mark.parametrize("kind", ["sse", "ws"])
+def test_an_unfollow_leaves_what_a_stream_has_asked_for(kind: str) -> None:
+    async def test(node: WireNode) -> None:
+        operator, anna = Someone(node, None), Someone(node, "anna")
+        await anna.follow("news/a")
+        asking = await anna.listen(kind, "?topic=news/a")
+        other = await anna.listen(kind)
+        await anna.unfollow("news/a")
+        await operator.notify(to="news/a", id="after")
+        await node.advance(0.5)
+        assert asking.ids() == ["after"]
+        assert other.ids() == []
+
+    run_node(test)
+
+
+def test_what_is_followed_comes_although_a_client_no_longer_asks_for_it() -> None:
+    async def test(node: WireNode) -> None:
+        operator, anna = Someone(node, None), Someone(node, "anna")
+        await anna.follow("news/a")
+        stream = await anna.listen("ws")
+        for command in ("subscribe", "unsubscribe"):
+            stream.send({"type": command, "filters": ["news/a", "news/b"]})
+        for topic in ("news/a", "news/b"):
+            await operator.notify(to=topic, id=topic)
+        await node.advance(0.5)
+        assert stream.ids() == ["news/a"]
+        await anna.unfollow("news/a")
+        await operator.notify(to="news/a", id="after")
+        await node.advance(0.5)
+        assert stream.ids() == ["news/a"]
+
+    run_node(test)

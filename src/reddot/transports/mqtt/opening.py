@@ -167,10 +167,12 @@ def _session(link: Link, connect: Connect, client: Client, actor: Actor) -> Sess
     expiry_s = _expiry_s(link, connect)
     if expiry_s:
         _check_stored(link, client, actor)
+    filters = tuple(sorted(t for t in client.filters if split_shared(t) is None))
     try:
         session = broker.subscribing.create(
             actor=actor,
-            filters=tuple(sorted(t for t in client.filters if split_shared(t) is None)),
+            filters=filters,
+            asked=filters,
             encoder=broker.frames.shared[max(link.level, 4), link.websocket],
             heartbeat_s=SILENCE_S_MAX,
         )

@@ -65,7 +65,8 @@ def subscribe(link: Link, packet: Subscribe) -> None:
         return
     subscribing = link.broker.subscribing
     if asked.filters:
-        subscribing.add_filters(link.session, tuple(asked.filters), None, _nothing, retained=())
+        filters = tuple(asked.filters)
+        subscribing.add_filters(link.session, filters, None, _nothing, retained=(), asked=filters)
     link.save(lambda: _answer(link, packet, asked, _place(link)))
 
 
@@ -176,7 +177,14 @@ async def _subscribe_reading(
         known = properties if token is not None else _place(link)
         _answer(link, packet, asked, known)
         kept = tuple(t for t in filters if t in link.client.filters or t in asked.inbox)
-        broker.subscribing.add_filters(link.session, kept, cursor, _nothing, retained=())
+        broker.subscribing.add_filters(
+            link.session,
+            kept,
+            cursor,
+            _nothing,
+            retained=(),
+            asked=tuple(t for t in kept if t in link.client.filters),
+        )
 
     link.save(answer)
 
