@@ -1,0 +1,165 @@
+/** One campaign: how far it is, what came of it over time, pausing and ending it. */
+
+import { part } from "./api.js";
+import { el, setText } from "./dom.js";
+import { ago, count, plural, stamp } from "./format.js";
+import { Lines } from "./lines.js";
+import { button, card, sureButton } from "./parts.js";
+import { Bar, PARTS, curves, sum } from "./progress.js";
+import { journeyOf } from "./sections/journey.js";
+import { Table } from "./table.js";
+import { Watch } from "./watch.js";
+
+const EVERY_MS = 2000;
+const COUNTS_MS = 5000;
+/** Counting is work for the server: it rests so many times as long as it took. */
+const REST = 20;
+const SAMPLES_MAX = 600;
+const WATCHED_MAX = 20;
+const PARTS_SHOWN = 50;
+const OVER = new Set(["done", "cancelled"]);
+const INBOX = [["delivered_live", "Delivered"], ["seen", "Seen"], ["read", "Read"]];
+
+/** To whom, in words. */
+export function whom({ to, members, state }) {
+  if (to.segment) return `${to.segment}${members || OVER.has(state) ? ` (${plural(members, "person", "people")})` : ""}`;
+  if (to.topic) return `followers of ${to.topic}`;
+  return to.everyone ? "everyone" : to.users.join(", ");
+}
+
+/** What may be done with a campaign. @param {(word: string) => Promise<void>} act */
+export function actions({ state, title }, act) {
+  if (OVER.has(state)) return [];
+  const stop = state === "paused" ? ["Resume", "resume"] : ["Pause", "pause"];
+  return [
+    button(stop[0], () => act(stop[1]), { "aria-label": `${stop[0]} ${title}` }),
+    sureButton("Cancel", `Cancel ${title}`, () => act("cancel")),
+  ];
+}
+
+/** What the server was seen to count, by campaign: it keeps no past of it. */
+const watched = new Map();
+
+function remember(id, at, counts) {
+  const samples = watched.get(id) ?? [];
+  if (!watched.has(id) && watched.size >= WATCHED_MAX) watched.delete(watched.keys().next().value);
+  samples.push([at, counts]);
+  // Twice as far apart when there are too many: the first and the last stay.
+  watched.set(id, samples.length > SAMPLES_MAX ? samples.filter((_, i) => i % 2 === 0) : samples);
+  return watched.get(id);
+}
+
+function courierTable() {
+  const columns = [["made", "In all"], ...PARTS, ["open", "To come"]];
+  return new Table({
+    label: "By courier",
+    key: ({ courier }) => courier,
+    empty: "No delivery yet: they are worked out when it has started.",
+    columns: [
+      { title: "Courier", text: ({ courier }) => courier },
+      ...columns.map(([name, title]) => ({ title, class: "number", text: (one) => count(one[name] ?? 0) })),
+    ],
+  });
+}
+
+function factRows(one, now) {
+  return [
+    ["To", whom(one)], ["Category", one.category ?? "general"],
+    ["Start", `${stamp(one.start)}, ${ago(one.start, now)}`], ["Id", one.id],
+    ...(one.error ? [["Given up", one.error]] : []),
+  ];
+}
+
+function journeys({ id, to, parts }) {
+  if (!parts) return [el("span", { class: "hint" }, "It has not gone out yet.")];
+  if (!to.segment) return [el("a", { href: journeyOf(id) }, "Person by person")];
+  const shown = Math.min(parts, PARTS_SHOWN);
+  const links = Array.from({ length: shown }, (_, i) =>
+    el("a", { href: journeyOf(`${id}.${i}`) }, parts === 1 ? "Person by person" : `Part ${i + 1}`));
+  if (parts > shown) links.push(el("span", { class: "hint" }, `and so on to ${id}.${parts - 1}`));
+  return links;
+}
+
+/** Draws what was counted in inboxes so far, from the start of the campaign. */
+function drawCounts(lines, samples, start) {
+  const points = Object.fromEntries(INBOX.map(([name]) => [
+    name.replace("_live", ""),
+    [...(start < samples[0][0] ? [[start, 0]] : []), ...samples.map(([at, counts]) => [at, counts[name]])],
+  ]));
+  lines.draw(points, samples.at(-1)[0], samples[0][0]);
+}
+
+/** Deliveries over time; of what goes on, up to now. */
+function drawProgress(lines, { minutes }, { state }, now) {
+  const points = curves(minutes, now);
+  if (!OVER.has(state)) for (const line of Object.values(points)) if (line.length) line.push([now, line.at(-1)[1]]);
+  lines.draw(points, Math.max(...Object.values(points).flat().map(([at]) => at), 0) || now);
+}
+
+export function openCampaign(root, { api, live, every, say, query }) {
+  const path = `v1/campaigns/${part(query.id)}`;
+  const [title, state] = [el("h2"), el("span", { class: "state" })];
+  const facts = el("dl", { class: "facts" });
+  const [buttons, links] = [el("div", { class: "buttons" }), el("p", { class: "links" })];
+  const bar = new Bar("Progress");
+  const couriers = courierTable();
+  const review = el("p", { class: "message", hidden: true }, el("span"), " ", el("a", { href: "#review" }, "Review it"));
+  const progress = new Lines({ title: "Deliveries", series: [["made", "In all"], ...PARTS] });
+  const inboxes = new Lines({ title: "In inboxes", series: INBOX.map(([name, label]) => [name.replace("_live", ""), label]) });
+  let [campaign, was, counted] = [null, "", 0];
+  const act = async (word) => {
+    try {
+      await api.post(`${path}/${word}`);
+    } catch (error) {
+      say(`Not done: ${error.message}`);
+    }
+    await watch.refresh();
+    root.closest("main")?.focus({ preventScroll: true });
+  };
+  const show = (one) => {
+    campaign = one;
+    const [all, now] = [sum(one.progress.totals), live.now()];
+    setText(title, one.title);
+    setText(state, one.state);
+    state.dataset.state = one.state;
+    const next = JSON.stringify([one.state, one.parts, one.members, one.error]);
+    if (next !== was) {
+      buttons.replaceChildren(...actions(one, act));
+      links.replaceChildren(...journeys(one));
+      was = next;
+    }
+    facts.replaceChildren(...factRows(one, now).map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))));
+    bar.show(all);
+    review.hidden = all.held <= 0;
+    setText(review.firstChild, `${plural(all.held, "delivery is", "deliveries are")} held for review.`);
+    couriers.show(Object.entries(one.progress.totals).map(([courier, totals]) => ({ courier, ...totals })));
+    drawProgress(progress, one.progress, one, now);
+  };
+  const watch = new Watch({
+    content: el("div", { class: "stack" },
+      el("section", { class: "card", "aria-label": "Campaign" },
+        el("div", { class: "card-row" }, title, state, buttons), bar.element, facts, links),
+      review,
+      card("Deliveries", progress.element, couriers.element),
+      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. Dashed: before this page watched it, of which the server keeps only the sums."), inboxes.element)),
+    load: () => api.get(path),
+    show,
+  });
+  const count_ = async () => {
+    if (!campaign?.parts || performance.now() < counted) return;
+    const began = performance.now();
+    counted = Infinity; // Not while one is under way.
+    try {
+      const samples = remember(query.id, live.now(), await api.get(`${path}/counts`));
+      drawCounts(inboxes, samples, Date.parse(campaign.start));
+    } catch (error) {
+      say(`Not counted: ${error.message}`);
+    }
+    counted = performance.now() + Math.max(COUNTS_MS, REST * (performance.now() - began));
+  };
+  root.append(el("p", {}, el("a", { href: "#campaigns" }, "All campaigns")), watch.element);
+  every(EVERY_MS, async () => {
+    await watch.poll();
+    await count_();
+  });
+}
