@@ -141,7 +141,7 @@ export function openCampaign(root, { api, live, every, say, query }) {
         el("div", { class: "card-row" }, title, state, buttons), bar.element, facts, links),
       review,
       card("Deliveries", progress.element, couriers.element),
-      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. Dashed: before this page watched it, of which the server keeps only the sums."), inboxes.element)),
+      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. The server keeps only the sums: over time it is what this page has watched, and dotted before."), inboxes.element)),
     load: () => api.get(path),
     show,
   });

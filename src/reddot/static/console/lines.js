@@ -58,7 +58,9 @@ export class Lines {
     this.span = [from, Math.max(to, from + SPAN_MS_MIN)];
     const most = Math.max(1, ...all.map(([, value]) => value));
     for (const { name, path, before } of this.series) {
-      const line = points[name] ?? [];
+      const counted = points[name] ?? [];
+      // What never was is not drawn: many lines at nothing would cover each other.
+      const line = counted.some(([, value]) => value) ? counted : [];
       const first = line.findIndex(([at]) => at >= known);
       before.setAttribute("d", this.#path(line.slice(0, first + 1), most));
       path.setAttribute("d", this.#path(line.slice(Math.max(first, 0)), most));

@@ -29,8 +29,9 @@ async function inspect(one, { api, titles }) {
     el("dl", { class: "facts" }, ...rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     el("h3", {}, "Address now"),
     address,
-    el("p", {}, el("a", { href: journeyOf(one.notification, one.user), on: { click: go } }, "This person's journey"), ", ",
-      el("a", { href: journeyOf(one.notification), on: { click: go } }, "everybody's")),
+    el("p", { class: "links" },
+      el("a", { href: journeyOf(one.notification, one.user), on: { click: go } }, "What this person got of it"),
+      el("a", { href: journeyOf(one.notification), on: { click: go } }, "Who got it, and who did not")),
   );
   try {
     const { addresses } = await api.get(`v1/users/${part(one.user)}/addresses`);

@@ -42,16 +42,18 @@ function marked(text, words) {
   return [...nodes, text.slice(from)];
 }
 
+function said({ one, words }) {
+  const found = [...words].join(", ");
+  return found ? `${why(one).slice(0, -1)}: ${found}.` : why(one);
+}
+
 function entry(held, told, { live, decide }) {
   const title = told?.data.title ?? held.id;
   const whom = `${plural(held.people.size, "person", "people")} by ${[...held.couriers].join(", ")}`;
   return el("li", { class: "card review-entry" },
     el("h2", {}, ...marked(title, held.words)),
     told?.data.body ? el("p", { class: "body-text" }, ...marked(told.data.body, held.words)) : null,
-    el("p", { class: "hint" }, `Category ${told?.category ?? "–"}. Held for ${whom}, the longest since ${ago(held.since, live.now())}. ${why(held.one)}`),
-    held.words.size
-      ? el("p", { class: "tags" }, ...[...held.words].map((word) => el("span", { class: "tag" }, word)))
-      : null,
+    el("p", { class: "hint" }, `Category ${told?.category ?? "–"}. Held for ${whom}, the longest since ${ago(held.since, live.now())}. ${said(held)}`),
     el("div", { class: "buttons" },
       button("Approve", () => decide(held.id, true), { "aria-label": `Approve ${title}` }),
       sureButton("Reject", `Reject ${title}`, () => decide(held.id, false)),
