@@ -1,12 +1,12 @@
 /** One campaign: how far it is, what came of it over time, pausing and ending it. */
 
 import { part } from "./api.js";
+import { journeyOf } from "./delivery.js";
 import { el, setText } from "./dom.js";
 import { ago, count, plural, stamp } from "./format.js";
 import { Lines } from "./lines.js";
 import { button, card, sureButton } from "./parts.js";
 import { Bar, PARTS, curves, sum } from "./progress.js";
-import { journeyOf } from "./sections/journey.js";
 import { Table } from "./table.js";
 import { Watch } from "./watch.js";
 
@@ -17,7 +17,8 @@ const REST = 20;
 const SAMPLES_MAX = 600;
 const WATCHED_MAX = 20;
 const PARTS_SHOWN = 50;
-const OVER = new Set(["done", "cancelled"]);
+/** Nothing happens to it any more. */
+export const OVER = new Set(["done", "cancelled"]);
 const INBOX = [["delivered_live", "Delivered"], ["seen", "Seen"], ["read", "Read"]];
 
 /** To whom, in words. */
@@ -93,7 +94,7 @@ function drawCounts(lines, samples, start) {
 function drawProgress(lines, { minutes }, { state }, now) {
   const points = curves(minutes, now);
   if (!OVER.has(state)) for (const line of Object.values(points)) if (line.length) line.push([now, line.at(-1)[1]]);
-  lines.draw(points, Math.max(...Object.values(points).flat().map(([at]) => at), 0) || now);
+  lines.draw(points, points.made.at(-1)?.[0] ?? now);
 }
 
 export function openCampaign(root, { api, live, every, say, query }) {
@@ -145,7 +146,7 @@ export function openCampaign(root, { api, live, every, say, query }) {
     load: () => api.get(path),
     show,
   });
-  const count_ = async () => {
+  const countInboxes = async () => {
     if (!campaign?.parts || performance.now() < counted) return;
     const began = performance.now();
     counted = Infinity; // Not while one is under way.
@@ -160,6 +161,6 @@ export function openCampaign(root, { api, live, every, say, query }) {
   root.append(el("p", {}, el("a", { href: "#campaigns" }, "All campaigns")), watch.element);
   every(EVERY_MS, async () => {
     await watch.poll();
-    await count_();
+    await countInboxes();
   });
 }

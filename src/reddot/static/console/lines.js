@@ -54,9 +54,9 @@ export class Lines {
   draw(points, to, known = 0) {
     this.points = points;
     const all = Object.values(points).flat();
-    const from = Math.min(to, ...all.map(([at]) => at));
+    const from = all.reduce((least, [at]) => Math.min(least, at), to);
     this.span = [from, Math.max(to, from + SPAN_MS_MIN)];
-    const most = Math.max(1, ...all.map(([, value]) => value));
+    const most = all.reduce((found, [, value]) => Math.max(found, value), 1);
     for (const { name, path, before } of this.series) {
       const counted = points[name] ?? [];
       // What never was is not drawn: many lines at nothing would cover each other.

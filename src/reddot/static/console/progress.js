@@ -4,6 +4,7 @@ import { el, setText } from "./dom.js";
 import { count } from "./format.js";
 
 const MINUTE_MS = 60_000;
+const STEPS_MAX = 300;
 /** In the order of the bar. What `folded` went out, in a digest. */
 export const PARTS = [
   ["sent", "Sent"],
@@ -42,24 +43,28 @@ export class Bar {
 }
 
 /**
- * Sums by the end of each minute, for `Lines`.
+ * Sums by the end of each minute, for `Lines`; of long campaigns, of several minutes together.
  * @param {{time: string, state: string, count: number}[]} minutes
+ * @returns {Record<string, [number, number][]>} all with the same times
  */
 export function curves(minutes, nowMs) {
-  const byMinute = new Map();
-  for (const { time, state, count: n } of minutes) {
-    const at = Date.parse(time);
-    const found = byMinute.get(at) ?? {};
+  const times = minutes.map(({ time }) => Date.parse(time));
+  const [first, last] = times.reduce(([low, high], at) => [Math.min(low, at), Math.max(high, at)], [Infinity, 0]);
+  const step = MINUTE_MS * Math.max(1, Math.ceil((last - first) / MINUTE_MS / STEPS_MAX));
+  const steps = new Map();
+  minutes.forEach(({ state, count: n }, i) => {
+    const at = times[i] - ((times[i] - first) % step);
+    const found = steps.get(at) ?? {};
     found[state] = (found[state] ?? 0) + n;
-    byMinute.set(at, found);
-  }
+    steps.set(at, found);
+  });
   const lines = Object.fromEntries(["made", ...PARTS.map(([name]) => name)].map((name) => [name, []]));
   const sums = Object.fromEntries(Object.keys(lines).map((name) => [name, 0]));
-  for (const at of [...byMinute.keys()].sort((a, b) => a - b)) {
+  for (const at of [...steps.keys()].sort((a, b) => a - b)) {
     for (const [name, line] of Object.entries(lines)) {
       line.push([at, sums[name]]);
-      sums[name] += byMinute.get(at)[name] ?? 0;
-      line.push([Math.max(at, Math.min(at + MINUTE_MS, nowMs)), sums[name]]);
+      sums[name] += steps.get(at)[name] ?? 0;
+      line.push([Math.max(at, Math.min(at + step, nowMs)), sums[name]]);
     }
   }
   return lines;

@@ -26,8 +26,8 @@ export class Titles {
   /** Ask for those that are not known; whether there were any. */
   async learn(ids) {
     const wanted = [...new Set(ids)].filter((id) => id && !this.known.has(id));
+    if (this.known.size + wanted.length > KNOWN_MAX) this.known.clear();
     for (const id of wanted) {
-      if (this.known.size >= KNOWN_MAX) this.known.clear();
       const found = await this.api.get(`v1/notifications/${part(id)}`).catch((error) => {
         if (error.code !== "not_found") throw error;
         return { id, data: { title: id }, topics: [] };

@@ -1,6 +1,6 @@
 /** What became of a delivery, in words for people. Pure. */
 
-/** A state as it is said, and how it is coloured. */
+/** A state as it is said. */
 export const STATES = {
   pending: "Waits",
   leased: "In hand",

@@ -1,7 +1,7 @@
 /** Campaigns: how far each has come, and beginning one. One of them, in full, is `campaign.js`. */
 
 import { part } from "../api.js";
-import { actions, openCampaign, whom } from "../campaign.js";
+import { OVER, actions, openCampaign, whom } from "../campaign.js";
 import { campaignForm } from "../campaign_form.js";
 import { el } from "../dom.js";
 import { ago, stamp } from "../format.js";
@@ -13,9 +13,8 @@ import { Watch } from "../watch.js";
 
 const EVERY_MS = 3000;
 const PAGE = 20;
-const OVER = new Set(["done", "cancelled"]);
 
-export function campaignAt(id) {
+function campaignAt(id) {
   return `#campaigns?${new URLSearchParams({ id })}`;
 }
 

@@ -1,6 +1,7 @@
 /** Deliveries that were given up: why, and sending them again. */
 
 import { part } from "../api.js";
+import { journeyOf, whyNode } from "../delivery.js";
 import { el, setText } from "../dom.js";
 import { openDrawer } from "../drawer.js";
 import { ago, count, json, plural, stamp } from "../format.js";
@@ -10,7 +11,6 @@ import { Table } from "../table.js";
 import { Titles } from "../titles.js";
 import { Watch } from "../watch.js";
 import { why } from "../words.js";
-import { journeyOf, whyNode } from "./journey.js";
 
 const EVERY_MS = 5000;
 const PAGE = 50;

@@ -1,37 +1,17 @@
 /** One message's journey: who was to get it by which courier, what became of it, and why. */
 
 import { part } from "../api.js";
+import { journeyOf, momentText, stateNode, whyNode } from "../delivery.js";
 import { el, setText } from "../dom.js";
-import { NONE, ago, count, plural, stamp } from "../format.js";
+import { ago, count, plural, stamp } from "../format.js";
 import { Pages } from "../pages.js";
 import { card, field, input } from "../parts.js";
 import { Table } from "../table.js";
 import { Watch } from "../watch.js";
-import { STATES, moment, why } from "../words.js";
+import { moment } from "../words.js";
 
 const EVERY_MS = 3000;
 const PAGE = 50;
-
-/** The address of a journey, for links. */
-export function journeyOf(notification, user = "") {
-  const query = new URLSearchParams({ id: notification, ...(user ? { user } : {}) });
-  return `#journey?${query}`;
-}
-
-export function stateNode({ state }) {
-  return el("span", { class: "state", "data-state": state }, STATES[state] ?? state);
-}
-
-export function whyNode(one) {
-  return el("span", {}, why(one), one.detail ? el("span", { class: "said" }, one.detail) : null);
-}
-
-/** When it happens next or has happened, by the server's clock. */
-export function momentText(one, nowMs) {
-  const [word, time] = moment(one);
-  if (word === "due") return Date.parse(time) <= nowMs ? "now" : ago(time, nowMs);
-  return time ? ago(time, nowMs) : NONE;
-}
 
 function table({ live }) {
   return new Table({

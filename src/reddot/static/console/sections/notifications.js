@@ -1,6 +1,7 @@
 /** What was sent, whom it has reached, and taking it back. */
 
 import { part } from "../api.js";
+import { journeyOf } from "../delivery.js";
 import { el } from "../dom.js";
 import { openDrawer } from "../drawer.js";
 import { NONE, ago, count, json, stamp } from "../format.js";
@@ -8,7 +9,6 @@ import { Pages } from "../pages.js";
 import { sureButton } from "../parts.js";
 import { Table } from "../table.js";
 import { Watch } from "../watch.js";
-import { journeyOf } from "./journey.js";
 
 const EVERY_MS = 5000;
 const PAGE = 20;

@@ -1,16 +1,16 @@
 /** Texts that wait for somebody's word: approve or reject, for all whom they are to reach. */
 
 import { part } from "../api.js";
+import { journeyOf } from "../delivery.js";
 import { el, setText } from "../dom.js";
-import { ago, count, plural } from "../format.js";
+import { count, plural, stamp } from "../format.js";
 import { button, sureButton } from "../parts.js";
 import { Titles } from "../titles.js";
 import { Watch } from "../watch.js";
 import { why } from "../words.js";
-import { journeyOf } from "./journey.js";
 
 const EVERY_MS = 3000;
-const PAGE = 500;
+const PAGE = 200;
 
 /** Held deliveries by what they deliver, the longest held first. */
 function texts(items) {
@@ -47,20 +47,20 @@ function said({ one, words }) {
   return found ? `${why(one).slice(0, -1)}: ${found}.` : why(one);
 }
 
-function entry(held, told, { live, decide }) {
+function entry(held, told, decide) {
   const title = told?.data.title ?? held.id;
   const whom = `${plural(held.people.size, "person", "people")} by ${[...held.couriers].join(", ")}`;
   return el("li", { class: "card review-entry" },
     el("h2", {}, ...marked(title, held.words)),
     told?.data.body ? el("p", { class: "body-text" }, ...marked(told.data.body, held.words)) : null,
-    el("p", { class: "hint" }, `Category ${told?.category ?? "–"}. Held for ${whom}, the longest since ${ago(held.since, live.now())}. ${said(held)}`),
+    el("p", { class: "hint" }, `Category ${told?.category ?? "–"}. Held for ${whom}, since ${stamp(held.since)}. ${said(held)}`),
     el("div", { class: "buttons" },
       button("Approve", () => decide(held.id, true), { "aria-label": `Approve ${title}` }),
       sureButton("Reject", `Reject ${title}`, () => decide(held.id, false)),
       el("a", { class: "button small", href: journeyOf(held.id), "aria-label": `Who waits for ${title}` }, "Who waits")));
 }
 
-function open(root, { api, live, every, say }) {
+function open(root, { api, every, say }) {
   const titles = new Titles(api);
   const list = el("ul", { class: "entries review-list", "aria-label": "Held texts" });
   const empty = el("p", { class: "card empty" }, "Nothing is held. A plan's keywords decide what is.");
@@ -93,7 +93,7 @@ function open(root, { api, live, every, say }) {
       const now = JSON.stringify(shown.map(({ id, people, words }) => [id, people.size, [...words]]));
       if (now === version) return; // What is focused or half pressed is left in peace.
       version = now;
-      list.replaceChildren(...shown.map((one) => entry(one, titles.of(one.id), { live, decide })));
+      list.replaceChildren(...shown.map((one) => entry(one, titles.of(one.id), decide)));
     },
   });
   root.append(el("p", { class: "hint lead-hint" }, "A decision holds for the whole notification, or the whole campaign: it is about the text."), watch.element);
