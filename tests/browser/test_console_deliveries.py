@@ -1,4 +1,4 @@
-"""What the console shows of campaigns and deliveries; the courier's provider is a real HTTP server."""
+"""What the console shows of campaigns and deliveries; the provider is a real HTTP server."""
 
 from __future__ import annotations
 
@@ -180,8 +180,9 @@ def test_a_campaign_that_waits_for_its_time_is_cancelled_by_two_presses(
     later = datetime.now() + timedelta(days=30)  # noqa: DTZ005 - by the clock of the browser.
     form.get_by_label("Start").fill(later.strftime("%Y-%m-%dT09:00"))
     form.get_by_role("button", name="Count and check").click()
-    expect(console.locator(".outcome.good")).to_contain_text(f"To 2 people, by name; starts {later.day} ")
-    expect(console.locator(".outcome.good")).to_contain_text("hook after")
+    checked = console.locator(".outcome.good")
+    expect(checked).to_contain_text(f"To 2 people, by name; starts {later.day} ")
+    expect(checked).to_contain_text("hook after")
     console.get_by_role("button", name="Begin").click()
     region = console.get_by_role("region", name="Campaign")
     expect(region.locator(".state")).to_have_text("scheduled")

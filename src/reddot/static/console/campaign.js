@@ -19,7 +19,7 @@ const WATCHED_MAX = 20;
 const PARTS_SHOWN = 50;
 /** Nothing happens to it any more. */
 export const OVER = new Set(["done", "cancelled"]);
-const INBOX = [["delivered_live", "Delivered"], ["seen", "Seen"], ["read", "Read"]];
+const INBOX = [["delivered_live", "delivered", "Delivered"], ["seen", "seen", "Seen"], ["read", "read", "Read"]];
 
 /** To whom, in words. */
 export function whom({ to, members, state }) {
@@ -81,13 +81,35 @@ function journeys({ id, to, parts }) {
   return links;
 }
 
-/** Draws what was counted in inboxes so far, from the start of the campaign. */
-function drawCounts(lines, samples, start) {
-  const points = Object.fromEntries(INBOX.map(([name]) => [
-    name.replace("_live", ""),
-    [...(start < samples[0][0] ? [[start, 0]] : []), ...samples.map(([at, counts]) => [at, counts[name]])],
-  ]));
-  lines.draw(points, samples.at(-1)[0], samples[0][0]);
+/** Delivered, seen and read, as the server was seen to count them, from the start of the campaign. */
+class Inboxes {
+  constructor({ api, live, say }, path) {
+    Object.assign(this, { api, live, say, path, dueMs: 0 });
+    this.lines = new Lines({ title: "In inboxes", series: INBOX.map(([, name, label]) => [name, label]) });
+  }
+
+  /** Count again, if it is time. */
+  async renew({ id, start, parts }) {
+    const began = performance.now();
+    if (!parts || began < this.dueMs) return;
+    this.dueMs = Infinity; // Not while one is under way.
+    try {
+      const counts = await this.api.get(`${this.path}/counts`);
+      this.#draw(remember(id, this.live.now(), counts), Date.parse(start));
+    } catch (error) {
+      this.say(`Not counted: ${error.message}`);
+    }
+    this.dueMs = performance.now() + Math.max(COUNTS_MS, REST * (performance.now() - began));
+  }
+
+  #draw(samples, startMs) {
+    const first = samples[0][0];
+    const points = INBOX.map(([key, name]) => [
+      name,
+      [...(startMs < first ? [[startMs, 0]] : []), ...samples.map(([at, counts]) => [at, counts[key]])],
+    ]);
+    this.lines.draw(Object.fromEntries(points), samples.at(-1)[0], first);
+  }
 }
 
 /** Deliveries over time; of what goes on, up to now. */
@@ -106,8 +128,8 @@ export function openCampaign(root, { api, live, every, say, query }) {
   const couriers = courierTable();
   const review = el("p", { class: "message", hidden: true }, el("span"), " ", el("a", { href: "#review" }, "Review it"));
   const progress = new Lines({ title: "Deliveries", series: [["made", "In all"], ...PARTS] });
-  const inboxes = new Lines({ title: "In inboxes", series: INBOX.map(([name, label]) => [name.replace("_live", ""), label]) });
-  let [campaign, was, counted] = [null, "", 0];
+  const inboxes = new Inboxes({ api, live, say }, path);
+  let campaign = null;
   const act = async (word) => {
     try {
       await api.post(`${path}/${word}`);
@@ -118,17 +140,14 @@ export function openCampaign(root, { api, live, every, say, query }) {
     root.closest("main")?.focus({ preventScroll: true });
   };
   const show = (one) => {
+    const was = campaign ?? {};
     campaign = one;
     const [all, now] = [sum(one.progress.totals), live.now()];
     setText(title, one.title);
     setText(state, one.state);
     state.dataset.state = one.state;
-    const next = JSON.stringify([one.state, one.parts, one.members, one.error]);
-    if (next !== was) {
-      buttons.replaceChildren(...actions(one, act));
-      links.replaceChildren(...journeys(one));
-      was = next;
-    }
+    if (one.state !== was.state) buttons.replaceChildren(...actions(one, act));
+    if (one.parts !== was.parts) links.replaceChildren(...journeys(one));
     facts.replaceChildren(...factRows(one, now).map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))));
     bar.show(all);
     review.hidden = all.held <= 0;
@@ -142,25 +161,13 @@ export function openCampaign(root, { api, live, every, say, query }) {
         el("div", { class: "card-row" }, title, state, buttons), bar.element, facts, links),
       review,
       card("Deliveries", progress.element, couriers.element),
-      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. The server keeps only the sums: over time it is what this page has watched, and dotted before."), inboxes.element)),
+      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. The server keeps only the sums: over time it is what this page has watched, and dotted before."), inboxes.lines.element)),
     load: () => api.get(path),
     show,
   });
-  const countInboxes = async () => {
-    if (!campaign?.parts || performance.now() < counted) return;
-    const began = performance.now();
-    counted = Infinity; // Not while one is under way.
-    try {
-      const samples = remember(query.id, live.now(), await api.get(`${path}/counts`));
-      drawCounts(inboxes, samples, Date.parse(campaign.start));
-    } catch (error) {
-      say(`Not counted: ${error.message}`);
-    }
-    counted = performance.now() + Math.max(COUNTS_MS, REST * (performance.now() - began));
-  };
   root.append(el("p", {}, el("a", { href: "#campaigns" }, "All campaigns")), watch.element);
   every(EVERY_MS, async () => {
     await watch.poll();
-    await countInboxes();
+    if (campaign) await inboxes.renew(campaign);
   });
 }
