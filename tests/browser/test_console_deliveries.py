@@ -329,3 +329,19 @@ def test_filled_pages_are_for_everybody(
             assert fits, f"{address} at {width}"
     ask(server, "POST", f"/v1/notifications/{held}/review", {"approve": False})
     provider.refused.discard(users[0])
+
+
+def test_a_long_campaign_is_plotted_in_few_points(console: Page) -> None:
+    """Three months, something sent each minute, and some of it held for an hour."""
+    found = console.evaluate(
+        """async () => {
+          const { curves } = await import("/console/progress.js");
+          const minutes = Array.from({ length: 130_000 }, (_, i) => (
+            { time: new Date(i * 60_000).toISOString(), state: "sent", count: 2 }));
+          minutes.push({ time: new Date(60_000).toISOString(), state: "held", count: 9 });
+          minutes.push({ time: new Date(36e5).toISOString(), state: "held", count: -9 });
+          const { sent, held, dead } = curves(minutes, 130_000 * 60_000);
+          return [sent.length, sent.at(-1), held.at(-1)[1], dead.every(([, n]) => n === 0)];
+        }"""
+    )
+    assert found == [pytest.approx(600, abs=4), [130_000 * 60_000, 260_000], 0, True]
