@@ -203,7 +203,7 @@ class Progress(msgspec.Struct, frozen=True):
     Attributes:
         minute: since the epoch.
         state: None: they were made.
-        count: may be negative for what an operator has sent again.
+        count: negative for what has left it: what was held, what an operator has sent again.
     """
 
     minute: int

@@ -199,6 +199,8 @@ def _register_deliveries(parts: Parts, notify: Notify, reception: Reception) -> 
     campaigns = CampaignRoutes(
         campaigns=parts.campaigns,
         queue=queue,
+        inbox=parts.store.inbox,
+        reached=parts.reached,
         clock=parts.clock,
         entropy=parts.entropy,
         check=parts.campaigns.wanted,

@@ -402,6 +402,7 @@ def test_what_is_cancelled_stops_and_what_is_in_hand_comes_to_its_end(
         await box.expand()
         one, two, three = await box.lease(limit=3)
         await box.end(three, State.HELD)
+        assert sum(one.count for one in await box.queue.progress(-1) if one.state) == 1
         await box.queue.control(-1, cancelled=True)
         assert await box.who() == []
         while await box.queue.upkeep(rows_max=2):
@@ -417,7 +418,7 @@ def test_what_is_cancelled_stops_and_what_is_in_hand_comes_to_its_end(
         progress = Counter[str]()
         for each in await box.queue.progress(-1):
             progress[each.state.value if each.state else "made"] += each.count
-        assert progress == {"made": 4, "sent": 1, "cancelled": 3}
+        assert progress == {"made": 4, "sent": 1, "cancelled": 3, "held": 0}
 
     run(backend, tmp_path, test)
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from reddot.api.reception import Caller, Reception
 from reddot.codecs import deliveries as codec
-from reddot.core.campaigns import Campaigns
+from reddot.core.campaigns import Campaigns, part_id
+from reddot.core.reached import Reached
 from reddot.outreach import Campaign, lane_of
-from reddot.ports import Clock, Deliveries, Entropy
+from reddot.ports import Clock, Deliveries, Entropy, Inbox
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
@@ -27,12 +28,16 @@ class CampaignRoutes:
         *,
         campaigns: Campaigns,
         queue: Deliveries,
+        inbox: Inbox,
+        reached: Reached,
         clock: Clock,
         entropy: Entropy,
         check: Callable[[bytes], object],
     ) -> None:
         self._campaigns = campaigns
         self._queue = queue
+        self._inbox = inbox
+        self._reached = reached
         self._clock = clock
         self._entropy = entropy
         self._check = check
@@ -44,6 +49,7 @@ class CampaignRoutes:
         add("POST", "/v1/campaigns", "deliver", "Begin a campaign, now or later", self.create)
         one = "/v1/campaigns/{id}"
         add("GET", one, "deliver", "A campaign and its progress", self.show)
+        add("GET", f"{one}/counts", "deliver", "Whom it has reached in inboxes", self.counts)
         add("POST", f"{one}/pause", "deliver", "Let a campaign rest", self.pause)
         add("POST", f"{one}/resume", "deliver", "Let it go on", self.resume)
         add("POST", f"{one}/cancel", "deliver", "End a campaign", self.cancel)
@@ -77,6 +83,19 @@ class CampaignRoutes:
         campaign = await self._campaigns.get(caller.place["id"])
         progress = await self._queue.progress(lane_of(campaign))
         return codec.campaign_fields(campaign) | {"progress": codec.progress_fields(progress)}
+
+    async def counts(self, caller: Caller) -> Any:
+        """Summed over what has gone out for it; people are in one part only."""
+        caller.require_admin()
+        campaign = await self._campaigns.get(caller.place["id"])
+        seen = read = delivered = 0
+        for index in range(campaign.sent):
+            id = part_id(campaign, index)
+            for one in await self._inbox.sent(id=id, before=None, limit=1):
+                seen += one.seen or 0
+                read += one.read or 0
+                delivered += (one.reached or 0) + self._reached.waiting(id)
+        return {"delivered_live": delivered, "seen": seen, "read": read}
 
     async def pause(self, caller: Caller) -> Any:
         caller.require_admin()

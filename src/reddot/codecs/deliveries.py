@@ -137,6 +137,7 @@ def address_fields(address: Address) -> dict[str, object]:
 
 
 def campaign_fields(campaign: Campaign) -> dict[str, object]:
+    """`parts`: how many notifications have gone out for it so far."""
     command = msgspec.json.decode(campaign.command)
     return {
         "id": campaign.id,
@@ -147,6 +148,7 @@ def campaign_fields(campaign: Campaign) -> dict[str, object]:
         "created": _time(campaign.time_ms),
         "start": _time(campaign.start_ms),
         "members": None if campaign.segment is None else campaign.members,
+        "parts": campaign.sent,
         "error": campaign.error or None,
     }
 
@@ -176,5 +178,5 @@ def _word(state: State | None) -> str:
 
 def _with_waiting(counts: Mapping[str, int]) -> dict[str, int]:
     """What was made and has not come to an end is still waiting, in hand or held."""
-    made = counts.get("made", 0)
-    return {**counts, "open": 2 * made - sum(counts.values())}
+    ended = sum(count for word, count in counts.items() if word not in ("made", "held"))
+    return {**counts, "open": counts.get("made", 0) - ended}

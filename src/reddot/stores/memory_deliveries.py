@@ -31,7 +31,7 @@ from reddot.stores.memory_inbox import MemoryInbox, Sending
 
 MINUTE_MS: Final = 60_000
 LOOKED_AT: Final = (Stage.SCHEDULED, Stage.STARTING, Stage.RUNNING)
-ENDS: Final = (State.SENT, State.SKIPPED, State.FOLDED, State.CANCELLED, State.DEAD)
+NOTED: Final = frozenset(State) - {State.PENDING, State.LEASED}
 
 
 @dataclass(slots=True, eq=False)
@@ -152,7 +152,7 @@ class MemoryDeliveries:
         self._note(outreach.lane, courier, None)
 
     def _note(self, lane: int, courier: str, state: State | None, by: int = 1) -> None:
-        if lane < 0 and (state is None or state in ENDS):
+        if lane < 0 and (state is None or state in NOTED):
             key = (lane, self._clock.wall_ms() // MINUTE_MS, courier, state)
             self._progress[key] = self._progress.get(key, 0) + by
 
@@ -313,6 +313,8 @@ class MemoryDeliveries:
             lane.sweep = lane.cancelled or lane.approved is not None
 
     def _move(self, row: _Row, state: State, reason: str, detail: str = "") -> None:
+        if row.state is State.HELD:
+            self._note(row.lane, row.courier, State.HELD, by=-1)
         row.state, row.reason, row.detail = state, reason, detail
         row.changed_ms = self._clock.wall_ms()
         self._note(row.lane, row.courier, state)

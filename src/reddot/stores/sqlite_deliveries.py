@@ -25,7 +25,7 @@ from reddot.stores.sqlite_topics import json_text
 STATES: Final = tuple(State)
 CODES: Final = {state: code for code, state in enumerate(STATES)}
 """States as the column has them."""
-ENDS: Final = frozenset({State.SENT, State.SKIPPED, State.FOLDED, State.CANCELLED, State.DEAD})
+NOTED: Final = frozenset(State) - {State.PENDING, State.LEASED}
 MADE: Final = -1
 EXPIRED_MAX: Final = 500
 MINUTE_MS: Final = 60_000
@@ -168,7 +168,7 @@ class DeliveryWriter:
             rows.append(_settled_row(one, counts, now_ms))
         self._cursor.executemany(_SETTLE, rows)
         self._count_granted(granted)
-        self._count_ends([(one.lease.lane, one.lease.courier, one.state) for one in valid], now_ms)
+        self._count_moves([(one.lease.lane, one.lease.courier, one.state) for one in valid], now_ms)
         self._wait_again([one for one in valid if one.state is State.PENDING])
         self._sweep({o.lease.lane for o in valid if o.state in (State.PENDING, State.HELD)})
         for gone in [address for one in results for address in one.gone]:
@@ -196,9 +196,15 @@ class DeliveryWriter:
         rows = [(count, lane) for lane, count in changes.items() if count]
         self._cursor.executemany("UPDATE lane SET granted = granted + ? WHERE id = ?", rows)
 
-    def _count_ends(self, ends: Iterable[tuple[int, str, State]], now_ms: int, by: int = 1) -> None:
-        """Note the progress of campaigns."""
-        found = Counter((ln, courier, CODES[s]) for ln, courier, s in ends if ln < 0 and s in ENDS)
+    def _count_moves(
+        self, moves: Iterable[tuple[int, str, State]], now_ms: int, by: int = 1
+    ) -> None:
+        """Note the progress of campaigns; `by` -1: they have left the state."""
+        found = Counter(
+            (lane, courier, CODES[state])
+            for lane, courier, state in moves
+            if lane < 0 and state in NOTED
+        )
         self.note({key: by * count for key, count in found.items()}, now_ms)
 
     def note(self, counts: Mapping[tuple[int, str, int], int], now_ms: int) -> None:
@@ -224,7 +230,7 @@ class DeliveryWriter:
         )
         self._cursor.execute(update, (now_ms, now_ms, id))
         self._ready({(lane, courier): now_ms})
-        self._count_ends([(lane, courier, State.DEAD)], now_ms, by=-1)
+        self._count_moves([(lane, courier, State.DEAD)], now_ms, by=-1)
 
     def control(
         self, lane: int, paused: bool | None, cancelled: bool | None, approved: bool | None
@@ -262,6 +268,7 @@ class DeliveryWriter:
         waits = "SELECT id, courier FROM delivery WHERE lane = ? AND state = 0 LIMIT ?"
         held = "SELECT id, courier FROM delivery WHERE lane = ? AND state = 2 LIMIT ?"
         rows = self._cursor.execute(held, (lane, rows_max)).fetchall()
+        left = [(lane, courier, State.HELD) for _, courier in rows]
         if cancelled:
             rows = rows or self._cursor.execute(waits, (lane, rows_max)).fetchall()
             state, reason = State.CANCELLED, "cancelled"
@@ -279,7 +286,8 @@ class DeliveryWriter:
         granted = self._granted_of([id for id, _ in rows])
         self._cursor.executemany(update, values)
         self._count_granted({lane: -granted})
-        self._count_ends([(lane, courier, state) for _, courier in rows], now_ms)
+        self._count_moves(left, now_ms, by=-1)
+        self._count_moves([(lane, courier, state) for _, courier in rows], now_ms)
         if waiting:
             self._ready({(lane, courier): now_ms for _, courier in rows})
         return len(rows)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
+import reddot
 from reddot.core.gate import make_api_key
 from reddot.core.tokens import issue_token
+from reddot.delivery import Reason, State
 from reddot.testing import DEV_SECRET
 from tests.wire.answers import Answer, read_answers
 from tests.wire.node import WireNode, run_node
@@ -354,3 +357,10 @@ def test_a_link_is_made_for_administrators() -> None:
         assert (await Someone(node, "anna").ask("POST", "/v1/console/links")).status == 403
 
     run_node(test, **PROVEN)
+
+
+def test_every_state_and_reason_of_a_delivery_is_said_in_words() -> None:
+    code = (Path(reddot.__file__).parent / "static/console/words.js").read_text(encoding="utf-8")
+    words = set(re.findall(r'^  (\w+): "', code, re.MULTILINE))
+    assert {state.value for state in State} - words == set()
+    assert set(get_args(Reason)) - words == set()

@@ -313,6 +313,9 @@ def test_a_segment_is_counted_fixed_at_its_start_and_reached() -> None:
         assert (shown["state"], shown["members"]) == ("done", 3)
         assert shown["progress"]["totals"] == {"mail": {"made": 3, "sent": 3, "open": 0}}
         assert sum(one["count"] for one in shown["progress"]["minutes"]) == 6
+        assert shown["parts"] == 1
+        counts = {"delivered_live": 0, "seen": 0, "read": 0}
+        assert await office.ask("GET", "/v1/campaigns/sale/counts") == counts
         again = await office.operator.ask("POST", "/v1/notifications", wanted)
         assert again.status == 202
         conflict = await office.operator.ask("POST", "/v1/notifications", wanted | {"title": "No"})
@@ -336,6 +339,42 @@ def test_a_large_segment_is_sent_in_parts_to_each_once(per_part: int) -> None:
         assert (shown["state"], shown["members"]) == ("done", 6)
 
     run(test, notification_users_max=per_part)
+
+
+def test_what_a_campaign_has_reached_is_summed_over_its_parts() -> None:
+    async def test(office: Office) -> None:
+        await _people(office)
+        people = [Someone(office.node, f"p{n}") for n in range(6)]
+        body = {"to": {"segment": "plan in ('pro', 'free')"}, "title": "x", "id": "c"}
+        await office.ask("POST", "/v1/campaigns", body)
+        await office.node.advance(3)
+        assert (await office.ask("GET", "/v1/campaigns/c"))["parts"] == 3
+        await people[0].mark("seen", "c.0")
+        await people[1].mark("read", "c.0")
+        await people[5].mark("read", "c.2")
+        counts = await office.ask("GET", "/v1/campaigns/c/counts")
+        assert counts == {"delivered_live": 0, "seen": 3, "read": 2}
+        await office.ask("GET", "/v1/campaigns/none/counts", status=404)
+
+    run(test, notification_users_max=2)
+
+
+def test_what_a_campaign_holds_is_counted_until_it_is_reviewed() -> None:
+    plans = [{"couriers": [{"courier": "mail"}], "keywords": ["prize"]}]
+
+    async def test(office: Office) -> None:
+        await _people(office)
+        body = {"to": {"segment": PRO}, "title": "A prize", "id": "c"}
+        await office.ask("POST", "/v1/campaigns", body)
+        await office.node.advance(5)
+        totals = (await office.ask("GET", "/v1/campaigns/c"))["progress"]["totals"]["mail"]
+        assert totals == {"made": 3, "held": 3, "open": 3}
+        await office.ask("POST", "/v1/notifications/c.0/review", {"approve": True}, status=204)
+        await office.node.advance(5)
+        totals = (await office.ask("GET", "/v1/campaigns/c"))["progress"]["totals"]["mail"]
+        assert totals == {"made": 3, "held": 0, "sent": 3, "open": 0}
+
+    run(test, deliveries=plans)
 
 
 def test_a_segment_beyond_the_limit_is_cancelled_with_its_reason() -> None:

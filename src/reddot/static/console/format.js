@@ -40,7 +40,7 @@ export function span(seconds) {
 export function ago(time, nowMs) {
   if (!time) return NONE;
   const seconds = (nowMs - Date.parse(time)) / 1000;
-  return seconds < 1 ? "now" : seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds).split(" ").slice(0, 2).join(" ")} ago`;
+  return Math.abs(seconds) < 1 ? "now" : seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds).split(" ").slice(0, 2).join(" ")} ago`;
 }
 
 export function stamp(time) {

@@ -114,8 +114,10 @@ function open() {
   closeSection();
   const { section, query } = wanted();
   for (const [id, link] of links) {
-    if (id === section.id) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (id === section.id) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
   setText(byId("title"), section.title);
   document.title = `${section.title} · Reddot console`;

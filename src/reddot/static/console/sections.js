@@ -8,15 +8,20 @@
  */
 
 import { badge } from "./sections/badge.js";
+import { campaigns } from "./sections/campaigns.js";
 import { credentials } from "./sections/credentials.js";
+import { deadLetters } from "./sections/dead_letters.js";
 import { errors } from "./sections/errors.js";
+import { journey } from "./sections/journey.js";
 import { notifications } from "./sections/notifications.js";
 import { overview } from "./sections/overview.js";
+import { review } from "./sections/review.js";
 import { send } from "./sections/send.js";
 import { sessions } from "./sections/sessions.js";
 import { settings } from "./sections/settings.js";
 import { topics } from "./sections/topics.js";
 
 export const SECTIONS = [
-  overview, sessions, topics, send, notifications, badge, credentials, errors, settings,
+  overview, sessions, topics, send, notifications, campaigns, review, deadLetters, journey, badge,
+  credentials, errors, settings,
 ];

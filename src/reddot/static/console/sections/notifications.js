@@ -1,10 +1,12 @@
 /** What was sent, whom it has reached, and taking it back. */
 
 import { part } from "../api.js";
+import { journeyOf } from "../delivery.js";
 import { el } from "../dom.js";
 import { openDrawer } from "../drawer.js";
 import { NONE, ago, count, json, stamp } from "../format.js";
-import { button, sureButton } from "../parts.js";
+import { Pages } from "../pages.js";
+import { sureButton } from "../parts.js";
 import { Table } from "../table.js";
 import { Watch } from "../watch.js";
 
@@ -30,10 +32,13 @@ function tell(one, now) {
     ["Collapse key", one.collapse_key ?? "–"], ["Id", one.id],
     ["Delivered live", count(one.counts?.delivered_live)], ["Seen by", count(one.counts?.seen)], ["Read by", count(one.counts?.read)],
   ];
-  openDrawer(
+  const close = openDrawer(
     one.data.title,
     el("p", { class: "body-text" }, one.data.body ?? ""),
     el("dl", { class: "facts" }, ...rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
+    one.state === "scheduled"
+      ? null
+      : el("p", {}, el("a", { href: journeyOf(one.id), on: { click: () => close() } }, "Who got it, and who did not")),
     el("h3", {}, "What receivers get"),
     el("pre", { tabindex: 0, "aria-label": "What receivers get" }, json(one.data)),
     el("p", { class: "hint" }, `${ago(one.time, now)}. Delivered: people who were connected when it came.`),
@@ -87,30 +92,21 @@ function makeTable({ api, live, say, refresh }) {
 
 function open(root, context) {
   const { api, every } = context;
-  let before = [""];
   const table = makeTable({ ...context, refresh: () => watch.refresh() });
-  const newer = button("Newer", () => turn(before.slice(0, -1)), { hidden: true });
-  const older = button("Older", () => turn([...before, next]), { hidden: true });
-  let next = null;
-  const turn = (places) => {
-    before = places;
-    return watch.refresh();
-  };
+  const pages = new Pages(() => watch.refresh());
   const counts = new Counts(api);
   const watch = new Watch({
-    content: el("div", {}, table.element, el("div", { class: "buttons pages" }, newer, older)),
+    content: el("div", {}, table.element, pages.element),
     async load() {
-      const page = await api.get("v1/notifications", { before: before.at(-1), limit: PAGE });
-      if (before.length > 1) return page;
+      const page = await api.get("v1/notifications", { before: pages.place, limit: PAGE });
+      if (pages.place) return page;
       const waiting = await api.get("v1/notifications", { state: "scheduled", limit: WAITING_MAX });
       return { ...page, items: [...waiting.items, ...page.items] };
     },
     show(page) {
-      next = page.next;
-      older.hidden = !next;
-      newer.hidden = before.length === 1;
+      pages.show(page.next);
       table.show(page.items.map((one) => counts.on(one)));
-      void counts.renew(page.items, (items) => next === page.next && table.show(items));
+      void counts.renew(page.items, (items) => pages.next === page.next && table.show(items));
     },
   });
   root.append(el("section", { class: "card", "aria-label": "Notifications" }, watch.element));
