@@ -47,7 +47,7 @@ const minifyStyles = {
 /** The served file loads the inside from beside it. @type {import("esbuild").Plugin} */
 const besideIt = {
   name: "load from beside",
-  setup: ({ onResolve }) => onResolve({ filter: /element.load\.js$|^\.\/load\.js$/ }, () => ({ path: here("served.js") })),
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/load\.js$/ }, () => ({ path: here("served.js") })),
 };
 /** The inside is given what the served file has already. @type {import("esbuild").Plugin} */
 const givenParts = {

@@ -7,7 +7,9 @@ import { step } from "./keys.js";
 import { Preferences } from "./preferences.js";
 import { articles, rowOf } from "./rows.js";
 import { sheet } from "./styles.js";
+import { keyOfTabs, tabs } from "./tabs.js";
 import "./texts.js";
+import { unread } from "./unread.js";
 
 /**
  * @typedef {import("../../inbox.js").Item} Item
@@ -16,9 +18,6 @@ import "./texts.js";
  */
 
 const TICK_MS = 60_000;
-/** Ids that one Undo brings back, and how many are asked for at once. */
-const UNDO_MAX = 1_000;
-const PAGE_MAX = 100;
 const SCROLLED_PX = 8;
 /** With `read-on-view`: how long a row is looked at. */
 const VIEWED_MS = 1_000;
@@ -165,31 +164,10 @@ export class Inside {
 
   /** @param {Session} session */
   #tabs({ badge }) {
-    const { say, locale } = this.#of;
+    const { categories } = this.#preferences;
     const counts = badge?.by_category ?? {};
-    for (const one of Object.keys(counts)) this.#preferences.categories.add(one);
-    const categories = this.#preferences.categories.size > 1 ? [...this.#preferences.categories].sort() : [];
-    /** @type {(view: string, category: string, text: string, count?: number) => Child} */
-    const tab = (view, category, text, count = 0) => {
-      const chosen = view === this.#view && category === this.#category;
-      const attributes = { role: "tab", do: "tab", "data-view": view, "data-category": category, "aria-controls": "list", tabindex: chosen ? 0 : -1 };
-      return h(
-        "button",
-        "tab",
-        { key: view + category, id: chosen && "tab", "aria-selected": `${chosen}`, ...attributes },
-        text,
-        count > 0 && h("span", "count", {}, count.toLocaleString(locale)),
-      );
-    };
-    return h(
-      "div",
-      "tabs",
-      { key: "tabs", role: "tablist", "aria-label": say("Notifications") },
-      tab("all", "", say("All")),
-      tab("unread", "", say("Unread"), badge?.unread),
-      tab("archived", "", say("Archived")),
-      categories.map((one) => tab("all", one, one, counts[one])),
-    );
+    for (const one of Object.keys(counts)) categories.add(one);
+    return tabs(this.#of, badge, categories.size > 1 ? [...categories].sort() : [], (view, category) => view === this.#view && category === this.#category);
   }
 
   /** @param {Session} session */
@@ -300,29 +278,13 @@ export class Inside {
 
   async #markAll() {
     const [category, cursor] = [this.#category || undefined, this.#cursor];
-    const ids = await this.#unread(category).catch(() => /** @type {string[]} */ ([]));
+    const ids = await unread(/** @type {Session} */ (this.#of.session), this.#rows, category).catch(() => /** @type {string[]} */ ([]));
     const done = this.#inbox.mark("all", "read", category, cursor);
     this.#show("All marked as read", () => {
       this.#show("");
       done.then(() => this.#mark(ids, "unread"));
     });
     done.catch(this.#failed);
-  }
-
-  /** Ids of all that is unread, also of what is not loaded. @param {string | undefined} category */
-  async #unread(category) {
-    const { api } = /** @type {Session} */ (this.#of.session).client;
-    const badge = this.#of.session?.badge;
-    const count = (category ? badge?.by_category[category] : badge?.unread) ?? 0;
-    let ids = this.#rows.filter(({ read }) => !read).map(({ id }) => id);
-    if (ids.length >= count) return ids;
-    ids = [];
-    for (let before; before !== null && ids.length < UNDO_MAX; ) {
-      const page = await api.call("GET", api.url("inbox", { view: "unread", category, limit: PAGE_MAX, before }));
-      ids.push(...page.items.map((/** @type {Item} */ { id }) => id));
-      before = page.next;
-    }
-    return ids.slice(0, UNDO_MAX);
   }
 
   /**
@@ -356,18 +318,7 @@ export class Inside {
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (target.role === "tab" ? this.#keyOfTabs(event.key, target) : !this.#preferring && this.#keyOfRows(event.key, target)) event.preventDefault();
-  }
-
-  /** @type {(key: string, target: Element) => boolean} */
-  #keyOfTabs(key, target) {
-    const tabs = /** @type {HTMLElement[]} */ ([...(target.parentElement?.children ?? [])]);
-    const sideways = getComputedStyle(this.#of).direction === "rtl" ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
-    const tab = tabs[step(key, sideways, tabs.indexOf(/** @type {HTMLElement} */ (target)), tabs.length)];
-    if (!tab) return false;
-    tab.click();
-    tab.focus();
-    return true;
+    if (target.role === "tab" ? keyOfTabs(event.key, target) : !this.#preferring && this.#keyOfRows(event.key, target)) event.preventDefault();
   }
 
   /** @type {(key: string, target: HTMLElement) => boolean} */
