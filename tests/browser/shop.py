@@ -15,12 +15,15 @@ from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page
 
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
 Open = Callable[..., Page]
+# For what no browser does in a way of its own, as it does focus, popovers, layout, connections.
+IN_ONE: Final = pytest.mark.parametrize("browser", ["chromium"], indirect=True, scope="module")
 ROWS: Final = "article"
 THE_BELL: Final = "document.querySelector('red-dot')"
 BELL: Final = '<red-dot server="{server}" token-url="{shop}/token"></red-dot>'
@@ -37,6 +40,10 @@ header { display: flex; justify-content: space-between; align-items: center; pad
   background: light-dark(#fff, #1b1a1d); border-bottom: 1px solid #8883 }
 h1 { font-size: 18px; margin: 0 } main { padding: 16px }
 """
+
+
+# Making one takes longer than most requests. None is kept open: servers come and go.
+_HTTP: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class Shop:
@@ -148,7 +155,7 @@ def notify(server: Server, user: str, title: str, **fields: object) -> str:
     """Notify one person; returns the notification's id."""
     body = {"to": {"users": [user]}, "title": title} | fields
     headers = {"authorization": f"Bearer {API_KEY}"}
-    answer = httpx.post(f"{server.url}/v1/notifications", json=body, headers=headers)
+    answer = _HTTP.post(f"{server.url}/v1/notifications", json=body, headers=headers)
     answer.raise_for_status()
     return str(answer.json()["id"])
 
@@ -156,7 +163,7 @@ def notify(server: Server, user: str, title: str, **fields: object) -> str:
 def badge(server: Server, user: str) -> dict[str, Any]:
     """What the server says is the badge of a person."""
     headers = {"authorization": f"Bearer {user_token(user)}"}
-    answer = httpx.get(f"{server.url}/v1/badge", headers=headers)
+    answer = _HTTP.get(f"{server.url}/v1/badge", headers=headers)
     return cast("dict[str, Any]", answer.raise_for_status().json())
 
 

@@ -8,7 +8,18 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.shop import ROWS, THE_BELL, Open, attribute, badge, bell, notify, titles, wait
+from tests.browser.shop import (
+    IN_ONE,
+    ROWS,
+    THE_BELL,
+    Open,
+    attribute,
+    badge,
+    bell,
+    notify,
+    titles,
+    wait,
+)
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
@@ -57,6 +68,7 @@ def test_a_link_that_is_followed_is_read(visit: Open, server: Server, user: str)
     assert badge(server, user)["unread"] == 0
 
 
+@IN_ONE
 def test_actions(visit: Open, server: Server, user: str) -> None:
     actions = [{"title": "Approve", "id": "yes"}, {"title": "Look", "url": "/look"}, {"title": "x"}]
     notify(server, user, "Request", actions=actions)
@@ -72,6 +84,7 @@ def test_actions(visit: Open, server: Server, user: str) -> None:
     expect(page.locator("article.unread")).to_have_count(0)
 
 
+@IN_ONE
 def test_tabs_and_categories(visit: Open, server: Server, user: str) -> None:
     for category in ("mention", "mention", "billing"):
         notify(server, user, f"Of {category}", category=category)
@@ -111,6 +124,7 @@ def test_what_has_come_since_stays_unread(visit: Open, server: Server, user: str
     expect(page.locator(f"{ROWS} .title").first).to_have_text("At the top")
 
 
+@IN_ONE
 def test_undo_brings_back_what_was_unread(visit: Open, server: Server, user: str) -> None:
     """All of it, and not what was read before; also what the list has not loaded."""
     ids = [notify(server, user, f"Number {number}") for number in range(130)]
@@ -146,6 +160,7 @@ def test_older_ones_come_as_they_are_reached(visit: Open, server: Server, user: 
     expect(page.get_by_role("button", name="Load more")).to_have_count(0)
 
 
+@IN_ONE
 def test_what_is_looked_at_is_read(visit: Open, server: Server, user: str) -> None:
     for number in range(30):
         notify(server, user, f"Number {number}")
@@ -159,6 +174,7 @@ def test_what_is_looked_at_is_read(visit: Open, server: Server, user: str) -> No
     assert 1 <= len([one for one in marks if '"as":"read"' in one]) <= 3
 
 
+@IN_ONE
 def test_a_mark_that_fails_is_taken_back(visit: Open, server: Server, user: str) -> None:
     notify(server, user, "One")
     page = visit()
@@ -173,6 +189,7 @@ def test_a_mark_that_fails_is_taken_back(visit: Open, server: Server, user: str)
     expect(page.locator(".badge")).to_have_text("1")
 
 
+@IN_ONE
 def test_a_list_that_cannot_be_had(visit: Open, server: Server, user: str) -> None:
     notify(server, user, "One")
     page = visit()
@@ -225,6 +242,7 @@ def test_an_inside_that_cannot_be_had(
     expect(there.locator(ROWS)).to_have_count(1, timeout=15_000)
 
 
+@IN_ONE
 def test_nothing_is_said_in_each_tab(visit: Open) -> None:
     page = visit()
     bell(page).click()
