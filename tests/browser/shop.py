@@ -30,7 +30,7 @@ BELL: Final = '<red-dot server="{server}" token-url="{shop}/token"></red-dot>'
 _PAGE: Final = """<!doctype html><html lang="{lang}" dir="{dir}"><meta charset="utf-8">
 <title>Shop</title><link rel="stylesheet" href="/shop.css">
 <meta name="viewport" content="width=device-width">
-<script type="module" src="{script}"></script>
+<script type="module" nonce="{nonce}" src="{script}"></script>
 <body><header><h1>Shop</h1><nav>{body}</nav></header><main><p>What a page is about.</p></main>"""
 _STYLE: Final = """
 html { color-scheme: light dark }
@@ -55,6 +55,7 @@ class Shop:
         scripts: files under `/scripts/`, by name.
         lang, direction: of the page.
         images: where the policy lets pictures come from.
+        nonce: what its script has; then the policy lets no other run.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class Shop:
         self.scripts: dict[str, bytes] = {}
         self.lang, self.direction = "en", "ltr"
         self.images = "'self' data:"
+        self.nonce = ""
         self.tokens_given = 0
 
     def serve(self, server_factory: ServerFactory, **settings: object) -> Server:
@@ -86,12 +88,14 @@ class Shop:
     def page(self) -> str:
         places = {"server": self.server_url, "shop": self.url}
         body, script = self.body.format(**places), self.script.format(**places)
-        return _PAGE.format(lang=self.lang, dir=self.direction, script=script, body=body)
+        looks = {"lang": self.lang, "dir": self.direction, "nonce": self.nonce}
+        return _PAGE.format(script=script, body=body, **looks)
 
     def policy(self) -> str:
         server, socket = self.server_url, self.server_url.replace("http", "ws", 1)
+        scripts = f"'nonce-{self.nonce}'" if self.nonce else f"'self' {server}"
         return (
-            f"default-src 'none'; script-src 'self' {server}; style-src 'self'; "
+            f"default-src 'none'; script-src {scripts}; style-src 'self'; "
             f"img-src {self.images}; connect-src 'self' {server} {socket}; "
             f"frame-src {server}; base-uri 'none'; form-action 'none'; "
             "require-trusted-types-for 'script'"

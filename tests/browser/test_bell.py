@@ -61,6 +61,15 @@ def test_two_lines_make_a_bell(visit: Open, server: Server, user: str, shop: Sho
     assert shop.tokens_given == 1
 
 
+def test_a_nonce_is_enough(visit: Open, server: Server, user: str, shop: Shop) -> None:
+    """What the script loads by itself has it too."""
+    shop.nonce = "c2hvcA"
+    notify(server, user, "One")
+    page = visit()
+    bell(page).click()
+    expect(page.locator(ROWS)).to_have_count(1)
+
+
 @IN_ONE
 @pytest.mark.parametrize(
     ("attributes", "text", "name"),
