@@ -5,6 +5,7 @@
  *     node build.js [OUTPUT]     default: what the wheel ships and the server serves
  */
 
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { argv, exit } from "node:process";
@@ -12,14 +13,19 @@ import { gzipSync } from "node:zlib";
 import { fileURLToPath } from "node:url";
 import { build, transform } from "esbuild";
 import { minify } from "terser";
+import * as parts from "./src/element/parts.js";
 
-const ELEMENTS = 'export * from "./src/element/index.js"; import "./src/element/define.js"';
-/** What a page pays, compressed, by what it imports. */
+/** What a page pays, compressed, by what it imports from the package. */
 const BYTES_MAX = {
   'export { Client } from "./src/index.js"': 6 * 1024,
   'export { Reddot } from "./src/index.js"': 7.25 * 1024,
-  [ELEMENTS]: 20 * 1024,
 };
+/** The file that is served: the client with all transports, and the elements. */
+const SERVED = 'export * from "./src/index.js"; export * from "./src/element/index.js"; import "./src/element/define.js"';
+const SERVED_MAX = 15 * 1024;
+/** What that loads by itself, for the panel of a bell. */
+const INSIDE = 'import { beep, draw, Inside } from "./src/element/inside/index.js"; give({ beep, draw, Inside })';
+const INSIDE_MAX = 6.75 * 1024;
 /** What else is served beside the client, by file: source, format and budget. @type {[string, string, "esm" | "iife", number][]} */
 const BESIDE = [
   ["reddot-mqtt.js", 'export * from "./src/transports/mqtt.js"', "esm", 1.25 * 1024],
@@ -31,12 +37,22 @@ const BESIDE = [
 const minifyStyles = {
   name: "minify styles",
   setup({ onLoad }) {
-    onLoad({ filter: /element.styles\.js$/ }, async ({ path }) => {
+    onLoad({ filter: /element.*styles\.js$/ }, async ({ path }) => {
       const [before, css, after] = readFileSync(path, "utf8").split(/(?<=CSS = )`|`(?=;)/);
       const { code } = await transform(css, { loader: "css", minify: true });
       return { contents: before + JSON.stringify(code.trim()) + after };
     });
   },
+};
+/** The served file loads the inside from beside it. @type {import("esbuild").Plugin} */
+const besideIt = {
+  name: "load from beside",
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/load\.js$/ }, () => ({ path: here("served.js") })),
+};
+/** The inside is given what the served file has already. @type {import("esbuild").Plugin} */
+const givenParts = {
+  name: "parts are given",
+  setup: ({ onLoad }) => onLoad({ filter: /element.parts\.js$/ }, () => ({ contents: `export const { ${Object.keys(parts)} } = parts;` })),
 };
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -52,9 +68,9 @@ const lazy = {
 
 /**
  * @param {string} source what a page imports
- * @param {"esm" | "iife"} [format]
+ * @param {{format?: "esm" | "iife", plugins?: import("esbuild").Plugin[], define?: Record<string, string>}} [options]
  */
-async function bundle(source, format = "esm") {
+async function bundle(source, { format = "esm", plugins = [], define } = {}) {
   const { outputFiles } = await build({
     stdin: { contents: source, resolveDir: here(".") },
     bundle: true,
@@ -62,7 +78,8 @@ async function bundle(source, format = "esm") {
     format,
     target: "es2022",
     write: false,
-    plugins: [minifyStyles, lazy],
+    define,
+    plugins: [minifyStyles, lazy, ...plugins],
   });
   const options = { module: format === "esm", ecma: /** @type {const} */ (2020), compress: { passes: 3 } };
   const { code } = await minify(outputFiles[0].text, options);
@@ -84,9 +101,17 @@ for (const [source, most] of Object.entries(BYTES_MAX)) check(source, await bund
 
 const output = argv[2] ?? here("../src/reddot/static/reddot.js");
 mkdirSync(dirname(output), { recursive: true });
-writeFileSync(output, await bundle(`export * from "./src/index.js"; ${ELEMENTS}`));
-for (const [file, source, format, most] of BESIDE) {
-  const contents = await bundle(source, format);
+/**
+ * @param {string} file
+ * @param {Uint8Array} contents
+ * @param {number} most
+ */
+function ship(file, contents, most) {
   check(file, contents, most);
   writeFileSync(join(dirname(output), file), contents);
 }
+const inside = Buffer.from(`export default(parts,give)=>{${await bundle(INSIDE, { plugins: [givenParts] })}};`);
+const digest = `sha384-${createHash("sha384").update(inside).digest("base64")}`;
+ship("reddot-inbox.js", inside, INSIDE_MAX);
+ship("reddot.js", await bundle(SERVED, { plugins: [besideIt], define: { REDDOT_INBOX: JSON.stringify(digest) } }), SERVED_MAX);
+for (const [file, source, format, most] of BESIDE) ship(file, await bundle(source, { format }), most);

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { languages, RedDot, RedDotInbox, RedDotToast } from "../src/element/index.js";
 import { safeUrl } from "../src/element/render.js";
-import { ago, texts } from "../src/element/texts.js";
+import { ago } from "../src/element/inside/ago.js";
+import { texts } from "../src/element/texts.js";
 
 test("on a server the elements can be imported, and nothing is defined", async () => {
   await import("../src/element/define.js");

@@ -97,6 +97,8 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="module", params=ENGINES)
 def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
+    if request.param not in ENGINES:
+        pytest.skip(f"{request.param} is not among ENGINES")
     launched = launch(playwright, request.param)
     yield launched
     launched.close()

@@ -15,19 +15,22 @@ from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 from playwright.sync_api import Locator, Page
 
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
 Open = Callable[..., Page]
+# For what no browser does in a way of its own, as it does focus, popovers, layout, connections.
+IN_ONE: Final = pytest.mark.parametrize("browser", ["chromium"], indirect=True, scope="module")
 ROWS: Final = "article"
 THE_BELL: Final = "document.querySelector('red-dot')"
 BELL: Final = '<red-dot server="{server}" token-url="{shop}/token"></red-dot>'
 _PAGE: Final = """<!doctype html><html lang="{lang}" dir="{dir}"><meta charset="utf-8">
 <title>Shop</title><link rel="stylesheet" href="/shop.css">
 <meta name="viewport" content="width=device-width">
-<script type="module" src="{script}"></script>
+<script type="module" nonce="{nonce}" src="{script}"></script>
 <body><header><h1>Shop</h1><nav>{body}</nav></header><main><p>What a page is about.</p></main>"""
 _STYLE: Final = """
 html { color-scheme: light dark }
@@ -39,6 +42,10 @@ h1 { font-size: 18px; margin: 0 } main { padding: 16px }
 """
 
 
+# Making one takes longer than most requests. None is kept open: servers come and go.
+_HTTP: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+
+
 class Shop:
     """The application, on a port of its own.
 
@@ -48,6 +55,7 @@ class Shop:
         scripts: files under `/scripts/`, by name.
         lang, direction: of the page.
         images: where the policy lets pictures come from.
+        nonce: what its script has; then the policy lets no other run.
     """
 
     def __init__(self) -> None:
@@ -66,6 +74,7 @@ class Shop:
         self.scripts: dict[str, bytes] = {}
         self.lang, self.direction = "en", "ltr"
         self.images = "'self' data:"
+        self.nonce = ""
         self.tokens_given = 0
 
     def serve(self, server_factory: ServerFactory, **settings: object) -> Server:
@@ -79,12 +88,14 @@ class Shop:
     def page(self) -> str:
         places = {"server": self.server_url, "shop": self.url}
         body, script = self.body.format(**places), self.script.format(**places)
-        return _PAGE.format(lang=self.lang, dir=self.direction, script=script, body=body)
+        looks = {"lang": self.lang, "dir": self.direction, "nonce": self.nonce}
+        return _PAGE.format(script=script, body=body, **looks)
 
     def policy(self) -> str:
         server, socket = self.server_url, self.server_url.replace("http", "ws", 1)
+        scripts = f"'nonce-{self.nonce}'" if self.nonce else f"'self' {server}"
         return (
-            f"default-src 'none'; script-src 'self' {server}; style-src 'self'; "
+            f"default-src 'none'; script-src {scripts}; style-src 'self'; "
             f"img-src {self.images}; connect-src 'self' {server} {socket}; "
             f"frame-src {server}; base-uri 'none'; form-action 'none'; "
             "require-trusted-types-for 'script'"
@@ -148,7 +159,7 @@ def notify(server: Server, user: str, title: str, **fields: object) -> str:
     """Notify one person; returns the notification's id."""
     body = {"to": {"users": [user]}, "title": title} | fields
     headers = {"authorization": f"Bearer {API_KEY}"}
-    answer = httpx.post(f"{server.url}/v1/notifications", json=body, headers=headers)
+    answer = _HTTP.post(f"{server.url}/v1/notifications", json=body, headers=headers)
     answer.raise_for_status()
     return str(answer.json()["id"])
 
@@ -156,7 +167,7 @@ def notify(server: Server, user: str, title: str, **fields: object) -> str:
 def badge(server: Server, user: str) -> dict[str, Any]:
     """What the server says is the badge of a person."""
     headers = {"authorization": f"Bearer {user_token(user)}"}
-    answer = httpx.get(f"{server.url}/v1/badge", headers=headers)
+    answer = _HTTP.get(f"{server.url}/v1/badge", headers=headers)
     return cast("dict[str, Any]", answer.raise_for_status().json())
 
 

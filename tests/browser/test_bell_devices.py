@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.shop import Shop, badge, notify
+from tests.browser.shop import IN_ONE, Shop, badge, notify
 from tests.integration.server import API_KEY, Server, ServerFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(150)]
@@ -65,6 +65,7 @@ def in_panel(page: Page, name: str, row: int) -> None:
     page.keyboard.press("Escape")
 
 
+@IN_ONE
 def test_one_number_everywhere(browser: Browser, shop: Shop, server_factory: ServerFactory) -> None:
     server = shop.serve(server_factory)
     home = Household(browser, shop, server, f"user-{uuid.uuid4().hex}")

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.shop import Shop, notify
+from tests.browser.shop import IN_ONE, Shop, notify
 from tests.integration.server import ROOT, ServerFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
@@ -22,6 +22,7 @@ def bundle(framework: str) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
+@IN_ONE
 @pytest.mark.parametrize("framework", ["react", "vue", "svelte"])
 def test_no_wrapper(
     context: BrowserContext, shop: Shop, shared_server: ServerFactory, framework: str

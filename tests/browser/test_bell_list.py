@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.shop import ROWS, THE_BELL, Open, attribute, badge, bell, notify, titles
+from tests.browser.shop import (
+    IN_ONE,
+    ROWS,
+    THE_BELL,
+    Open,
+    attribute,
+    badge,
+    bell,
+    notify,
+    titles,
+    wait,
+)
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
@@ -55,6 +68,7 @@ def test_a_link_that_is_followed_is_read(visit: Open, server: Server, user: str)
     assert badge(server, user)["unread"] == 0
 
 
+@IN_ONE
 def test_actions(visit: Open, server: Server, user: str) -> None:
     actions = [{"title": "Approve", "id": "yes"}, {"title": "Look", "url": "/look"}, {"title": "x"}]
     notify(server, user, "Request", actions=actions)
@@ -70,6 +84,7 @@ def test_actions(visit: Open, server: Server, user: str) -> None:
     expect(page.locator("article.unread")).to_have_count(0)
 
 
+@IN_ONE
 def test_tabs_and_categories(visit: Open, server: Server, user: str) -> None:
     for category in ("mention", "mention", "billing"):
         notify(server, user, f"Of {category}", category=category)
@@ -109,6 +124,7 @@ def test_what_has_come_since_stays_unread(visit: Open, server: Server, user: str
     expect(page.locator(f"{ROWS} .title").first).to_have_text("At the top")
 
 
+@IN_ONE
 def test_undo_brings_back_what_was_unread(visit: Open, server: Server, user: str) -> None:
     """All of it, and not what was read before; also what the list has not loaded."""
     ids = [notify(server, user, f"Number {number}") for number in range(130)]
@@ -144,6 +160,7 @@ def test_older_ones_come_as_they_are_reached(visit: Open, server: Server, user: 
     expect(page.get_by_role("button", name="Load more")).to_have_count(0)
 
 
+@IN_ONE
 def test_what_is_looked_at_is_read(visit: Open, server: Server, user: str) -> None:
     for number in range(30):
         notify(server, user, f"Number {number}")
@@ -157,6 +174,7 @@ def test_what_is_looked_at_is_read(visit: Open, server: Server, user: str) -> No
     assert 1 <= len([one for one in marks if '"as":"read"' in one]) <= 3
 
 
+@IN_ONE
 def test_a_mark_that_fails_is_taken_back(visit: Open, server: Server, user: str) -> None:
     notify(server, user, "One")
     page = visit()
@@ -171,6 +189,7 @@ def test_a_mark_that_fails_is_taken_back(visit: Open, server: Server, user: str)
     expect(page.locator(".badge")).to_have_text("1")
 
 
+@IN_ONE
 def test_a_list_that_cannot_be_had(visit: Open, server: Server, user: str) -> None:
     notify(server, user, "One")
     page = visit()
@@ -183,6 +202,47 @@ def test_a_list_that_cannot_be_had(visit: Open, server: Server, user: str) -> No
     expect(page.locator(ROWS)).to_have_count(1)
 
 
+SOURCE: Final = 'server="{server}" token-url="{shop}/token"'
+INSIDE: Final = "**/reddot-inbox.js**"
+LOADED: Final = (
+    "performance.getEntriesByType('resource').some(({ name }) => name.includes('/reddot-inbox.js'))"
+)
+
+
+def test_the_inside_is_there_before_anybody_opens_it(
+    context: BrowserContext, visit: Open, server: Server, user: str
+) -> None:
+    page = visit()
+    wait(page, LOADED)
+    page.wait_for_timeout(100)  # It has been fetched, and is imported.
+    context.route(INSIDE, lambda route: route.abort())
+    notify(server, user, "One")
+    bell(page).click()
+    expect(page.locator(ROWS)).to_have_count(1)
+
+
+def test_an_inside_that_cannot_be_had(
+    context: BrowserContext, own_server: Server, visit: Open, user: str
+) -> None:
+    """It is tried again by hand, and when the connection is back."""
+    context.route(INSIDE, lambda route: route.abort())
+    notify(own_server, user, "One")
+    here, there = visit(), visit(f"<red-dot-inbox {SOURCE}></red-dot-inbox>")
+    bell(here).click()
+    for page in (here, there):
+        expect(page.get_by_role("alert").get_by_text("Could not load")).to_be_visible()
+    here.get_by_role("button", name="Try again").click()
+    expect(here.get_by_role("alert").get_by_text("Could not load")).to_be_visible()
+    expect(here.locator(ROWS)).to_have_count(0)
+    context.unroute_all()
+    here.get_by_role("button", name="Try again").click()
+    expect(here.locator(ROWS)).to_have_count(1)
+    own_server.kill9()
+    own_server.start()
+    expect(there.locator(ROWS)).to_have_count(1, timeout=15_000)
+
+
+@IN_ONE
 def test_nothing_is_said_in_each_tab(visit: Open) -> None:
     page = visit()
     bell(page).click()

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.shop import BELL, Shop, notify
+from tests.browser.shop import BELL, THE_BELL, Shop, notify, wait
 from tests.integration.server import ROOT, Server, ServerFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
@@ -92,9 +92,14 @@ def bring(page: Page, server: Server, user: str, look: Look) -> None:
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def test_looks(
-    chromium: Browser, shop: Shop, server_factory: ServerFactory, tmp_path: Path, look: Look
+    chromium: Browser,
+    shop: Shop,
+    shared_server: ServerFactory,
+    server_factory: ServerFactory,
+    tmp_path: Path,
+    look: Look,
 ) -> None:
-    server = shop.serve(server_factory)
+    server = shop.serve(server_factory if look.state == "offline" else shared_server)
     user = f"user-{uuid.uuid4().hex}"
     shop.lang, shop.direction = look.lang, look.direction
     shop.body = BELL + "<red-dot-toast></red-dot-toast>"
@@ -108,7 +113,7 @@ def test_looks(
     )
     page = context.new_page()
     page.goto(f"{shop.url}/?user={user}")
-    page.wait_for_timeout(500)
+    wait(page, f"{THE_BELL}.connected")
     bring(page, server, user, look)
     page.wait_for_timeout(900)  # Until what moves has come to rest, on a busy machine too.
     folder = Path(os.environ.get("SHOTS", tmp_path))

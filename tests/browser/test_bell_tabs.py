@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.shop import ROWS, THE_BELL, Open, attribute, bell, notify
+from tests.browser.shop import IN_ONE, ROWS, THE_BELL, Open, attribute, bell, notify
 from tests.integration.server import API_KEY, Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(150)]
@@ -32,6 +32,7 @@ def test_a_toast_in_one_of_eight_tabs(own_server: Server, visit: Open, user: str
         expect(page.locator(".badge")).to_have_count(0)
 
 
+@IN_ONE
 def test_toasts_come_and_go(visit: Open, server: Server, user: str) -> None:
     page = visit(TOASTED)
     for number in range(5):
@@ -55,6 +56,7 @@ def test_toasts_come_and_go(visit: Open, server: Server, user: str) -> None:
     expect(page.locator(".toast")).to_have_count(0)
 
 
+@IN_ONE
 def test_what_is_muted_is_silent_everywhere(visit: Open, server: Server, user: str) -> None:
     notify(server, user, "One", category="mail")
     here, there = visit(TOASTED), visit(TOASTED)
@@ -82,6 +84,7 @@ def test_what_is_muted_is_silent_everywhere(visit: Open, server: Server, user: s
     expect(there.locator(".badge")).to_have_text("3")
 
 
+@IN_ONE
 def test_a_sound_in_one_tab(
     context: BrowserContext, visit: Open, server: Server, user: str
 ) -> None:
@@ -106,6 +109,7 @@ def test_a_sound_in_one_tab(
     assert here.evaluate("sounds") + there.evaluate("sounds") == 2
 
 
+@IN_ONE
 def test_an_inbox_as_a_page(visit: Open, server: Server, user: str) -> None:
     """It has a list of its own beside the bell's, and both show one truth."""
     for number in range(30):

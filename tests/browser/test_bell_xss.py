@@ -112,7 +112,15 @@ def assert_harmless(page: Page) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+# In Firefox those where the browser reads in a way of its own: a socket, and a document.
+@pytest.mark.parametrize(
+    ("browser", "transport"),
+    [
+        *(("chromium", one) for one in TRANSPORTS),
+        *(("firefox", one) for one in ("websocket", "iframe")),
+    ],
+    indirect=["browser"],
+)
 def test_nothing_runs(
     context: BrowserContext, shop: Shop, shared_server: ServerFactory, transport: str
 ) -> None:

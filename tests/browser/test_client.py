@@ -237,23 +237,37 @@ def test_a_laptop_that_slept(
     expect_all(page, 20)
 
 
-@pytest.mark.parametrize("genuine", [True, False])
-def test_its_etag_pins_it(page: Page, shared_server: ServerFactory, genuine: bool) -> None:
+@pytest.mark.parametrize("forged", [None, "reddot.js", "reddot-inbox.js"])
+def test_their_etags_pin_them(page: Page, shared_server: ServerFactory, forged: str | None) -> None:
     server = shared_server(dev=True, api_key=API_KEY)
-    etag = httpx.get(f"{server.url}/reddot.js").headers["etag"].strip('"')
-    digest = etag if genuine else "sha384-" + "A" * 64
+    pins = {}
+    for name in ("reddot.js", "reddot-inbox.js"):
+        digest = httpx.get(f"{server.url}/{name}").headers["etag"].strip('"')
+        query = httpx.QueryParams({"v": digest} if name == "reddot-inbox.js" else {})
+        address = f"{server.url}/{name}{'?' if query else ''}{query}"
+        pins[address] = "sha384-" + "A" * 64 if name == forged else digest
     page.goto(f"{server.url}/livez")
-    kind = page.evaluate(
-        """async ([url, digest]) => {
+    shown = page.evaluate(
+        """async ([url, integrity]) => {
           const map = document.createElement("script");
           map.type = "importmap";
-          map.textContent = JSON.stringify({ integrity: { [url]: digest } });
+          map.textContent = JSON.stringify({ integrity });
           document.head.append(map);
-          return import(url).then(({ Reddot }) => typeof Reddot, () => "refused");
+          const inbox = document.createElement("red-dot-inbox");
+          document.body.append(inbox);
+          try {
+            await import(url);
+          } catch {
+            return "refused";
+          }
+          const at = (selector) => inbox.shadowRoot.querySelector(selector);
+          while (!at(".tabs, [role=alert]")) await new Promise((done) => setTimeout(done, 20));
+          return at(".tabs") ? "tabs" : at("[role=alert]").textContent;
         }""",
-        [f"{server.url}/reddot.js", digest],
+        [f"{server.url}/reddot.js", pins],
     )
-    assert kind == ("function" if genuine else "refused")
+    expected = {None: "tabs", "reddot.js": "refused", "reddot-inbox.js": "Could not loadTry again"}
+    assert shown == expected[forged]
 
 
 # ---- tabs ----

@@ -1,17 +1,19 @@
 /** `<red-dot>`: a bell with a badge, and a panel with the inbox. */
 
 import { RedDotElement } from "./element.js";
+import { load } from "./load.js";
 import { Marks } from "./marks.js";
-import { icon } from "./notice.js";
+import { BELL, icon } from "./notice.js";
 import { h } from "./render.js";
 
 /** @typedef {import("./session.js").Session} Session */
 
 /** How long what comes is collected before it is said aloud. */
 const SAY_MS = 2_000;
-/** Of the panel, for the page's `::part()`. */
-const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,pill,more,end,empty,banner,note,footer,switch";
 const SLOTS = ["header", "empty", "footer"];
+
+/** Load what the panel will show; if that fails, it is tried again when it is needed. */
+const prepare = () => void load().catch(() => {});
 
 export class RedDot extends RedDotElement {
   #open = false;
@@ -48,6 +50,8 @@ export class RedDot extends RedDotElement {
     this.addEventListener("focusout", ({ relatedTarget }) => {
       if (relatedTarget && !this.contains(/** @type {Node} */ (relatedTarget))) this.hide();
     });
+    // Who comes near may open it: it is to be there by then.
+    for (const near of ["pointerenter", "focusin"]) this.addEventListener(near, prepare);
     this.shadowRoot?.addEventListener("beforetoggle", (event) => this.#turn(/** @type {ToggleEvent} */ (event).newState === "open"), true);
     this.shadowRoot?.addEventListener("toggle", () => this.#settle(), true);
   }
@@ -81,6 +85,7 @@ export class RedDot extends RedDotElement {
     const speaks = (session.speaker ??= this) === this;
     const marks = (this.#marks = speaks ? new Marks(this.getAttribute("marks") ?? "title favicon app") : undefined);
     const { client } = session;
+    (globalThis.requestIdleCallback ?? setTimeout)(prepare);
     this.ends.push(
       session.on("notice", (notice) => this.#hear(notice, speaks)),
       client.inbox.on("badge", (badge) => this.tell("count", { ...badge, count: this.count })),
@@ -134,7 +139,7 @@ export class RedDot extends RedDotElement {
         "button",
         stale ? "bell stale" : "bell",
         { do: "toggle", popovertarget: "panel", "aria-label": label, "aria-haspopup": "dialog", "aria-expanded": `${this.#open}`, "aria-controls": "panel" },
-        h("slot", "", { name: "icon" }, icon("bell")),
+        h("slot", "", { name: "icon" }, icon(BELL)),
         count > 0 && h("span", kind === "dot" ? "badge dot" : "badge", { key: this.#rises, "aria-hidden": "true" }, kind !== "dot" && text),
       ),
       h("span", "aloud", { role: "status" }, this.#status),
@@ -143,7 +148,7 @@ export class RedDot extends RedDotElement {
         "div",
         this.#open ? "panel open" : "panel",
         { id: "panel", role: "dialog", "aria-label": say("Notifications"), popover: "auto" },
-        this.#open && h("red-dot-inbox", "", { host: this, exportparts: PARTS }, SLOTS.map((name) => this.querySelector(`[slot=${name}]`) && h("slot", "", { name, slot: name }))),
+        this.#open && h("red-dot-inbox", "", { host: this }, SLOTS.map((name) => this.querySelector(`[slot=${name}]`) && h("slot", "", { name, slot: name }))),
       ),
     ];
   }

@@ -1,479 +1,64 @@
 /** `<red-dot-inbox>`: the list of notifications, in the panel of a bell or as a page of its own. */
 
-import { Inbox } from "../inbox.js";
 import { RedDotElement } from "./element.js";
-import { avatar, choose, content, icon, tool } from "./notice.js";
+import { load } from "./load.js";
+import { CLOSE, tool, waiting } from "./notice.js";
 import { h } from "./render.js";
-import { isOn, switchAlert } from "./session.js";
-import { ago } from "./texts.js";
 
-/**
- * @typedef {import("../inbox.js").Item} Item
- * @typedef {import("./render.js").Child} Child
- * @typedef {import("./session.js").Session} Session
- */
-
-const TICK_MS = 60_000;
-/** Ids that one Undo brings back, and how many are asked for at once. */
-const UNDO_MAX = 1_000;
-const PAGE_MAX = 100;
-const SCROLLED_PX = 8;
-const SKELETONS = 6;
-/** With `read-on-view`: how long a row is looked at. */
-const VIEWED_MS = 1_000;
-const EMPTY = { all: "No notifications yet", unread: "Nothing unread", archived: "Nothing archived" };
-const KEYS = [["↑ ↓", "Next or previous"], ["Enter", "Open"], ["U", "Mark as read"], ["E", "Archive"], ["Shift A", "Mark all as read"]];
+/** @typedef {import("./session.js").Session} Session */
 
 export class RedDotInbox extends RedDotElement {
-  /** @type {Inbox} */
-  #inbox = /** @type {any} */ (undefined);
-  /** The tab. @type {"all" | "unread" | "archived"} */
-  #view = "all";
-  #category = "";
-  #preferring = false;
-  /** @type {"loading" | "ready" | "error"} */
-  #phase = "loading";
-  /** What is shown: the inbox's list, but for what has come since somebody scrolled down. @type {Item[]} */
-  #rows = [];
-  #held = 0;
-  /** What "all" means: the list as it is shown. @type {string | undefined} */
-  #cursor;
-  /** The one up to which all is seen. @type {string | undefined} */
-  #seen;
-  /** The row that Tab leads to. @type {string | undefined} */
-  #current;
-  #note = "";
-  /** @type {(() => void) | undefined} */
-  #undo;
-  /** @type {import("./session.js").Muted} */
-  #muted = { categories: [], topics: [] };
-  #categories = new Set(["general"]);
-  #why = "";
-  /** Ids of unread rows that were on the screen a second ago. @type {string[]} */
-  #viewed = [];
+  /** What it shows and does, once that is loaded. @type {import("./inside/index.js").Inside | undefined} */
+  #inside;
+  #failed = false;
 
-  #sentinel = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && this.#more());
-
-  /** @type {import("./element.js").RedDotElement["deeds"]} */
+  /** @type {RedDotElement["deeds"]} */
   deeds = {
-    tab: ({ dataset }) => this.#select(dataset),
-    open: (target, event) => {
-      const item = this.#itemOf(target);
-      this.#current = item.id;
-      choose(this, item, target, event);
-      if (!item.read) this.#mark([item.id], "read");
-    },
-    read: (target) => this.#toggle(this.#itemOf(target)),
-    archive: (target) => this.#archive(this.#itemOf(target)),
-    all: () => this.#markAll(),
-    undo: () => this.#undo?.(),
-    pill: () => {
-      this.#update(true);
-      this.#go(0);
-      this.find(".list")?.scrollTo(0, 0);
-    },
     retry: () => this.#load(),
-    more: () => this.#more(),
-    settings: () => this.#turn(true),
-    back: () => this.#turn(false),
     close: () => this.host?.deeds.close(this, new Event("close")),
-    mute: ({ dataset }) => this.#mute(`${dataset.of}`),
-    alert: ({ dataset }) => switchAlert(/** @type {any} */ (dataset.of), !isOn(/** @type {any} */ (dataset.of))).then(() => this.paint()),
   };
-
-  constructor() {
-    super();
-    this.shadowRoot?.addEventListener("keydown", (event) => this.#key(/** @type {KeyboardEvent} */ (event)));
-    // How long a note stays says the style sheet.
-    this.shadowRoot?.addEventListener("animationend", ({ target }) => target === this.find(".note") && this.#show(""));
-    this.shadowRoot?.addEventListener("scroll", () => this.#held && this.#update(), true);
-  }
 
   /** @param {Session} session */
   joined(session) {
-    const { client } = session;
-    // In a panel it is the list of the bell, which shows a mark before it is answered.
-    const inbox = (this.#inbox = this.host ? client.inbox : new Inbox(client.api));
-    const see = () => this.#see();
-    const ticks = [setInterval(() => this.paint(), TICK_MS), setInterval(() => this.#has("read-on-view") && this.#readViewed(), VIEWED_MS)];
-    document.addEventListener("visibilitychange", see);
-    this.ends.push(
-      inbox.on("items", () => this.#update()),
-      client.on("badge", (badge) => inbox.take(badge)),
-      client.on("gap", ({ reason }) => (reason === "epoch" ? inbox.restart() : inbox.refresh())),
-      client.on("state", (state) => state === "live" && this.#phase === "error" && this.#load()),
-      () => {
-        ticks.forEach(clearInterval);
-        document.removeEventListener("visibilitychange", see);
-        this.#sentinel.disconnect();
-        inbox.leave();
-      },
-    );
+    if (this.#inside) return this.#inside.joined(session);
+    this.ends.push(session.client.on("state", (state) => state === "live" && this.#failed && this.#load()));
     void this.#load();
-    if (this.#has("debug")) session.explain().then((why) => (this.#why = why && JSON.stringify(why, null, 1)), () => {});
   }
 
   /** Go to the row where somebody was, or to the heading. */
   focus() {
     this.paintNow();
-    (this.#rowOf(this.#current) ?? this.find("h2"))?.focus();
+    if (this.#inside) this.#inside.focus();
+    else this.find("h2")?.focus();
   }
 
   paintNow() {
     super.paintNow();
-    // Observed anew, it says again whether it is to be seen.
-    this.#sentinel.disconnect();
-    const more = this.find(".more");
-    if (more) this.#sentinel.observe(more);
+    this.#inside?.painted();
   }
 
-  // ---- what is shown ----
-
-  /** @param {Session} session */
+  /** Until it is loaded: what will be there, with the same keys. @param {Session} session */
   view(session) {
     const { say } = this;
-    const list = !this.#preferring;
-    return [
-      h(
-        "slot",
-        "",
-        { name: "header" },
-        h(
-          "header",
-          "header",
-          {},
-          !list && tool("back", say("Back"), "back"),
-          h("h2", "heading", { key: "h2", tabindex: -1 }, say(list ? "Notifications" : "Preferences")),
-          list && this.#view !== "archived" && tool("all", say("Mark all as read"), "all"),
-          list && tool("settings", say("Preferences"), "settings"),
-          this.host && tool("close", say("Close"), "close"),
-        ),
-      ),
-      list ? [this.#tabs(session), this.#banner(session), this.#list()] : h("div", "list", { key: "preferences" }, this.#preferences()),
-      h("div", this.#note && "note", { key: "note" }, h("span", "", { role: "status" }, this.#note), this.#undo && h("button", "", { do: "undo" }, say("Undo"))),
-      h("slot", "", { key: "footer", name: "footer" }, this.#has("debug") && this.#debug(session)),
-    ];
-  }
-
-  /** @param {Session} session */
-  #tabs({ badge }) {
-    const { say, locale } = this;
-    const counts = badge?.by_category ?? {};
-    for (const one of Object.keys(counts)) this.#categories.add(one);
-    const categories = this.#categories.size > 1 ? [...this.#categories].sort() : [];
-    /** @type {(view: string, category: string, text: string, count?: number) => Child} */
-    const tab = (view, category, text, count = 0) => {
-      const chosen = view === this.#view && category === this.#category;
-      const attributes = { role: "tab", do: "tab", "data-view": view, "data-category": category, "aria-controls": "list", tabindex: chosen ? 0 : -1 };
-      return h(
-        "button",
-        "tab",
-        { key: view + category, id: chosen && "tab", "aria-selected": `${chosen}`, ...attributes },
-        text,
-        count > 0 && h("span", "count", {}, count.toLocaleString(locale)),
-      );
-    };
-    return h(
-      "div",
-      "tabs",
-      { key: "tabs", role: "tablist", "aria-label": say("Notifications") },
-      tab("all", "", say("All")),
-      tab("unread", "", say("Unread"), badge?.unread),
-      tab("archived", "", say("Archived")),
-      categories.map((one) => tab("all", one, one, counts[one])),
+    return (
+      this.#inside?.view(session) ?? [
+        h("slot", "", { name: "header" }, h("header", "header", {}, h("h2", "heading", { key: "h2", tabindex: -1 }, say("Notifications")), this.host && tool(CLOSE, say("Close"), "close"))),
+        h("div", "list", { key: "list" }, waiting(say, this.#failed)),
+      ]
     );
   }
-
-  /** @param {Session} session */
-  #banner({ client, signedOut, stale, syncedAt }) {
-    const { say, locale } = this;
-    const closed = signedOut || client.state === "closed";
-    const time = new Date(syncedAt).toLocaleTimeString(locale, { timeStyle: "short" });
-    const text = closed ? say("Signed out") : [say("No connection"), syncedAt && say("Last updated {time}", { time })].filter(Boolean).join(" · ");
-    return (closed || stale) && h("p", "banner", { key: "banner" }, text);
-  }
-
-  #list() {
-    const { say } = this;
-    const phases = {
-      loading: () => h("div", "loading", { key: 1 }, Array.from({ length: SKELETONS }, () => h("i"))),
-      error: () => h("div", "empty", { key: 2, role: "alert" }, say("Could not load"), h("button", "action", { do: "retry" }, say("Try again"))),
-      ready: () => (this.#rows.length ? this.#feed() : h("slot", "", { key: 3, name: "empty" }, h("div", "empty", {}, icon("bell"), say(EMPTY[this.#view])))),
-    };
-    const attributes = { id: "list", role: "tabpanel", "aria-labelledby": "tab", "aria-busy": `${this.#phase === "loading"}` };
-    return h("div", "list", { key: "list", ...attributes }, phases[this.#phase]());
-  }
-
-  #feed() {
-    const { say } = this;
-    const rows = this.#rows;
-    const { hasMore } = this.#inbox;
-    const current = this.#rowOf(this.#current) ? this.#current : rows[0].id;
-    return [
-      this.#held > 0 && h("button", "pill", { key: "pill", do: "pill" }, say("{n} new", { n: this.#held })),
-      h("div", "", { key: "feed", role: "feed", "aria-label": say("Notifications") }, rows.map((item, at) => this.#row(item, at, hasMore ? -1 : rows.length, item.id === current ? 0 : -1))),
-      hasMore ? h("button", "more", { key: "more", do: "more" }, say("Load more")) : h("p", "end", { key: "end" }, say("You're all caught up")),
-    ];
-  }
-
-  /** @type {(item: Item, at: number, size: number, tabindex: number) => Child} */
-  #row(item, at, size, tabindex) {
-    const { say, locale } = this;
-    const { id, read, archived, category, time, data } = item;
-    const own = (this.row ?? this.host?.row)?.(item);
-    const urgent = data.priority === "urgent";
-    const full = new Date(time).toLocaleString(locale, { dateStyle: "full", timeStyle: "short" });
-    return h(
-      "article",
-      `row${read ? "" : " unread"}${urgent ? " urgent" : ""}`,
-      { key: id, tabindex, do: "open", "data-id": id, "aria-posinset": at + 1, "aria-setsize": size, "aria-labelledby": `w${at} t${at}` },
-      avatar(item),
-      h(
-        "div",
-        "content",
-        { id: own && `t${at}` },
-        h("span", "aloud", { id: `w${at}` }, !read && say("Unread"), urgent && ` ${say("Urgent")}`),
-        own ?? content(item, tabindex, `t${at}`),
-        h("span", "meta", {}, h("span", "chip", {}, category), h("time", "time", { datetime: time, title: full }, ago(locale, Date.parse(time)))),
-      ),
-      h(
-        "span",
-        "tools",
-        {},
-        tool(read ? "unread" : "read", say(read ? "Mark as unread" : "Mark as read"), "read", { tabindex }),
-        tool(archived ? "back" : "archive", say(archived ? "Move to inbox" : "Archive"), "archive", { tabindex }),
-      ),
-    );
-  }
-
-  #preferences() {
-    const { say } = this;
-    /** @type {(deed: string, of: string, text: string, on: boolean) => Child} */
-    const choice = (deed, of, text, on) => h("button", "switch", { key: deed + of, role: "switch", "aria-checked": `${on}`, do: deed, "data-of": of }, text, h("i"));
-    return [
-      [...this.#categories].sort().map((one) => choice("mute", one, one, !this.#muted.categories.includes(one))),
-      h("hr"),
-      choice("alert", "sound", say("Play a sound"), isOn("sound")),
-      choice("alert", "desktop", say("Show on the desktop"), isOn("desktop")),
-      h("h3", "", {}, say("Keyboard shortcuts")),
-      h("dl", "", {}, KEYS.map(([key, text]) => [h("dt", "", {}, h("kbd", "", {}, key)), h("dd", "", {}, say(text))])),
-    ];
-  }
-
-  /** @param {Session} session */
-  #debug({ badge, client, connects }) {
-    const facts = [client.state, client.transport, `as_of ${badge?.as_of}`, `reconnects ${connects - 1}`];
-    return h("footer", "footer", {}, facts.join(" · "), this.#why && h("details", "", {}, h("summary", "", {}, this.say("Why this number?")), h("pre", "", {}, this.#why)));
-  }
-
-  // ---- the list ----
 
   async #load() {
-    this.#phase = "loading";
-    this.#rows = [];
+    this.#failed = false;
     this.paint();
-    const [view, category] = [this.#view, this.#category];
-    const phase = await this.#inbox.list({ view, category: category || undefined }).then(() => /** @type {const} */ ("ready"), () => /** @type {const} */ ("error"));
-    if (view !== this.#view || category !== this.#category) return;
-    this.#phase = phase;
-    this.#update();
-  }
-
-  #more() {
-    this.#inbox.more().catch(() => this.#show("That did not work"));
-  }
-
-  /** Take what the inbox has, but not from under the eyes of who has scrolled down. @param {boolean} [anyhow] */
-  #update(anyhow) {
-    this.paint();
-    if (this.#phase !== "ready") return;
-    const { items, cursor } = this.#inbox;
-    const { scrollTop = 0 } = this.find(".list") ?? {};
-    const away = !anyhow && Math.max(scrollTop, -this.getBoundingClientRect().top) > SCROLLED_PX;
-    const top = this.#rows.find(({ id }) => items.some((one) => one.id === id))?.id;
-    this.#held = away ? Math.max(0, items.findIndex(({ id }) => id === top)) : 0;
-    if (!this.#held) this.#cursor = cursor;
-    this.#rows = items.slice(this.#held);
-    for (const { category } of items) this.#categories.add(category);
-    this.#see();
-  }
-
-  /** Who looks at the list has seen what is on it. */
-  #see() {
-    if (document.hidden || !this.session?.badge?.unseen || this.#phase !== "ready" || this.#seen === this.#cursor) return;
-    this.#seen = this.#cursor;
-    this.#inbox.mark("all", "seen", undefined, this.#cursor).catch(() => (this.#seen = undefined));
-  }
-
-  #readViewed() {
-    const { top, bottom } = /** @type {HTMLElement} */ (this.find(".list")).getBoundingClientRect();
-    const seen = this.#articles().filter((row) => {
-      const box = row.getBoundingClientRect();
-      return !document.hidden && box.top >= Math.max(0, top) && box.bottom <= Math.min(innerHeight, bottom);
-    });
-    const ids = seen.flatMap((row) => (this.#itemOf(row).read ? [] : this.#itemOf(row).id));
-    const done = ids.filter((id) => this.#viewed.includes(id));
-    this.#viewed = ids;
-    if (done.length) this.#mark(done, "read");
-  }
-
-  // ---- what somebody does ----
-
-  /**
-   * @param {string[]} ids
-   * @param {import("../inbox.js").As} as
-   */
-  #mark(ids, as) {
-    this.#inbox.mark(ids, as).catch(() => this.#show("That did not work"));
-  }
-
-  /** @param {Item} item */
-  #toggle({ id, read }) {
-    this.#mark([id], read ? "unread" : "read");
-  }
-
-  /** @param {Item} item */
-  #archive(item) {
-    const at = this.#rows.indexOf(item);
-    this.#current = (this.#rows[at + 1] ?? this.#rows[at - 1])?.id;
-    this.#mark([item.id], item.archived ? "unarchived" : "archived");
-    this.focus();
-  }
-
-  async #markAll() {
-    const [category, cursor] = [this.#category || undefined, this.#cursor];
-    const ids = await this.#unread(category).catch(() => /** @type {string[]} */ ([]));
-    const done = this.#inbox.mark("all", "read", category, cursor);
-    this.#show("All marked as read", () => {
-      this.#show("");
-      done.then(() => this.#mark(ids, "unread"));
-    });
-    done.catch(() => this.#show("That did not work"));
-  }
-
-  /** Ids of all that is unread, also of what is not loaded. @param {string | undefined} category */
-  async #unread(category) {
-    const { api } = /** @type {Session} */ (this.session).client;
-    const badge = this.session?.badge;
-    const count = (category ? badge?.by_category[category] : badge?.unread) ?? 0;
-    let ids = this.#rows.filter(({ read }) => !read).map(({ id }) => id);
-    if (ids.length >= count) return ids;
-    ids = [];
-    for (let before; before !== null && ids.length < UNDO_MAX; ) {
-      const page = await api.call("GET", api.url("inbox", { view: "unread", category, limit: PAGE_MAX, before }));
-      ids.push(...page.items.map((/** @type {Item} */ { id }) => id));
-      before = page.next;
+    const loaded = await load().catch(() => undefined);
+    if (this.#inside) return;
+    this.#failed = !loaded;
+    if (loaded) {
+      this.#inside = new loaded.Inside(this);
+      this.deeds = this.#inside.deeds;
+      if (this.session) this.#inside.joined(this.session);
     }
-    return ids.slice(0, UNDO_MAX);
-  }
-
-  /**
-   * @param {string} text none: say nothing any more
-   * @param {() => void} [undo]
-   */
-  #show(text, undo) {
-    this.#note = text && this.say(text);
-    this.#undo = undo;
     this.paint();
   }
-
-  /** @param {DOMStringMap} tab */
-  #select({ view, category = "" }) {
-    this.#view = /** @type {any} */ (view);
-    this.#category = category;
-    this.#current = undefined;
-    void this.#load();
-  }
-
-  /** @param {boolean} preferring */
-  #turn(preferring) {
-    this.#preferring = preferring;
-    this.focus();
-    if (preferring) this.session?.muted().then((muted) => this.#hear(muted), () => this.#show("That did not work"));
-  }
-
-  /** @param {import("./session.js").Muted} muted */
-  #hear(muted) {
-    this.#muted = muted;
-    for (const one of muted.categories) this.#categories.add(one);
-    this.paint();
-  }
-
-  /** @param {string} category */
-  #mute(category) {
-    const before = this.#muted;
-    const { categories, topics } = before;
-    const others = categories.filter((one) => one !== category);
-    this.#hear({ categories: others.length < categories.length ? others : [...others, category], topics });
-    this.session?.mute(this.#muted).catch(() => (this.#hear(before), this.#show("That did not work")));
-  }
-
-  // ---- keys ----
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    const target = /** @type {HTMLElement} */ (event.target);
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (target.role === "tab" ? this.#keyOfTabs(event.key, target) : !this.#preferring && this.#keyOfRows(event.key, target)) event.preventDefault();
-  }
-
-  /** @type {(key: string, target: Element) => boolean} */
-  #keyOfTabs(key, target) {
-    const tabs = /** @type {HTMLElement[]} */ ([...(target.parentElement?.children ?? [])]);
-    const sideways = getComputedStyle(this).direction === "rtl" ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
-    const tab = tabs[step(key, sideways, tabs.indexOf(/** @type {HTMLElement} */ (target)), tabs.length)];
-    if (!tab) return false;
-    tab.click();
-    tab.focus();
-    return true;
-  }
-
-  /** @type {(key: string, target: HTMLElement) => boolean} */
-  #keyOfRows(key, target) {
-    const row = target.closest("article");
-    const item = row && this.#itemOf(row);
-    const at = step(key, ["ArrowDown", "ArrowUp"], item ? this.#rows.indexOf(item) : -1, this.#rows.length);
-    if (at >= 0) this.#go(at);
-    else if (key === "A") void this.#markAll();
-    else if (key === "?") this.#turn(true);
-    else if (!item) return false;
-    else if (key === "Enter" && target === row) /** @type {HTMLElement} */ (row.querySelector("a, .title") ?? row).click();
-    else if (key === "e") this.#archive(item);
-    else if (key === "u") this.#toggle(item);
-    else return false;
-    return true;
-  }
-
-  /** @param {number} at */
-  #go(at) {
-    this.#current = this.#rows[at]?.id;
-    this.focus();
-  }
-
-  /** @param {Element} target @returns {Item} */
-  #itemOf(target) {
-    const id = target.closest("article")?.dataset.id;
-    return /** @type {Item} */ (this.#rows.find((item) => item.id === id));
-  }
-
-  /** @param {string | undefined} id */
-  #rowOf(id) {
-    return this.#articles().find(({ dataset }) => dataset.id === id);
-  }
-
-  /** @returns {HTMLElement[]} */
-  #articles() {
-    return [.../** @type {ShadowRoot} */ (this.shadowRoot).querySelectorAll("article")];
-  }
-
-  /** @param {string} attribute */
-  #has(attribute) {
-    return (this.host ?? this).hasAttribute(attribute);
-  }
-}
-
-/** @type {(key: string, arrows: string[], at: number, size: number) => number} where a key leads; -1: nowhere */
-function step(key, [next, previous], at, size) {
-  const to = { [next]: at + 1, [previous]: at - 1, PageDown: at + 5, PageUp: at - 5, Home: 0, End: size - 1 }[key];
-  return to === undefined ? -1 : Math.max(0, Math.min(size - 1, to));
 }

@@ -1,6 +1,6 @@
 /** The number where nobody looks at the page: in its title, as a dot on its icon, on the installed app. */
 
-const SIZE = 32;
+import { load } from "./load.js";
 
 export class Marks {
   #text = "";
@@ -44,21 +44,8 @@ export class Marks {
     const own = { rel: "icon", href: "/favicon.ico" };
     /** @type {HTMLLinkElement} */
     const link = document.querySelector("link[rel~=icon]") ?? document.head.appendChild(Object.assign(document.createElement("link"), own));
-    this.#icon ??= link.href;
-    const dotted = await draw(this.#icon);
-    link.href = this.#text ? dotted : this.#icon;
+    const icon = (this.#icon ??= link.href);
+    const dotted = this.#text && (await load().then(({ draw }) => draw(icon), () => ""));
+    link.href = (this.#text && dotted) || icon;
   }
-}
-
-/** A picture with a dot: a number would be too small to read. @param {string} src @returns {Promise<string>} */
-async function draw(src) {
-  const canvas = Object.assign(document.createElement("canvas"), { width: SIZE, height: SIZE });
-  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const image = Object.assign(new Image(), { crossOrigin: "", src });
-  // Without an icon of the page, or one that may not be read, there is the dot alone.
-  await image.decode().then(() => pen.drawImage(image, 0, 0, SIZE, SIZE), () => {});
-  pen.fillStyle = "#d1242f";
-  pen.arc(22, 10, 10, 0, 7);
-  pen.fill();
-  return canvas.toDataURL();
 }

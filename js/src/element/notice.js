@@ -1,4 +1,4 @@
-/** What rows and toasts show alike. What others wrote is text, never HTML. */
+/** What is shown in several places. What others wrote is text, never HTML. */
 
 import { h, safeUrl } from "./render.js";
 
@@ -6,24 +6,24 @@ import { h, safeUrl } from "./render.js";
 /** @typedef {{id: string, category: string, data: any}} Notice an item of the list, or what has just come */
 
 const ACTIONS_MAX = 2;
+const SKELETONS = 6;
 
-export const ICONS = {
-  bell: "M6 9a6 6 0 1 1 12 0c0 6 2.500 8 2.500 8h-17S6 15 6 9m4 11a2.200 2.200 0 0 0 4 0",
-  all: "m2 13 4 4L16 7m-5 9 1 1L22 7",
-  settings: "M4 7h9m5 0h2M4 17h2m5 0h9M13 7a2 2 0 1 0 5 0 2 2 0 1 0-5 0M6 17a2 2 0 1 0 5 0 2 2 0 1 0-5 0",
-  close: "m6 6 12 12M18 6 6 18",
-  archive: "M4 5h16v4H4zm1 4v10h14V9m-9 4h4",
-  back: "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3",
-  read: "m5 12 5 5 9-10",
-  unread: "M8 12a4 4 0 1 0 8 0 4 4 0 1 0-8 0",
-};
+/** Pictures, as the path that a pen takes. */
+export const BELL = "M6 9a6 6 0 1 1 12 0c0 6 2.500 8 2.500 8h-17S6 15 6 9m4 11a2.200 2.200 0 0 0 4 0";
+export const CLOSE = "m6 6 12 12M18 6 6 18";
 
-/** @param {keyof typeof ICONS} name */
-export const icon = (name) => h("svg", "", { viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", "", { d: ICONS[name] }));
+/** @param {string} path */
+export const icon = (path) => h("svg", "", { viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", "", { d: path }));
 
-/** @type {(name: keyof typeof ICONS, label: string, deed: string, attributes?: object) => Child} */
-export const tool = (name, label, deed, attributes) =>
-  h("button", "tool", { key: deed, do: deed, "aria-label": label, title: label, ...attributes }, icon(name));
+/** @type {(path: string, label: string, deed: string, attributes?: object) => Child} */
+export const tool = (path, label, deed, attributes) =>
+  h("button", "tool", { key: deed, do: deed, "aria-label": label, title: label, ...attributes }, icon(path));
+
+/** In place of a list that is not there yet, or that could not be loaded. @type {(say: import("./texts.js").Say, failed?: boolean) => Child} */
+export const waiting = (say, failed) =>
+  failed
+    ? h("div", "empty", { key: 2, role: "alert" }, say("Could not load"), h("button", "action", { do: "retry" }, say("Try again")))
+    : h("div", "loading", { key: 1 }, Array.from({ length: SKELETONS }, () => h("i")));
 
 /** @param {Notice} notice */
 export function avatar({ category, data }) {

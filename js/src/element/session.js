@@ -5,10 +5,10 @@
  * come and is not muted; `retracted`, with its id; `renewed`, when it is of no use any more.
  */
 
-import { claimsOf } from "../api.js";
 import { pause } from "../backoff.js";
 import { Emitter } from "../emitter.js";
 import { Reddot } from "../reddot.js";
+import { load } from "./load.js";
 
 /**
  * @typedef {object} Source says to which server, and as whom
@@ -148,13 +148,6 @@ export class Session extends Emitter {
     this.#muted = Promise.resolve(muted);
   }
 
-  /** Why the badge is what it is; only for administrators. */
-  async explain() {
-    const { api } = this.client;
-    const { sub, reddot } = claimsOf(await api.token());
-    return reddot?.admin && api.call("GET", api.url(`users/${sub}/badge/explain`));
-  }
-
   /**
    * Whether this tab is the one to do what is to happen once in a browser.
    *
@@ -200,7 +193,7 @@ export class Session extends Emitter {
     const muted = await this.muted().catch(() => undefined);
     if (muted?.categories.includes(category) || muted?.topics.includes(topic)) return;
     this.emit("notice", { id, category, data });
-    if (isOn("sound") && (await this.first(`sound ${id}`))) beep();
+    if (isOn("sound") && (await this.first(`sound ${id}`))) load().then(({ beep }) => beep(), () => {});
     if (isOn("desktop") && document.hidden && (await this.first(`desktop ${id}`))) new Notification(title, { body, tag: id });
   }
 }
@@ -214,29 +207,4 @@ export function isOn(name) {
   } catch {
     return false;
   }
-}
-
-/**
- * @param {Alert} name
- * @param {boolean} on
- */
-export async function switchAlert(name, on) {
-  // Heard at once: the browser allows it from the first click on.
-  if (on && name === "sound") beep();
-  if (on && name === "desktop" && (await globalThis.Notification?.requestPermission()) !== "granted") return;
-  localStorage[`reddot ${name}`] = on ? 1 : "";
-}
-
-/** @type {AudioContext | undefined} */
-let audio;
-
-function beep() {
-  audio ??= new AudioContext();
-  const tone = audio.createOscillator();
-  const volume = audio.createGain();
-  tone.frequency.value = 880;
-  volume.gain.setTargetAtTime(0, audio.currentTime, 0.08);
-  tone.connect(volume).connect(audio.destination);
-  tone.start();
-  tone.stop(audio.currentTime + 0.4);
 }

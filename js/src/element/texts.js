@@ -14,37 +14,11 @@ export const languages = {
     "{n} unread": "{n} 条未读",
     "{n} new": "{n} 条新通知",
     "{n} new notifications": "{n} 条新通知",
-    All: "全部",
-    Unread: "未读",
-    Archived: "已归档",
-    "Mark all as read": "全部标为已读",
-    "All marked as read": "已全部标为已读",
-    Undo: "撤销",
-    Preferences: "设置",
-    Back: "返回",
     Close: "关闭",
-    "Mark as read": "标为已读",
-    "Mark as unread": "标为未读",
-    Archive: "归档",
-    "Move to inbox": "移回收件箱",
-    "Load more": "加载更多",
-    "You're all caught up": "没有更多了",
-    "No notifications yet": "暂无通知",
-    "Nothing unread": "没有未读通知",
-    "Nothing archived": "没有已归档的通知",
     "Could not load": "加载失败",
     "Try again": "重试",
     "No connection": "连接已断开",
-    "Last updated {time}": "上次更新 {time}",
-    "Signed out": "已退出登录",
-    "That did not work": "操作失败",
-    "Play a sound": "播放提示音",
-    "Show on the desktop": "显示桌面通知",
-    "Keyboard shortcuts": "键盘快捷键",
-    "Next or previous": "下一条或上一条",
-    Open: "打开",
     Urgent: "紧急",
-    "Why this number?": "为什么是这个数字？",
   },
 };
 
@@ -61,24 +35,6 @@ export function texts(lang, own) {
     const form = known[new Intl.PluralRules(lang).select(values.n)] ?? known.other ?? known;
     return form.replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) => values[name].toLocaleString(lang));
   };
-}
-
-/**
- * How long ago, or the day when that is more than a week.
- *
- * @param {string} lang
- * @param {number} then
- * @returns {string}
- */
-export function ago(lang, then) {
-  let [span, unit] = [Math.max(0, Date.now() - then) / 1000, "second"];
-  for (const [size, next] of /** @type {const} */ ([[60, "minute"], [60, "hour"], [24, "day"]])) {
-    if (span < size) break;
-    [span, unit] = [span / size, next];
-  }
-  if (unit === "day" && span >= 7) return new Date(then).toLocaleDateString(lang, { month: "short", day: "numeric" });
-  const passed = unit === "second" ? 0 : -Math.floor(span);
-  return new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "narrow" }).format(passed, /** @type {any} */ (unit));
 }
 
 /**

@@ -1,7 +1,7 @@
 /** `<red-dot-toast>`: what has just come, for a moment, in one tab of the browser. */
 
 import { RedDotElement } from "./element.js";
-import { avatar, choose, content, tool } from "./notice.js";
+import { avatar, CLOSE, choose, content, tool } from "./notice.js";
 import { h } from "./render.js";
 
 /** @typedef {import("./notice.js").Notice} Notice */
@@ -61,7 +61,7 @@ export class RedDotToast extends RedDotElement {
         { key: notice.id, "data-id": notice.id },
         avatar(notice),
         h("div", "content", {}, content(notice, 0)),
-        tool("close", say("Close"), "close"),
+        tool(CLOSE, say("Close"), "close"),
       ),
     );
     return [

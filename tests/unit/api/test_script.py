@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 from base64 import b64encode
 
@@ -72,6 +73,12 @@ def test_the_built_files_are_what_they_are_called() -> None:
     assert b"as mqtt" in scripts["reddot-mqtt.js"].content
     assert b"as diagnose" in scripts["reddot-diagnose.js"].content
     assert b"as Push" in scripts["reddot-push.js"].content
+    # The one loads the other by its digest, and would refuse any other.
+    assert scripts["reddot-inbox.js"].integrity.encode() in scripts["reddot.js"].content
     # What a page imports would not be a classic script, which a service worker has to be.
     assert not scripts[WORKER].content.startswith((b"import", b"export"))
     assert b"export{" not in scripts[WORKER].content
+
+
+def test_what_a_page_loads_for_a_bell_is_small() -> None:
+    assert len(gzip.compress(load_scripts()["reddot.js"].content, 9)) <= 15 * 1024

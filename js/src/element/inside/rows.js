@@ -1,0 +1,46 @@
+/** What a row of the list shows. */
+
+import { avatar, content, h, tool } from "../parts.js";
+import { ago } from "./ago.js";
+import { ARCHIVE, BACK, READ, UNREAD } from "./icons.js";
+
+/**
+ * @typedef {import("../../inbox.js").Item} Item
+ * @typedef {import("../element.js").RedDotElement} RedDotElement
+ * @typedef {import("../render.js").Child} Child
+ */
+
+/** @type {(of: RedDotElement, item: Item, at: number, size: number, tabindex: number) => Child} */
+export function rowOf(of, item, at, size, tabindex) {
+  const { say, locale } = of;
+  const { id, read, archived, category, time, data } = item;
+  const own = (of.row ?? of.host?.row)?.(item);
+  const urgent = data.priority === "urgent";
+  const full = new Date(time).toLocaleString(locale, { dateStyle: "full", timeStyle: "short" });
+  return h(
+    "article",
+    `row${read ? "" : " unread"}${urgent ? " urgent" : ""}`,
+    { key: id, tabindex, do: "open", "data-id": id, "aria-posinset": at + 1, "aria-setsize": size, "aria-labelledby": `w${at} t${at}` },
+    avatar(item),
+    h(
+      "div",
+      "content",
+      { id: own && `t${at}` },
+      h("span", "aloud", { id: `w${at}` }, !read && say("Unread"), urgent && ` ${say("Urgent")}`),
+      own ?? content(item, tabindex, `t${at}`),
+      h("span", "meta", {}, h("span", "chip", {}, category), h("time", "time", { datetime: time, title: full }, ago(locale, Date.parse(time)))),
+    ),
+    h(
+      "span",
+      "tools",
+      {},
+      tool(read ? UNREAD : READ, say(read ? "Mark as unread" : "Mark as read"), "read", { tabindex }),
+      tool(archived ? BACK : ARCHIVE, say(archived ? "Move to inbox" : "Archive"), "archive", { tabindex }),
+    ),
+  );
+}
+
+/** @param {RedDotElement} of @returns {HTMLElement[]} the rows that are there */
+export function articles({ shadowRoot }) {
+  return [.../** @type {ShadowRoot} */ (shadowRoot).querySelectorAll("article")];
+}

@@ -1,0 +1,43 @@
+/** How the inside of an inbox looks: a sheet that comes after that of all elements. */
+
+const CSS = `
+.tabs, .note, .switch, .meta { display: flex; align-items: center; gap: 8px; }
+.meta, .more, .end, .banner { color: var(--soft); }
+.row:hover, .more:hover, .switch:hover { background: var(--sunken); }
+.tabs { flex: none; gap: 2px; padding: 0 8px; overflow: auto hidden; scrollbar-width: none; border-bottom: 1px solid var(--line); }
+.tab { flex: none; padding: 9px 8px; border-bottom: 2px solid transparent; color: var(--soft); font-weight: 500; }
+.tab:hover, [aria-selected=true] { color: var(--ink); }
+[aria-selected=true] { border-color: var(--red); }
+.count { margin-inline-start: 6px; padding: 1px 6px; border-radius: 9px; background: var(--sunken); color: var(--ink); font-size: 11px; }
+.row { position: relative; display: flex; gap: 12px; padding: 10px; border-radius: 10px; margin-bottom: 2px; animation: slide .2s; }
+.row.unread { background: var(--unread); }
+.unread::before { content: ""; position: absolute; z-index: 1; top: 8px; inset-inline-start: 8px; width: 10px; height: 10px; border-radius: 50%; background: var(--red); box-shadow: 0 0 0 2px var(--surface); }
+.unread .title { font-weight: 650; }
+.meta, .end, .footer, .heading ~ *, kbd { font-size: 12px; }
+.time { white-space: nowrap; }
+.tools { position: absolute; z-index: 1; top: 6px; inset-inline-end: 6px; display: flex; border-radius: 8px; background: var(--surface); box-shadow: 0 0 0 1px var(--line); }
+.tools .tool { width: 30px; height: 28px; }
+.row:not(:hover, :focus-within) .tools { opacity: 0; }
+.pill { position: sticky; z-index: 2; top: 6px; display: block; margin: 0 auto -30px; padding: 5px 14px; border-radius: 15px; background: var(--red); color: var(--red-dot-on-color, #fff); font-weight: 600; animation: pop .3s; }
+.more, .end { width: 100%; padding: 14px; text-align: center; border-radius: 10px; }
+.empty svg { width: 40px; stroke-width: 1.25; }
+.banner { padding: 8px 16px; background: var(--sunken); }
+.note { justify-content: space-between; margin: 0 10px 10px; padding: 10px 14px; border-radius: 10px; background: var(--ink); color: var(--surface); animation: stay 5s; }
+.note button { font-weight: 650; text-decoration: underline; }
+.switch { justify-content: space-between; width: 100%; padding: 9px 10px; border-radius: 8px; }
+.switch i { width: 34px; padding: 3px; border-radius: 10px; background: var(--soft); }
+.switch i::before { content: ""; display: block; width: 14px; height: 14px; border-radius: 50%; background: var(--surface); }
+[aria-checked=true] i { padding-inline-start: 17px; background: light-dark(#1a7f4b, #3fb67b); }
+hr, h3, dl { margin: 14px 10px 8px; }
+hr { border: 0; border-top: 1px solid var(--line); }
+dl { display: grid; grid-template-columns: auto 1fr; gap: 8px 16px; color: var(--soft); }
+kbd { padding: 2px 7px; border: 1px solid var(--line); border-radius: 6px; font-family: inherit; }
+.footer { padding: 6px 16px; border-top: 1px solid var(--line); color: var(--soft); }
+pre { max-height: 160px; overflow: auto; }
+@keyframes slide { from { opacity: 0; transform: translateY(-10px); } }
+@media (hover: none) { .tools { position: static; flex-direction: column; align-self: start; background: none; box-shadow: none; opacity: 1 !important; } }
+@media (forced-colors: active) { .pill, .unread::before, [aria-checked=true] i { background: Highlight; color: HighlightText; forced-color-adjust: none; } [aria-selected=false] { border-color: Canvas; } }
+`;
+
+export const sheet = new CSSStyleSheet();
+sheet.replaceSync(CSS);

@@ -1,0 +1,11 @@
+/**
+ * What is loaded when it is needed uses of what is there before: it imports from here alone,
+ * so that the two served files have nothing twice.
+ */
+
+export { claimsOf } from "../api.js";
+export { Inbox } from "../inbox.js";
+export { avatar, BELL, choose, CLOSE, content, icon, tool, waiting } from "./notice.js";
+export { h } from "./render.js";
+export { isOn } from "./session.js";
+export { languages } from "./texts.js";
