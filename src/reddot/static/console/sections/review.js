@@ -4,7 +4,7 @@ import { part } from "../api.js";
 import { journeyOf } from "../delivery.js";
 import { el, setText } from "../dom.js";
 import { count, plural, stamp } from "../format.js";
-import { button, sureButton } from "../parts.js";
+import { sureButton } from "../parts.js";
 import { Titles } from "../titles.js";
 import { Watch } from "../watch.js";
 import { why } from "../words.js";
@@ -55,7 +55,7 @@ function entry(held, told, decide) {
     told?.data.body ? el("p", { class: "body-text" }, ...marked(told.data.body, held.words)) : null,
     el("p", { class: "hint" }, `Category ${told?.category ?? "–"}. Held for ${whom}, since ${stamp(held.since)}. ${said(held)}`),
     el("div", { class: "buttons" },
-      button("Approve", () => decide(held.id, true), { "aria-label": `Approve ${title}` }),
+      sureButton("Approve", `Approve ${title}`, () => decide(held.id, true)),
       sureButton("Reject", `Reject ${title}`, () => decide(held.id, false)),
       el("a", { class: "button small", href: journeyOf(held.id), "aria-label": `Who waits for ${title}` }, "Who waits")));
 }
