@@ -167,6 +167,7 @@ def test_subscribe_unsubscribe_publish_and_ping(shared_server: ServerFactory, to
             json.dumps({"type": "subscribe", "filters": [b], "cursor": start["cursor"], "ref": 1})
         )
         frame = next_frame(connection)
+        assert frame["type"] == "publication", frame
         assert (frame["id"], frame["data"]) == (missed["id"], "missed")
         assert next_frame(connection) | {"cursor": ""} == {"type": "ok", "ref": 1, "cursor": ""}
         published = ask(connection, "publish", topic=b, data={"n": 1}, id=topic)

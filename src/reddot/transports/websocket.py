@@ -138,6 +138,8 @@ class _Connection:
             token = encode_cursor(Cursor(subscribing.hub.epoch, session.position))
             self.send(frames.encode_ok(command.ref, cursor=token))
 
+        # What was answered to its publisher is not still to be dispatched: it comes before `ok`.
+        subscribing.hub.flush()
         subscribing.add_filters(session, filters, cursor, done, asked=filters)
 
     def _publish(self, command: codec.Publish) -> None:
