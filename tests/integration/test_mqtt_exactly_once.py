@@ -54,7 +54,7 @@ async def at_least_once(server: Server, rng: random.Random) -> None:
         kills = await kill_while(server, rng, subscriber, MESSAGES)
         await filling
         await until(lambda: not publisher.unanswered and not publisher.unsent)
-    assert kills >= 2
+    assert kills > 2
     assert subscriber.starts == 1
     assert list(dict.fromkeys(subscriber.received)) == payloads
 
@@ -128,7 +128,7 @@ def wait_until(holds: Callable[[], object]) -> None:
 async def fill(publisher: Device, payloads: list[bytes]) -> None:
     for start in range(0, len(payloads), 25):
         publisher.unsent += payloads[start : start + 25]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
 
 
 async def poll(server: Server, cursor: str | None) -> dict[str, Any]:

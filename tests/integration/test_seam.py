@@ -20,9 +20,8 @@ from tests.integration.server import ServerFactory
 CLIENTS_EACH = 2
 SEAMS = 1500
 """Per case; three cases make 4,500."""
-BOTH_MIN = SEAMS / 30
-"""How often a way must have been taken for the case to mean something. A machine that publishes
-slowly leaves more of them to memory."""
+BOTH_MIN = SEAMS / 10
+"""How often a way must have been taken for the case to mean something."""
 TOPICS = ("seam/a", "seam/b")
 FILTERS = (TOPICS, ("seam/+",))
 """Exact filters and wildcards take different ways through memory."""

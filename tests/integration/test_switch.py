@@ -58,7 +58,7 @@ async def hopping_test(server: Server, rng: random.Random) -> None:
     publisher = Publisher(server.port)
     publishing = asyncio.create_task(publish_steadily(publisher, rng))
     await hop(reader, rng, while_running=publishing)
-    assert publishing.result() >= PER_S / 2, "the load was not reached"
+    assert publishing.result() >= 200, "the load was not reached"
     assert reader.connections >= SWITCHES_MIN
     reader.transport = "sse"
     async with beside(reader.run()):
