@@ -54,7 +54,9 @@ enum {
 };
 static const double GRACE_SECONDS = 3;       /* for what is still under way at the end */
 static const double HANDSHAKE_SECONDS = 60;  /* for all sessions to become live */
-static const double SETTLE_SECONDS = 15;     /* for the server to become idle again */
+/* For the server to become idle again. Less than it waits for a first request: publishers are
+   connected by then, and one that says nothing is hung up on. */
+static const double SETTLE_SECONDS = 6;
 
 /* ---- options ---- */
 
