@@ -243,6 +243,14 @@ class Session:
         live = self.group.bytes_out - self.group_bytes if self.group else 0
         return self.bytes_own + live
 
+    def place(self) -> int:
+        """Everything on its filters up to here was written; the hub knows it of who is LIVE."""
+        return _owed_from(self.position, self.backfills or ())
+
+    def place_behind(self, position: int) -> int:
+        """The same once what it is being paid now is written up to `position`."""
+        return _owed_from(position, (self.backfills or ())[1:])
+
     def owe(
         self,
         filters: tuple[str, ...],
@@ -269,3 +277,8 @@ class Session:
 
     def lost(self) -> None:
         self.owner.forget(self)
+
+
+def _owed_from(position: int, backfills: Sequence[Backfill]) -> int:
+    """`position`, or the lowest one from which history is owed."""
+    return min([position, *(b.position for b in backfills if b.filters and not b.retained)])

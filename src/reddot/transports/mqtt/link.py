@@ -340,7 +340,7 @@ class Link(Member):
     def position(self) -> int:
         if self.session.state is State.LIVE:
             return self.broker.subscribing.hub.position
-        return self.session.position
+        return self.session.place()
 
     def shares(self) -> Mapping[str, int]:
         return self.broker.shares.positions(self.client)

@@ -430,7 +430,7 @@ class Outbound:
         pairs = [("id", publication.id)]
         if publication.position:
             pairs.append(("offset", str(publication.offset)))
-            cursor = Cursor(self._epoch, publication.position)
+            cursor = Cursor(self._epoch, self._session.place_behind(publication.position))
             pairs.append(("cursor", encode_cursor(cursor)))
         if publication.event != EVENT_DEFAULT:
             pairs.append(("event", publication.event))

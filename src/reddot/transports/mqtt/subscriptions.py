@@ -18,7 +18,6 @@ from reddot.codecs.mqtt_packets import (
     Unsubscribe,
     split_shared,
 )
-from reddot.core.session import State
 from reddot.errors import ReddotError
 from reddot.model import Cursor
 from reddot.transports.mqtt.badges import show_badge, wants_badge
@@ -138,9 +137,7 @@ def _place(link: Link) -> Properties:
     """Where a subscription begins, for a client that asked to be told places."""
     if link.outbound is None or not link.outbound.wants_ids:
         return NO_PROPERTIES
-    session, hub = link.session, link.broker.subscribing.hub
-    live = session.state is State.LIVE
-    here = hub.cursor if live else Cursor(hub.epoch, session.position)
+    here = Cursor(link.broker.subscribing.hub.epoch, link.position())
     return Properties(user=(("cursor", encode_cursor(here)),))
 
 
