@@ -73,6 +73,7 @@ _ROWS: Final = (
     ErrorRow("media_type", 415, 4400, 0x99, _C, False, "The content type is not accepted."),
     ErrorRow("header_too_large", 431, 4400, 0x95, _C, False, "The request header is too large."),
     ErrorRow("too_many_filters", 400, 4400, 0x97, _C, False, "Too many topic filters."),
+    ErrorRow("too_many_retained", 400, 4400, 0x97, _C, False, "Too many retained topics."),
     ErrorRow("too_many_follows", 400, 4400, 0x97, _C, False, "Too many followed topics."),
     ErrorRow("too_many_categories", 400, 4400, 0x97, _C, False, "Too many categories."),
     ErrorRow("too_many_addresses", 400, 4400, 0x97, _C, False, "Too many addresses."),

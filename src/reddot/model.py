@@ -48,6 +48,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         qos: the highest MQTT quality of service at which it may be delivered.
         properties: MQTT 5 properties that go with it unaltered, in their wire form.
         source: the client it came from, where the wire names one; for MQTT's No Local.
+        retainer: for whom its topic is counted if it is retained; see `core.retaining`.
     """
 
     topic: str
@@ -64,6 +65,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     qos: int = QOS_DEFAULT
     properties: bytes = b""
     source: str = ""
+    retainer: str = ""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -166,6 +168,14 @@ class Retention(msgspec.Struct, frozen=True, gc=False):
 
     count: int
     age_ms: int
+
+
+class RetainedLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """How many topics may have a retained publication, of all and of one user; one more is
+    `too_many_retained`."""
+
+    topics_max: int = 100_000
+    per_user_max: int = 1000
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

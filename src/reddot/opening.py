@@ -10,6 +10,7 @@ from reddot.core.rules import TopicRule, TopicRules
 from reddot.delivery import Plan
 from reddot.errors import SettingsError
 from reddot.inbox import Keep
+from reddot.model import RetainedLimits
 from reddot.outreach import DeliveryKeep
 from reddot.ports import Clock, Store
 from reddot.settings import Settings
@@ -60,6 +61,10 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
     keep_deliveries = DeliveryKeep(
         age_ms=settings.delivery_age_s * 1000, addresses_max=settings.addresses_max
     )
+    retained = RetainedLimits(
+        topics_max=settings.retained_topics_max,
+        per_user_max=settings.retained_topics_per_user_max,
+    )
     if url.startswith("memory:"):
         return MemoryStore(
             clock=clock,
@@ -68,6 +73,7 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
             idempotency_ms=idempotency_ms,
             keep=keep,
             keep_deliveries=keep_deliveries,
+            retained=retained,
         )
     return SqliteStore(
         Path(url.removeprefix("sqlite:///")),
@@ -78,6 +84,7 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
         idempotency_ms=idempotency_ms,
         keep=keep,
         keep_deliveries=keep_deliveries,
+        retained=retained,
     )
 
 

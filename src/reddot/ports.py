@@ -88,7 +88,8 @@ class Store(Protocol):
         """Store all drafts or none, durably, in this order; then call `done` once, in the loop.
 
         `done` gets one `Appended` per draft, or a `ReddotError`: `id_conflict` (an id was stored
-        within 24 h with other content), `overloaded` (too many appends wait), `store_unavailable`.
+        within 24 h with other content), `too_many_retained`, `overloaded` (too many appends wait),
+        `store_unavailable`.
         A keyed draft whose id is stored with the same content is answered as a duplicate.
         Calls to `done` come in the order of the appends, and publications of earlier appends have
         lower positions. `done` is never called before `append` has returned.

@@ -184,6 +184,12 @@ class Settings(BaseSettings):
     publish_batch_max: int = _size(100, 1, 10_000, "Publications in one request; beyond: 413.")
     topic_bytes_max: int = _size(1024, 16, 65_535, "A topic or filter, as UTF-8; beyond: 400.")
     topic_levels_max: int = _size(32, 2, 200, "Levels of a topic or filter; beyond: 400.")
+    retained_topics_max: int = _size(
+        100_000, 0, 10_000_000, "Topics with a retained publication; beyond: 400, MQTT 0x97."
+    )
+    retained_topics_per_user_max: int = _size(
+        1000, 0, 10_000_000, "The same, of one user; beyond: 400, MQTT 0x97."
+    )
 
     ws_message_bytes_max: int = _ws(65_536, _KIB, 16 * _MIB, "One message; beyond: close 1009.")
     ws_fragments_max: int = _ws(128, 1, 10_000, "Frames of one message; beyond: close 1009.")

@@ -13,7 +13,7 @@ import pytest
 from reddot.buses.local import LocalBus
 from reddot.errors import ReddotError
 from reddot.inbox import Keep
-from reddot.model import Appended, Draft, Retention
+from reddot.model import Appended, Draft, RetainedLimits, Retention
 from reddot.outreach import DeliveryKeep
 from reddot.ports import Bus, Store
 from reddot.stores.memory import MemoryStore
@@ -39,6 +39,7 @@ class Settings:
     queue_drafts_max: int = 10_000
     keep: Keep = field(default_factory=Keep)
     keep_deliveries: DeliveryKeep = field(default_factory=DeliveryKeep)
+    retained: RetainedLimits = field(default_factory=RetainedLimits)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def _memory(settings: Settings) -> Store:
         queue_drafts_max=settings.queue_drafts_max,
         keep=settings.keep,
         keep_deliveries=settings.keep_deliveries,
+        retained=settings.retained,
     )
 
 
@@ -75,6 +77,7 @@ def _sqlite(settings: Settings) -> Store:
         queue_drafts_max=settings.queue_drafts_max,
         keep=settings.keep,
         keep_deliveries=settings.keep_deliveries,
+        retained=settings.retained,
     )
 
 

@@ -89,7 +89,7 @@ class Oracle:
         if draft.keyed and first and until > self.clock.wall_ms():
             return Appended(first, True)
         values = {name: getattr(draft, name) for name in Draft.__struct_fields__}
-        del values["keyed"], values["ephemeral"]
+        del values["keyed"], values["ephemeral"], values["retainer"]
         offset = 1 + sum(p.topic == draft.topic for p in self.log)
         publication = Publication(**values, position=len(self.log) + 1, offset=offset)
         self.log.append(publication)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.server import ServerState
 
+from reddot.model import RetainedLimits
 from reddot.net.edge import Edge
 from reddot.node import Reddot
 from reddot.opening import topic_rules
@@ -38,6 +39,10 @@ class WireNode:
             retention=retention,
             epoch=EPOCH,
             keep_deliveries=DeliveryKeep(addresses_max=settings.addresses_max),
+            retained=RetainedLimits(
+                topics_max=settings.retained_topics_max,
+                per_user_max=settings.retained_topics_per_user_max,
+            ),
         )
         self.node = Reddot(
             settings, clock=self.clock, entropy=SeededEntropy(), store=store, couriers=couriers

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from reddot.core.access import Policy
+from reddot.core.retaining import NOBODY, retainer_of
 from reddot.core.rules import TOPICS_CACHED_MAX, TopicRules
 from reddot.core.topics import check_topic
 from reddot.counters import Counters
@@ -155,6 +156,7 @@ class Publishing:
             qos=0 if ephemeral else qos,
             properties=properties,
             source=source,
+            retainer=retainer_of(actor) if retain else NOBODY,
         )
 
     def announce(self, publication: Publication) -> None:

@@ -20,16 +20,19 @@ from typing import Final
 import msgspec
 import structlog
 
+from reddot.core.retaining import NOBODY, Retainers, clears
 from reddot.core.topics import is_exact, matches
 from reddot.errors import ReddotError
 from reddot.inbox import Keep
 from reddot.model import (
+    USERS_ROOT,
     Appended,
     ClientRow,
     Draft,
     Gap,
     Page,
     Publication,
+    RetainedLimits,
     Retention,
     TopicState,
 )
@@ -44,6 +47,7 @@ IDEMPOTENCY_MS: Final = 86_400_000
 SCAN_ROWS_MAX: Final = 5_000
 KEEP_DEFAULT: Final = Keep()
 DELIVERY_KEEP_DEFAULT: Final = DeliveryKeep()
+RETAINED_DEFAULT: Final = RetainedLimits()
 
 _log = structlog.get_logger(__name__)
 
@@ -117,6 +121,7 @@ class MemoryStore:
         idempotency_ms: how long the id of a keyed draft is remembered.
         keep: how much is kept for inboxes.
         keep_deliveries: how much is kept of deliveries.
+        retained: how many topics may be retained.
     """
 
     def __init__(
@@ -129,6 +134,7 @@ class MemoryStore:
         idempotency_ms: int = IDEMPOTENCY_MS,
         keep: Keep = KEEP_DEFAULT,
         keep_deliveries: DeliveryKeep = DELIVERY_KEEP_DEFAULT,
+        retained: RetainedLimits = RETAINED_DEFAULT,
     ) -> None:
         self._clock = clock
         self._retention = retention
@@ -140,7 +146,7 @@ class MemoryStore:
             silence=self._silence,
             last=lambda: self._last,
             deliver=lambda sending: self._deliveries.begin(sending),
-            erased=lambda user: self._deliveries.erase(user),
+            erased=self._erased,
         )
         self._deliveries = MemoryDeliveries(clock=clock, keep=keep_deliveries, inbox=self._inbox)
         self._epoch = epoch
@@ -152,8 +158,10 @@ class MemoryStore:
         self._closed = False
         self._log: dict[int, Publication] = {}
         self._topics: dict[str, _Topic] = {}
-        # By position of what is retained; a topic has one at most.
+        # By position of what is retained; a topic has one at most. And whose it is.
         self._retained: dict[str, Publication] = {}
+        self._retainer: dict[str, str] = {}
+        self._retainers = Retainers(retained, {})
         # The first publication, until when it is known, and its content.
         self._keys: dict[str, tuple[Publication, int, _Content]] = {}
         # What `trim` has to look at: topics over their count, and (due_ms, name) of the others.
@@ -209,7 +217,7 @@ class MemoryStore:
             result = ReddotError("overloaded", "too many appends wait")
         else:
             counted = len(drafts)
-            result = self._conflict(drafts) or self._append_all(drafts)
+            result = self._conflict(drafts) or self._full(drafts) or self._append_all(drafts)
             if clients and not isinstance(result, ReddotError):
                 self._clients.store(clients)
         self._waiting += counted
@@ -238,6 +246,18 @@ class MemoryStore:
                 if content != (first[2] if first else fresh.setdefault(draft.id, content)):
                     return ReddotError("id_conflict", f"the id {draft.id!r} has other content")
         return None
+
+    def _full(self, drafts: Sequence[Draft]) -> ReddotError | None:
+        """The error if a batch would retain more topics than are allowed."""
+        last = {
+            draft.topic: draft
+            for draft in drafts
+            if draft.retain and not (draft.keyed and self._key(draft.id))
+        }
+        return self._retainers.check(
+            (self._retainer.get(name), None if clears(draft) else draft.retainer)
+            for name, draft in last.items()
+        )
 
     def _key(self, name: str) -> tuple[Publication, int, _Content] | None:
         found = self._keys.get(name)
@@ -281,7 +301,7 @@ class MemoryStore:
         if len(topic.kept) > topic.retention.count:
             self._over[topic.name] = None
         if draft.retain:
-            self._retain(publication)
+            self._retain(publication, None if clears(draft) else draft.retainer)
         return publication
 
     def _silence(self, name: str, id: str | None) -> None:
@@ -292,11 +312,25 @@ class MemoryStore:
                 dead = msgspec.structs.replace(one, data=b"null", expires_ms=0)
                 self._log[one.position] = kept[index] = dead
 
-    def _retain(self, publication: Publication) -> None:
-        data = publication.data
-        self._retained.pop(publication.topic, None)
-        if data and (data != b"null" or publication.binary):
-            self._retained[publication.topic] = publication
+    def _retain(self, publication: Publication, retainer: str | None) -> None:
+        name = publication.topic
+        self._forget_retained(name)
+        if retainer is not None:
+            self._retainers.change(None, retainer)
+            self._retainer[name] = retainer
+            self._retained[name] = publication
+
+    def _forget_retained(self, name: str) -> None:
+        if self._retained.pop(name, None) is not None:
+            self._retainers.change(self._retainer.pop(name), None)
+
+    def _erased(self, user: str) -> None:
+        """Forget a person; what they have retained for others stays, and is nobody's."""
+        self._deliveries.erase(user)
+        self._forget_retained(f"{USERS_ROOT}/{user}")
+        for name in [name for name, retainer in self._retainer.items() if retainer == user]:
+            self._retainers.change(user, NOBODY)
+            self._retainer[name] = NOBODY
 
     # ---- trimming ----
 
@@ -342,7 +376,7 @@ class MemoryStore:
         expired = (p.topic for p in self._retained.values() if _expired(p, now_ms))
         stale = list(islice(expired, rows_max))
         for name in stale:
-            del self._retained[name]
+            self._forget_retained(name)
         return len(stale)
 
     # ---- reading ----

@@ -24,7 +24,15 @@ import structlog
 
 from reddot.errors import ReddotError, StoreError
 from reddot.inbox import Audit, Due, InboxPage, Keep, Sent, View, Warm
-from reddot.model import ClientRow, Draft, Page, Publication, Retention, TopicState
+from reddot.model import (
+    ClientRow,
+    Draft,
+    Page,
+    Publication,
+    RetainedLimits,
+    Retention,
+    TopicState,
+)
 from reddot.outreach import DeliveryKeep
 from reddot.ports import AppendDone, ClientRows, Clock, Deliveries, Inbox
 from reddot.stores import sqlite_file
@@ -39,6 +47,7 @@ QUEUE_DRAFTS_MAX: Final = 10_000
 IDEMPOTENCY_MS: Final = 86_400_000
 KEEP_DEFAULT: Final = Keep()
 DELIVERY_KEEP_DEFAULT: Final = DeliveryKeep()
+RETAINED_DEFAULT: Final = RetainedLimits()
 INDEX_ROWS: Final = 500
 SWITCH_INTERVAL_S: Final = 0.0001
 
@@ -61,6 +70,7 @@ class SqliteStore:
         idempotency_ms: how long the id of a keyed draft is remembered.
         keep: how much is kept for inboxes.
         keep_deliveries: how much is kept of deliveries.
+        retained: how many topics may be retained.
         topics_cached_max: topics whose newest offset is kept in memory, 300 bytes each.
         switch_interval_s: upper limit set on `sys.setswitchinterval`, for the whole process. With
             Python's 5 ms a thread that wants the interpreter back from a busy loop may wait for
@@ -79,6 +89,7 @@ class SqliteStore:
         idempotency_ms: int = IDEMPOTENCY_MS,
         keep: Keep = KEEP_DEFAULT,
         keep_deliveries: DeliveryKeep = DELIVERY_KEEP_DEFAULT,
+        retained: RetainedLimits = RETAINED_DEFAULT,
         topics_cached_max: int = TOPICS_CACHED_MAX,
         switch_interval_s: float = SWITCH_INTERVAL_S,
     ) -> None:
@@ -91,6 +102,7 @@ class SqliteStore:
         self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
         self._keep = keep
+        self._retained = retained
         self._deliveries = SqliteDeliveries(
             clock=clock, keep=keep_deliveries, ask=self._read, change=self._change
         )
@@ -181,6 +193,7 @@ class SqliteStore:
                 idempotency_ms=self._idempotency_ms,
                 topics_cached_max=self._topics_cached_max,
                 keep=self._keep,
+                retained=self._retained,
             )
         except BaseException:
             connection.close()

@@ -237,7 +237,6 @@ class Settling:
             self._erase_notes(topic.id)
             self._cursor.execute("DELETE FROM note WHERE topic_id = ?", (topic.id,))
             self._cursor.execute("DELETE FROM collapse WHERE topic_id = ?", (topic.id,))
-            self._cursor.execute("DELETE FROM retained WHERE topic_id = ?", (topic.id,))
             self._rebase(topic.id)
         return Effect(user=user, erased=True, died={own: live} if topic else {})
 

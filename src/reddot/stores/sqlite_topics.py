@@ -26,7 +26,7 @@ _LOAD: Final = """
 SELECT name, id, trimmed_off,
   (SELECT off FROM log WHERE pos = (SELECT pos FROM topic_log WHERE topic_id = topic.id
     AND pos > trimmed_pos ORDER BY pos DESC LIMIT 1)),
-  EXISTS (SELECT 1 FROM retained WHERE topic_id = topic.id),
+  (SELECT retainer FROM retained WHERE topic_id = topic.id),
   (SELECT seq FROM note WHERE topic_id = topic.id ORDER BY pos DESC LIMIT 1),
   (SELECT base FROM inbox_topic WHERE topic_id = topic.id)
 FROM topic WHERE name IN (SELECT value FROM json_each(?))
@@ -50,12 +50,12 @@ class Topic:
         top: offset of its newest publication; 0 if there was never one.
         trimmed: offset of the newest deleted one. `top == trimmed`: it has no rows.
         count, age_ms: its retention.
-        retained: whether it has a retained publication.
+        retainer: for whom its retained publication is counted; None: it has none.
         notes: seq of its newest notification; 0 if there was never one.
         notes_base: its notifications up to this seq are deleted.
     """
 
-    __slots__ = ("age_ms", "count", "id", "notes", "notes_base", "retained", "top", "trimmed")
+    __slots__ = ("age_ms", "count", "id", "notes", "notes_base", "retainer", "top", "trimmed")
 
     def __init__(self, number: int, retention: Retention) -> None:
         self.id = number
@@ -63,7 +63,7 @@ class Topic:
         self.trimmed = 0
         self.count = retention.count
         self.age_ms = retention.age_ms
-        self.retained = False
+        self.retainer: str | None = None
         self.notes = 0
         self.notes_base = 0
 
@@ -92,13 +92,13 @@ class Topics:
         """Read those of the names that exist and are not cached, in one statement."""
         if not names:
             return
-        for name, number, trimmed, top, retained, notes, base in self._cursor.execute(
+        for name, number, trimmed, top, retainer, notes, base in self._cursor.execute(
             _LOAD, (json_text(names),)
         ):
             topic = Topic(number, self._retention(name))
             topic.trimmed = trimmed
             topic.top = max(trimmed, top or 0)
-            topic.retained = bool(retained)
+            topic.retainer = retainer
             topic.notes_base = base or 0
             topic.notes = max(topic.notes_base, notes or 0)
             self.by_name[name] = topic

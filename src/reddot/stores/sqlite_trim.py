@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from reddot.stores.sqlite_retained import Retained
 from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 
 _DUE = "SELECT name FROM topic WHERE due_ms <= ? ORDER BY due_ms LIMIT ?"
@@ -20,10 +21,6 @@ _TRIMMED = "UPDATE topic SET trimmed_pos = ?, trimmed_off = ?, due_ms = ? WHERE 
 _STALE_KEYS = """
 DELETE FROM idem WHERE id IN (SELECT id FROM idem WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?)
 """
-_STALE_RETAINED = """
-SELECT pos, name FROM retained JOIN topic ON topic.id = topic_id
-WHERE expires_ms <= ? ORDER BY expires_ms LIMIT ?
-"""
 
 
 class Trimmer:
@@ -32,16 +29,16 @@ class Trimmer:
         is still hidden from readers, and goes with the next append or with its age.
     """
 
-    def __init__(self, cursor: sqlite3.Cursor, topics: Topics) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, topics: Topics, retained: Retained) -> None:
         self.over: dict[str, None] = {}
+        self._retained = retained
         self._cursor = cursor
         self._topics = topics
 
-    def trim(self, *, now_ms: int, rows_max: int, head: int) -> tuple[int, int]:
+    def trim(self, *, now_ms: int, rows_max: int, head: int) -> int:
         """Delete at most `rows_max` rows.
 
-        Returns how many rows were used up, and how many topics have lost an expired retained
-        publication (counted among the rows). Finding that an aged topic has nothing to delete,
+        Returns how many rows were used up. Finding that an aged topic has nothing to delete,
         because its rule has changed, uses one up too, so that a call is always bounded.
         """
         left = rows_max
@@ -52,8 +49,8 @@ class Trimmer:
         if left < rows_max:
             self._cursor.execute("UPDATE meta SET head = ?", (head,))
         left -= self._cursor.execute(_STALE_KEYS, (now_ms, left)).rowcount
-        cleared = self._clear_retained(now_ms, left)
-        return rows_max - left + cleared, cleared
+        left -= self._retained.trim(now_ms, left)
+        return rows_max - left
 
     def _trim_named(self, names: list[str], now_ms: int, rows_max: int) -> int:
         """Trim topics until `rows_max` is used up; return how much was."""
@@ -86,11 +83,3 @@ class Trimmer:
         if topic.top - topic.trimmed <= topic.count:
             self.over.pop(name, None)
         return max(beyond, 1)
-
-    def _clear_retained(self, now_ms: int, rows_max: int) -> int:
-        rows = self._cursor.execute(_STALE_RETAINED, (now_ms, rows_max)).fetchall()
-        for pos, name in rows:
-            self._cursor.execute("DELETE FROM retained WHERE pos = ?", (pos,))
-            if (topic := self._topics.by_name.get(name)) is not None:
-                topic.retained = False
-        return len(rows)

@@ -25,13 +25,22 @@ import msgspec
 import structlog
 
 from reddot.errors import ReddotError
-from reddot.inbox import Keep, Note
-from reddot.model import EVENT_DEFAULT, Appended, ClientRow, Draft, Publication, Retention
+from reddot.inbox import Erase, Keep, Note
+from reddot.model import (
+    EVENT_DEFAULT,
+    Appended,
+    ClientRow,
+    Draft,
+    Publication,
+    RetainedLimits,
+    Retention,
+)
 from reddot.ports import AppendDone, Clock
 from reddot.stores.sqlite_inbox import InboxWriter
 from reddot.stores.sqlite_inbox_verify import verify
 from reddot.stores.sqlite_mqtt import encode_extra, write_clients
 from reddot.stores.sqlite_outreach import OutreachWriter
+from reddot.stores.sqlite_retained import Retained
 from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 from reddot.stores.sqlite_trim import Trimmer
@@ -59,13 +68,10 @@ INSERT INTO reached (num, people)
 SELECT (SELECT max(num) FROM notification WHERE id = j.key) AS n, j.value FROM json_each(?) AS j
 WHERE n IS NOT NULL ON CONFLICT (num) DO UPDATE SET people = people + excluded.people
 """
-_UNRETAIN: Final = "DELETE FROM retained WHERE topic_id IN (SELECT value FROM json_each(?))"
-
 
 _INTO_LOG: Final = Rows("INSERT INTO log", 10)
 _INTO_TOPIC: Final = Rows("INSERT INTO topic (id, name, due_ms)", 3)
 _INTO_IDEM: Final = Rows("INSERT OR REPLACE INTO idem", 6)
-_INTO_RETAINED: Final = Rows("INSERT OR REPLACE INTO retained", 10)
 
 
 class _Key(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +94,6 @@ class _Staged:
         "keys_new",
         "log",
         "now_ms",
-        "retained",
         "topics",
     )
 
@@ -105,8 +110,6 @@ class _Staged:
         self.dues: list[tuple[int, int]] = []
         self.clients: list[ClientRow] = []
         self.keys_new: list[Any] = []
-        # The last word per topic: a row, or None if it was cleared.
-        self.retained: dict[Topic, tuple[Any, ...] | None] = {}
 
 
 def _digest(draft: Draft) -> bytes:
@@ -148,11 +151,6 @@ def _as_first(draft: Draft, key: _Key) -> Appended:
     return Appended(_publication(first, position=key.position, offset=key.offset), True)
 
 
-def _clears(draft: Draft) -> bool:
-    """Whether a retained draft means "no retained publication any more"."""
-    return not draft.data or (draft.data == b"null" and not draft.binary)
-
-
 class Writer:
     """Args:
     connection: the only one that writes; it belongs to this writer from now on.
@@ -175,6 +173,7 @@ class Writer:
         idempotency_ms: int,
         topics_cached_max: int,
         keep: Keep,
+        retained: RetainedLimits,
     ) -> None:
         self.head = head
         self._connection = connection
@@ -184,7 +183,8 @@ class Writer:
         self._answered = answered
         self._idempotency_ms = idempotency_ms
         self._topics = Topics(self._cursor, retention=retention, cached_max=topics_cached_max)
-        self._trimmer = Trimmer(self._cursor, self._topics)
+        self._retained = Retained(self._cursor, self._topics, retained)
+        self._trimmer = Trimmer(self._cursor, self._topics, self._retained)
         self._outreach = OutreachWriter(self._cursor, clock=clock)
         self.inbox = InboxWriter(
             self._cursor,
@@ -195,12 +195,13 @@ class Writer:
             flush=self._write,
             deliver=self._outreach.stage,
         )
-        self.retained_count = int(
-            self._cursor.execute("SELECT count(*) FROM retained").fetchone()[0]
-        )
         self._queue: SimpleQueue[Work | Job | None] = SimpleQueue()
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name="reddot-sqlite", daemon=True)
+
+    @property
+    def retained_count(self) -> int:
+        return self._retained.count
 
     # ---- called from outside ----
 
@@ -289,10 +290,7 @@ class Writer:
         try:
             with self._transaction():
                 now_ms = self._clock.wall_ms()
-                result, cleared = self._trimmer.trim(
-                    now_ms=now_ms, rows_max=rows_max, head=self.head
-                )
-                self.retained_count -= cleared
+                result = self._trimmer.trim(now_ms=now_ms, rows_max=rows_max, head=self.head)
                 result = max(result, self.inbox.index(rows_max))
         except ReddotError as error:
             result = error
@@ -328,7 +326,7 @@ class Writer:
         Raises:
             ReddotError: `store_unavailable`, whatever went wrong.
         """
-        before = self.head, self.retained_count
+        before = self.head
         try:
             if self._connection.in_transaction:  # An earlier roll-back has failed.
                 self._connection.rollback()
@@ -336,10 +334,11 @@ class Writer:
             yield
             self._cursor.execute("COMMIT")
         except Exception as error:
-            self.head, self.retained_count = before
+            self.head = before
             self._roll_back(error)
             raise ReddotError("store_unavailable", "nothing was stored") from error
         self._topics.shrink()
+        self._retained.committed()
         if self._failures:
             _log.info("store_writes_again", failures=self._failures)
             self._failures = 0
@@ -347,6 +346,7 @@ class Writer:
     def _roll_back(self, error: Exception) -> None:
         """Undo, and say so once for a run of failures: a full disk fails at every commit."""
         self._topics.forget()
+        self._retained.forget()
         self.inbox.forget()
         self._outreach.forget()
         self._failures += 1
@@ -393,6 +393,8 @@ class Writer:
                 results.append(digests)
             elif batch and batch[0].inbox is not None:
                 results.append(self._stage_inbox(staged, batch[0], digests))
+            elif (full := self._retained.check(batch or (), staged.keys)) is not None:
+                results.append(full)
             else:
                 results.append(self._stage(staged, batch or (), digests))
                 staged.clients += clients
@@ -452,7 +454,7 @@ class Writer:
             if draft.keyed:
                 self._stage_key(staged, draft, digests[draft.id], position, offset)
             if draft.retain:
-                staged.retained[topic] = None if _clears(draft) else row
+                self._retained.stage(topic, draft, row)
             answers.append(Appended(_publication(draft, position=position, offset=offset), False))
         staged.head = position
         return answers
@@ -467,6 +469,8 @@ class Writer:
             appended = self.inbox.store(staged, draft)
         except ReddotError as error:
             return error
+        if isinstance(draft.inbox, Erase):
+            self._retained.erase(draft.inbox.user)
         if draft.keyed:
             first = appended.publication
             self._stage_key(staged, draft, digests[draft.id], first.position, first.offset)
@@ -513,28 +517,13 @@ class Writer:
         _INTO_IDEM.insert(cursor, staged.keys_new)
         if staged.dues:
             cursor.executemany("UPDATE topic SET due_ms = ? WHERE id = ?", staged.dues)
-        if staged.retained:
-            self._write_retained(staged)
+        self._retained.write()
         if staged.clients:
             write_clients(cursor, staged.clients)
         self.inbox.write()
         self._outreach.write()
         self.head = staged.head
         staged.written()
-
-    def _write_retained(self, staged: _Staged) -> None:
-        rows: list[Any] = []
-        cleared = []
-        for topic, row in staged.retained.items():
-            self.retained_count += (row is not None) - topic.retained
-            topic.retained = row is not None
-            if row is None:
-                cleared.append(topic.id)
-            else:
-                rows += row
-        if cleared:
-            self._cursor.execute(_UNRETAIN, (json_text(cleared),))
-        _INTO_RETAINED.insert(self._cursor, rows)
 
 
 def _rows(drafts: Sequence[Draft]) -> int:
