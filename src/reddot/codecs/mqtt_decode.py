@@ -1,13 +1,13 @@
 """MQTT bytes to packets: incremental, strict, and without memory for what is only claimed.
 
-Pure. `Decoder.feed` takes what came, `Decoder.next_packet` hands out one packet after the other, so
+Pure. `Decoder.feed` takes what came, `Decoder.packets` hands out one packet after the other, so
 that whatever stands before a mistake is seen before the mistake is raised. 3.1, 3.1.1 and 5.0;
 the level is learned from CONNECT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final
 
@@ -80,6 +80,11 @@ _LEVELS: Final = {
     (b"MQIsdp", 3): LEVEL_31,
 }
 _FLAGS_TWO: Final = frozenset((PUBREL, SUBSCRIBE, UNSUBSCRIBE))
+_PUBLISH_FLAGS: Final = tuple((f >> 1 & 3, f & 0x01 != 0, f & 0x08 != 0) for f in range(16))
+"""QoS, RETAIN and DUP (3.3.1)."""
+_FLAGS_PUBLISH: Final = tuple(
+    flags for flags, (qos, _, dup) in enumerate(_PUBLISH_FLAGS) if qos < 3 and (qos or not dup)
+)
 
 
 class Side(Enum):
@@ -140,7 +145,7 @@ class Decoder:
         self._side = side
         self._buffer: bytes | bytearray = b""
         self._at = 0
-        self._need = 2
+        self._need = 1
         self._topics = {} if topics is None else topics
         if side is Side.SERVER and not level:
             self._readers, self._most = _READERS_FIRST, limits.connect_bytes_max
@@ -157,48 +162,58 @@ class Decoder:
         return len(self._buffer) - self._at
 
     def feed(self, data: bytes) -> None:
-        """Take what came. Call `next_packet` until it has no more, before feeding again."""
-        if self._at == len(self._buffer):
-            self._buffer, self._at = data, 0
+        """Take what came. Go through `packets` before feeding again."""
+        if not self._buffer:
+            self._buffer = data
             return
         if self._at or isinstance(self._buffer, bytes):
             self._buffer, self._at = bytearray(self._buffer[self._at :]), 0
         self._buffer += data
 
     def next_packet(self) -> Packet | None:
-        """The next packet, or None until more has come.
+        """The next packet, or None until more has come. Raises as `packets`."""
+        return next(self.packets(), None)
+
+    def packets(self) -> Iterator[Packet]:
+        """The packets that have come. Who stops early finds the others the next time.
 
         Raises:
             MqttError: nothing that follows can be understood; do not call again.
         """
-        buffer, at = self._buffer, self._at
-        left = len(buffer) - at
-        if left < self._need and (left == 0 or self._need > 5):
-            return None  # Nothing can be said about it that has not been said.
-        first = buffer[at]
-        reader = self._readers[first]
-        if reader is None:
-            raise self._unexpected(first)
-        if left > 1 and buffer[at + 1] < 0x80:
-            length, start = buffer[at + 1], at + 2
-        else:
-            length, start = self._length(buffer, at)
-            if start == 0:
-                return None
-        end = start + length
-        if end - at > self._most:
-            raise MqttError(PACKET_TOO_LARGE, f"{end - at} bytes, {self._most} allowed")
-        if end > len(buffer):
-            self._need = end - at
-            return None
+        buffer, at, size = self._buffer, self._at, len(self._buffer)
+        if size - at < self._need:
+            return  # Nothing can be said about it that has not been said.
+        self._need = 1
         if not isinstance(buffer, bytes):
-            buffer = self._buffer = bytes(buffer)
-        if end == len(buffer):
-            self._buffer, self._at = b"", 0  # It would keep the last read alive.
-        else:
-            self._at = end
-        self._need = 2
-        return reader(self, buffer, first, start, end)
+            buffer = bytes(buffer)
+        try:
+            while at < size:
+                first = buffer[at]
+                reader = self._readers[first]
+                if reader is None:
+                    raise self._unexpected(first)
+                start = at + 2
+                if start > size or (length := buffer[at + 1]) >= 0x80:
+                    length, start = self._length(buffer, at)
+                    if not start:
+                        self._need = size - at + 1
+                        return
+                end = start + length
+                if end > size or end - at > self._most:
+                    self._need = self._needed(end - at)
+                    return
+                packet = reader(self, buffer, first, start, end)
+                at = end
+                yield packet
+        finally:
+            # What has been read is let go: it would keep the last read alive.
+            self._buffer, self._at = (buffer, at) if at < size else (b"", 0)
+
+    def _needed(self, size: int) -> int:
+        """How many bytes a packet has that is not all there, if it may have so many."""
+        if size > self._most:
+            raise MqttError(PACKET_TOO_LARGE, f"{size} bytes, {self._most} allowed")
+        return size
 
     # The fixed header (2.1)
 
@@ -274,9 +289,7 @@ class Decoder:
     # Packets
 
     def _publish(self, data: bytes, first: int, at: int, end: int) -> Publish:
-        qos = first >> 1 & 3
-        if qos == 3 or (first & 0x08 and not qos):
-            raise MqttError(MALFORMED, "QoS 3, or DUP with QoS 0")
+        qos, retain, dup = _PUBLISH_FLAGS[first & 0x0F]
         start = at + 2
         at = start + (data[at] << 8 | data[at + 1]) if start <= end else end + 1
         if at > end:
@@ -287,7 +300,9 @@ class Decoder:
             topic = self._topic(raw)
         packet_id = 0
         if qos:
-            packet_id, at = self._packet_id(data, at, end)
+            if at + 2 > end or not (packet_id := data[at] << 8 | data[at + 1]):
+                self._packet_id(data, at, end)  # Says what is wrong.
+            at += 2
         properties, forward = NO_PROPERTIES, b""
         if self.level == LEVEL_5:
             if at < end and not data[at]:
@@ -297,16 +312,7 @@ class Decoder:
         if not topic and properties.topic_alias is None:
             reason = PROTOCOL_ERROR if self.level == LEVEL_5 else MALFORMED
             raise MqttError(reason, "a PUBLISH without topic and alias")
-        return Publish(
-            topic,
-            data[at:end],
-            qos,
-            first & 0x01 != 0,
-            first & 0x08 != 0,
-            packet_id,
-            properties,
-            forward,
-        )
+        return Publish(topic, data[at:end], qos, retain, dup, packet_id, properties, forward)
 
     def _publish_properties(self, data: bytes, at: int, end: int) -> tuple[Properties, bytes, int]:
         properties, forward, at = read_properties(data, at, end, PUBLISH, self._limits.properties)
@@ -538,7 +544,7 @@ def _by_first_byte(readers: dict[int, _Reader]) -> _Readers:
     """What reads a packet that begins with each byte; None where the flags are not as fixed."""
     found: list[_Reader | None] = [None] * 256
     for kind, reader in readers.items():
-        for flags in range(16) if kind == PUBLISH else (2 if kind in _FLAGS_TWO else 0,):
+        for flags in _FLAGS_PUBLISH if kind == PUBLISH else (2 if kind in _FLAGS_TWO else 0,):
             found[kind << 4 | flags] = reader
     return tuple(found)
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-import msgspec
-
 from reddot.codecs.mqtt_packets import (
     AUTH,
     CONNACK,
@@ -84,54 +82,23 @@ def encode_publish(
     properties: bytes = b"",
 ) -> bytes:
     """A whole PUBLISH (3.3). `properties` are wire bytes without their length; none before 5.0."""
-    template = publish_template(
-        level, topic, payload, qos=qos, retain=retain, properties=properties
+    name = topic.encode()
+    number = _ID(packet_id) if qos else b""
+    before = with_length(properties) if level == LEVEL_5 else b""
+    return b"".join(
+        (
+            _FIRST[PUBLISH << 4 | dup << 3 | qos << 1 | retain],
+            varint(2 + len(name) + len(number) + len(before) + len(payload)),
+            _ID(len(name)),
+            name,
+            number,
+            before,
+            payload,
+        )
     )
-    return template.render(packet_id, dup=dup)
-
-
-class PublishTemplate(msgspec.Struct, frozen=True, gc=False):
-    """A PUBLISH without its identifier.
-
-    Attributes:
-        first: the first byte, DUP clear.
-        head: from the remaining length up to the identifier.
-        tail: everything behind it.
-        size: of the whole packet, bytes.
-    """
-
-    first: int
-    head: bytes
-    tail: bytes
-    size: int
-
-    def render(self, packet_id: int, *, dup: bool = False) -> bytes:
-        """The packet; `packet_id` 0 with QoS 0 only."""
-        first = _FIRST[self.first | 0x08] if dup else _FIRST[self.first]
-        if self.first & 0x06:
-            return b"".join((first, self.head, _ID(packet_id), self.tail))
-        return b"".join((first, self.head, self.tail))
 
 
 _FIRST: Final = tuple(bytes((value,)) for value in range(256))
-
-
-def publish_template(
-    level: int,
-    topic: str,
-    payload: bytes,
-    *,
-    qos: int,
-    retain: bool = False,
-    properties: bytes = b"",
-) -> PublishTemplate:
-    """Encode all of a PUBLISH that does not depend on who receives it."""
-    name = topic.encode()
-    tail = varint(len(properties)) + properties + payload if level == LEVEL_5 else payload
-    length = 2 + len(name) + len(tail) + (2 if qos else 0)
-    size = varint(length)
-    head = b"".join((size, _ID(len(name)), name))
-    return PublishTemplate(PUBLISH << 4 | qos << 1 | retain, head, tail, 1 + len(size) + length)
 
 
 def expiry_property(seconds: int) -> bytes:

@@ -54,7 +54,10 @@ class Feed:
         for publication in publications:
             position = publication.position
             if position == self.top + 1:
-                self._accept(publication)
+                self._dispatch(publication)
+                self.top = position
+                if self._held:
+                    self._held.pop(position, None)
             elif not position:
                 self._dispatch(publication)
             elif position > self.top and len(self._held) < self._held_max:

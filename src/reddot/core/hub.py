@@ -47,7 +47,8 @@ class Encoder:
         once: whether a write is a whole answer, with which the session ends.
         encode_badge: a whole write with a user's badge, at a cursor.
         retained: how a retained publication is encoded for a new subscriber; None: as any other.
-        own: it belongs to one session, so that nothing it makes is looked for again.
+        own: it belongs to one session, so that nothing it makes is looked for again; it needs no
+            cursor and no other `join`.
 
     An encoder that belongs to one session may answer with an empty frame, which is not written by
     its session, and may refuse a durable publication by `Subscribing.hold`.
@@ -60,6 +61,13 @@ class Encoder:
     encode_badge: EncodeBadge = no_badge
     retained: Encode | None = None
     own: bool = False
+
+
+def _encode_own(encoder: Encoder, batch: Sequence[Publication]) -> bytes:
+    """What an encoder of one session makes of a batch, which is mostly one publication."""
+    if len(batch) == 1:
+        return encoder.encode(batch[0], None)
+    return b"".join([encoder.encode(publication, None) for publication in batch])
 
 
 class Member(Protocol):
@@ -278,7 +286,7 @@ class Hub:
             for group in self._index.match(publication.topic):
                 found = touched.get(group)
                 if found is None:
-                    touched[group] = _writes(group), [publication]
+                    touched[group] = group.writes or _writes(group), [publication]
                 else:
                     found[1].append(publication)
         frames: dict[tuple[Encoder, int], bytes] = {}
@@ -286,8 +294,7 @@ class Hub:
         for group, (writes, batch) in touched.items():
             encoder = group.encoder
             if encoder.own:
-                parts = [encoder.encode(each, self._cursor_of(each)) for each in batch]
-                self._write(group, writes, encoder.join(parts, self.cursor), len(batch))
+                self._write(group, writes, _encode_own(encoder, batch), len(batch))
                 continue
             key = (encoder, tuple(map(id, batch)))
             data = joined.get(key)
@@ -317,8 +324,8 @@ class Hub:
             return
         for write in writes:
             write(data)
-        group.bytes_out += len(data)
+        size, members, counters = len(data), len(writes), group.counters
+        group.bytes_out += size
         group.delivered += publications
-        counters = group.counters
-        counters.deliveries += len(writes) * publications
-        counters.bytes_out += len(writes) * len(data)
+        counters.deliveries += members * publications
+        counters.bytes_out += members * size

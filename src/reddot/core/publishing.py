@@ -14,7 +14,7 @@ import msgspec
 
 from reddot.core.access import Policy
 from reddot.core.retaining import NOBODY, retainer_of
-from reddot.core.rules import TOPICS_CACHED_MAX, TopicRules
+from reddot.core.rules import TOPICS_CACHED_MAX, TopicRule, TopicRules
 from reddot.core.topics import check_topic
 from reddot.counters import Counters
 from reddot.errors import ReddotError
@@ -69,8 +69,23 @@ def _ephemeral(draft: Draft) -> Publication:
     )
 
 
+def _in_order(drafts: Sequence[Draft], stored: Sequence[Appended]) -> Sequence[Appended]:
+    """The answers to all drafts, of which the durable ones have been stored."""
+    following = iter(stored)
+    return [
+        Appended(_ephemeral(draft), duplicate=False) if draft.ephemeral else next(following)
+        for draft in drafts
+    ]
+
+
 class Publishing:
-    """One per node. `busy` counts appends that have not been answered yet."""
+    """One per node.
+
+    Attributes:
+        busy: appends that have not been answered yet.
+        permit: from an actor and a topic to the topic's rule, if it may publish there. Raises
+            `topic_invalid`, `unauthorized`, `forbidden`.
+    """
 
     def __init__(
         self,
@@ -86,14 +101,9 @@ class Publishing:
     ) -> None:
         self.limits = limits
         self.busy = 0
-        # Topics come from outside, so what is remembered about them must be bounded.
-        self._check_topic = lru_cache(maxsize=TOPICS_CACHED_MAX)(
-            partial(
-                check_topic,
-                bytes_max=limits.topic_bytes_max,
-                levels_max=limits.topic_levels_max,
-            )
-        )
+        # Rules and rights do not change, but topics come from outside: what is remembered about
+        # them must be bounded.
+        self.permit = lru_cache(maxsize=TOPICS_CACHED_MAX)(self._permit)
         self._store = store
         self._bus = bus
         self._policy = policy
@@ -102,12 +112,20 @@ class Publishing:
         self._entropy = entropy
         self._counters = counters
 
+    def _permit(self, actor: Actor, topic: str) -> TopicRule:
+        check_topic(
+            topic, bytes_max=self.limits.topic_bytes_max, levels_max=self.limits.topic_levels_max
+        )
+        self._policy.check_publish(actor, topic)
+        return self._rules.of(topic)
+
     def draft(
         self,
         actor: Actor,
         *,
         topic: str,
         data: bytes,
+        rule: TopicRule | None = None,
         event: str | None = None,
         id: str | None = None,
         ephemeral: bool | None = None,
@@ -121,6 +139,7 @@ class Publishing:
         """Check one publication. `data` has been checked to be JSON, unless `binary`.
 
         Args:
+            rule: what `permit` has answered for this actor and topic; None: it is asked.
             ephemeral: None means what the topic's rule says.
             ttl_s: seconds until it is not delivered any more.
 
@@ -128,17 +147,16 @@ class Publishing:
             ReddotError: `topic_invalid`, `field_invalid`, `data_too_large`, `unauthorized`,
                 `forbidden`.
         """
-        limits = self.limits
-        self._check_topic(topic)
-        self._policy.check_publish(actor, topic)
-        if len(data) > limits.data_bytes_max:
-            raise ReddotError("data_too_large", f"{limits.data_bytes_max} bytes are allowed")
+        if rule is None:
+            rule = self.permit(actor, topic)
+        if len(data) > self.limits.data_bytes_max:
+            raise ReddotError("data_too_large", f"{self.limits.data_bytes_max} bytes are allowed")
         if event is None:
             event = EVENT_DEFAULT
         elif check_name(event, "event") in EVENTS_RESERVED:
             raise ReddotError("field_invalid", f"the event name '{event}' is reserved")
         if ephemeral is None:
-            ephemeral = not (retain or self._rules.of(topic).durable is not False)
+            ephemeral = not (retain or rule.durable is not False)
         if ephemeral and retain:
             raise ReddotError("field_invalid", "an ephemeral publication cannot be retained")
         now = self._clock.wall_ms()
@@ -163,11 +181,6 @@ class Publishing:
         """Tell everybody who is here something that is not stored."""
         self._bus.announce((publication,))
 
-    def is_ephemeral(self, topic: str, qos: int, retain: bool) -> bool:
-        """What a publication is that came over MQTT: the topic's rule decides, then its QoS."""
-        durable = self._rules.of(topic).durable
-        return not retain and (qos == 0 if durable is None else not durable)
-
     def publish(
         self,
         drafts: Sequence[Draft],
@@ -182,12 +195,15 @@ class Publishing:
         `clients`, which are stored in the same transaction, or they are to come `in_turn`: not
         before what was published earlier and is being stored.
         """
-        durable = [draft for draft in drafts if not draft.ephemeral]
+        if len(drafts) == 1 and not drafts[0].ephemeral:  # The common case, without a copy.
+            durable = drafts
+        else:
+            durable = [draft for draft in drafts if not draft.ephemeral]
         if durable or clients or in_turn:
             self.busy += 1
             self._store.append(durable, partial(self._stored, drafts, done), clients)
         else:
-            self._finish(drafts, (), done)
+            self._finish(_in_order(drafts, ()), done)
 
     def _stored(
         self, drafts: Sequence[Draft], done: AppendDone, results: Sequence[Appended] | ReddotError
@@ -195,27 +211,24 @@ class Publishing:
         self.busy -= 1
         if isinstance(results, ReddotError):
             done(results)
+        elif len(results) == len(drafts):
+            self._finish(results, done)
         else:
-            self._finish(drafts, results, done)
+            self._finish(_in_order(drafts, results), done)
 
-    def _finish(
-        self, drafts: Sequence[Draft], stored: Sequence[Appended], done: AppendDone
-    ) -> None:
-        results: list[Appended] = []
+    def _finish(self, results: Sequence[Appended], done: AppendDone) -> None:
+        counters = self._counters
         news: list[Publication] = []
-        following = iter(stored)
-        for draft in drafts:
-            if draft.ephemeral:
-                result = Appended(_ephemeral(draft), duplicate=False)
-                self._counters.published_ephemeral += 1
+        for result in results:
+            if result.duplicate:
+                counters.duplicates += 1
+                continue
+            news.append(result.publication)
+            if result.publication.position:
+                counters.published_durable += 1
+                news += result.others
             else:
-                result = next(following)
-                self._counters.published_durable += not result.duplicate
-                self._counters.duplicates += result.duplicate
-            results.append(result)
-            if not result.duplicate:
-                news.append(result.publication)
-                news.extend(result.others)
+                counters.published_ephemeral += 1
         try:
             done(results)
         finally:

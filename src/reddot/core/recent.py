@@ -41,14 +41,15 @@ class Recent:
 
     def add(self, publication: Publication) -> None:
         """Add the next one; positions grow."""
-        self._log.append(publication)
-        topic = self._topics.get(publication.topic)
+        log, name = self._log, publication.topic
+        log.append(publication)
+        topic = self._topics.get(name)
         if topic is None:
-            self._topics[publication.topic] = deque((publication,))
+            self._topics[name] = deque((publication,))
         else:
             topic.append(publication)
         self._bytes += len(publication.data) + _OVERHEAD_BYTES
-        while len(self._log) > self._publications_max or self._bytes > self._bytes_max:
+        while len(log) > self._publications_max or self._bytes > self._bytes_max:
             self._evict()
 
     def clear(self, *, floor: int) -> None:

@@ -54,6 +54,11 @@ class TopicRule(msgspec.Struct, frozen=True, kw_only=True):
     def verdict(self, action: Action) -> Verdict:
         return self.subscribe if action == "subscribe" else self.publish
 
+    def is_ephemeral(self, qos: int, retain: bool) -> bool:
+        """What a publication is that came over MQTT: the rule decides, then its QoS."""
+        durable = self.durable
+        return not retain and (qos == 0 if durable is None else not durable)
+
 
 DEFAULT_RULE: Final = TopicRule(filter="#")
 

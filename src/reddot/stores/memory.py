@@ -217,7 +217,7 @@ class MemoryStore:
             result = ReddotError("overloaded", "too many appends wait")
         else:
             counted = len(drafts)
-            result = self._conflict(drafts) or self._full(drafts) or self._append_all(drafts)
+            result = self._refusal(drafts) or self._append_all(drafts)
             if clients and not isinstance(result, ReddotError):
                 self._clients.store(clients)
         self._waiting += counted
@@ -235,6 +235,13 @@ class MemoryStore:
                 done(result)
             except Exception:  # noqa: BLE001 - the boundary: logged, and the others go on
                 _log.exception("store_done_failed")
+
+    def _refusal(self, drafts: Sequence[Draft]) -> ReddotError | None:
+        """Why a batch is not stored; most drafts cannot be refused."""
+        for draft in drafts:
+            if draft.keyed or draft.retain:
+                return self._conflict(drafts) or self._full(drafts)
+        return None
 
     def _conflict(self, drafts: Sequence[Draft]) -> ReddotError | None:
         """The error if an id of the batch stands for other content, stored or in the batch."""
@@ -267,6 +274,8 @@ class MemoryStore:
 
     def _append_all(self, drafts: Sequence[Draft]) -> Sequence[Appended] | ReddotError:
         try:
+            if len(drafts) == 1:
+                return [self._append_one(drafts[0])]
             return [self._append_one(draft) for draft in drafts]
         except ReddotError as error:  # Of an inbox draft, which comes alone.
             return error
@@ -293,7 +302,21 @@ class MemoryStore:
             self._topics[name] = topic
         self._last += 1
         topic.top += 1
-        publication = _publication(name, draft, position=self._last, offset=topic.top)
+        publication = Publication(
+            topic=name,
+            id=draft.id,
+            data=draft.data,
+            time_ms=draft.time_ms,
+            event=draft.event,
+            offset=topic.top,
+            position=self._last,
+            expires_ms=draft.expires_ms,
+            retain=draft.retain,
+            binary=draft.binary,
+            qos=draft.qos,
+            properties=draft.properties,
+            source=draft.source,
+        )
         self._log[self._last] = publication
         topic.kept.append(publication)
         if len(topic.kept) == 1:
@@ -508,21 +531,3 @@ def _content(item: Draft) -> _Content:
         return ("inbox", item.inbox.identity)
     ttl = None if item.expires_ms is None else item.expires_ms - item.time_ms
     return (item.topic, item.event, item.data, item.retain, item.binary, item.properties, ttl)
-
-
-def _publication(topic: str, draft: Draft, *, position: int, offset: int) -> Publication:
-    return Publication(
-        topic=topic,
-        id=draft.id,
-        data=draft.data,
-        time_ms=draft.time_ms,
-        event=draft.event,
-        offset=offset,
-        position=position,
-        expires_ms=draft.expires_ms,
-        retain=draft.retain,
-        binary=draft.binary,
-        qos=draft.qos,
-        properties=draft.properties,
-        source=draft.source,
-    )

@@ -1,10 +1,8 @@
-"""MQTT encoding: shared templates, and what older levels leave out."""
+"""MQTT encoding: what comes out, and what older levels leave out."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from reddot.codecs.mqtt_encode import (
     encode_ack,
@@ -14,7 +12,6 @@ from reddot.codecs.mqtt_encode import (
     encode_suback,
     encode_unsuback,
     expiry_property,
-    publish_template,
 )
 from reddot.codecs.mqtt_packets import (
     Ack,
@@ -25,24 +22,6 @@ from reddot.codecs.mqtt_packets import (
     Unsuback,
     connack_code,
 )
-from tests.unit.codecs.mqtt_values import LEVELS, topics
-
-
-@given(
-    LEVELS,
-    topics,
-    st.binary(max_size=200),
-    st.integers(1, 2),
-    st.integers(1, 65_535),
-    st.booleans(),
-)
-def test_a_template_renders_what_encoding_writes(
-    level: int, topic: str, payload: bytes, qos: int, packet_id: int, dup: bool
-) -> None:
-    template = publish_template(level, topic, payload, qos=qos)
-    whole = encode_publish(level, topic, payload, qos=qos, packet_id=packet_id, dup=dup)
-    assert template.render(packet_id, dup=dup) == whole
-    assert template.size == len(whole)
 
 
 def test_publish_bytes() -> None:

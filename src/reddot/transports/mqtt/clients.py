@@ -269,13 +269,15 @@ class Clients:
         publishing = self._publishing
         if is_reserved(will.topic):
             raise ReddotError("forbidden", "the topic belongs to the server")
+        rule = publishing.permit(actor, will.topic)
         ttl_s = None if will.expiry_s is None else min(max(will.expiry_s, TTL_S_MIN), TTL_S_MAX)
         bytes_max = publishing.limits.data_bytes_max
         return publishing.draft(
             actor,
             topic=will.topic,
             data=will.payload,
-            ephemeral=publishing.is_ephemeral(will.topic, will.qos, will.retain),
+            rule=rule,
+            ephemeral=rule.is_ephemeral(will.qos, will.retain),
             ttl_s=ttl_s,
             retain=will.retain,
             binary=not is_json(

@@ -51,13 +51,14 @@ class Connection(Link):
 
     def message(self, data: bytes) -> None:
         """The next bytes."""
-        self.broker.transport.bytes_in += len(data)
-        if self.phase is Phase.OPENING:
-            self.stash = [*(self.stash or ()), data]
-        elif self.phase is not Phase.CLOSED:
-            self.heard_at = self.broker.clock.monotonic()
+        broker, phase = self.broker, self.phase
+        broker.transport.bytes_in += len(data)
+        if phase is OPEN or phase is CONNECTING:
+            self.heard_at = broker.clock.monotonic()
             self.decoder.feed(data)
             self._run()
+        elif phase is Phase.OPENING:
+            self.stash = [*(self.stash or ()), data]
 
     def pause_writing(self) -> None:
         self.stop_reading(WRITING)
@@ -77,12 +78,9 @@ class Connection(Link):
 
     def _run(self) -> None:
         """Take the packets that have come. What comes often is taken without a further call."""
-        decoder, counters = self.decoder, self.broker.transport
+        counters = self.broker.transport
         try:
-            while self.phase is OPEN or self.phase is CONNECTING:
-                packet = decoder.next_packet()
-                if packet is None:
-                    break
+            for packet in self.decoder.packets():
                 counters.requests += 1
                 if isinstance(packet, Publish):
                     inbound.publish(self, packet)
@@ -90,6 +88,8 @@ class Connection(Link):
                     self._acknowledged(packet)
                 else:
                     self._take(packet)
+                if self.phase is not OPEN:
+                    return  # What follows CONNECT waits for its answer.
         except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
             self._fail_for(error)
         if self.phase is OPEN and self.session.state is HELD:
@@ -158,17 +158,17 @@ class Connection(Link):
     # Acknowledgements of what we sent (4.3, 4.4)
 
     def _acknowledged(self, ack: Ack) -> None:
-        if ack.kind == PUBREL:
+        kind, packet_id = ack.kind, ack.packet_id
+        if kind == PUBREL:
             inbound.release(self, ack)
             return
-        client, packet_id = self.client, ack.packet_id
-        flight = client.flights.get(packet_id)
-        if flight is not None and (ack.kind == PUBACK) != (flight.qos == 1):
+        flight = self.client.flights.get(packet_id)
+        if flight is not None and (kind == PUBACK) != (flight.qos == 1):
             raise MqttError(PROTOCOL_ERROR, "an acknowledgement of another quality of service")
-        if ack.kind == PUBREC:
+        if kind == PUBREC:
             self._received(ack)
-        elif flight is not None and (ack.kind == PUBACK or flight.released):
-            client.landed(packet_id)
+        elif flight is not None and (kind == PUBACK or flight.released):
+            self.client.landed(packet_id)
             self.broker.shares.room(self)
         else:
             self.count_packet()

@@ -48,20 +48,25 @@ def publish(link: Link, packet: Publish) -> None:
         if link.client.inbound[packet.packet_id]:
             link.acknowledge(PUBREC, packet.packet_id)
         return
-    if packet.qos:
-        _count(link)
-    else:
+    if not packet.qos:
         link.count_packet()
+    elif link.unanswered + len(link.client.inbound) >= link.broker.limits.mqtt_receive_max:
+        _too_many(link)
     try:
         draft = _draft(link, packet)
     except ReddotError as error:
         link.count_packet()
-        _refuse(link, packet, error)
+        _refuse(link, packet.qos, packet.packet_id, error)
         return
-    if packet.qos == 2:
+    if packet.qos == 1:
+        link.unanswered += 1
+        link.broker.publishing.publish((draft,), partial(_published, link, packet.packet_id))
+    elif packet.qos:
         _publish_once(link, packet, draft)
+    elif link.storing or not draft.ephemeral:
+        _publish_in_turn(link, draft)
     else:
-        _publish(link, packet, draft)
+        link.broker.publishing.publish((draft,), _nobody_waits)
 
 
 def _with_topic(link: Link, packet: Publish, alias: int) -> Publish:
@@ -88,13 +93,11 @@ def _with_topic(link: Link, packet: Publish, alias: int) -> Publish:
     )
 
 
-def _count(link: Link) -> None:
+def _too_many(link: Link) -> None:
     """Flow control: 5.0 has a quota (3.3.4-9), the others are not read from for a while. What waits
     for their PUBREL is bounded too, but no quota was ever agreed, so by more."""
     limits, inbound = link.broker.limits, len(link.client.inbound)
     most = limits.mqtt_receive_max
-    if link.unanswered + inbound < most:
-        return
     if link.level == LEVEL_5:
         raise MqttError(RECEIVE_MAXIMUM_EXCEEDED, f"{most} publications wait for an answer")
     if inbound >= limits.mqtt_unreleased_max:
@@ -108,13 +111,16 @@ def _draft(link: Link, packet: Publish) -> Draft:
     publishing = broker.publishing
     if topic[0] == "$" and is_reserved(topic):
         raise ReddotError("forbidden", "the topic belongs to the server")
+    actor = link.session.actor
+    rule = publishing.permit(actor, topic)
     expiry_s = properties.message_expiry_s
     return publishing.draft(
-        link.session.actor,
+        actor,
         topic=topic,
         data=packet.payload,
+        rule=rule,
         id=_key(properties.user) if properties.user else None,
-        ephemeral=publishing.is_ephemeral(topic, packet.qos, packet.retain),
+        ephemeral=rule.is_ephemeral(packet.qos, packet.retain),
         ttl_s=None if expiry_s is None else min(max(expiry_s, TTL_S_MIN), TTL_S_MAX),
         retain=packet.retain,
         binary=not is_json(
@@ -134,18 +140,7 @@ def _key(pairs: Sequence[tuple[str, str]]) -> str | None:
     return next((value for name, value in pairs if name == "id"), None)
 
 
-def _publish(link: Link, packet: Publish, draft: Draft) -> None:
-    """QoS 0 and 1."""
-    if packet.qos:
-        link.unanswered += 1
-        link.broker.publishing.publish((draft,), partial(_published, link, packet))
-    elif link.storing or not draft.ephemeral:
-        _publish_in_turn(link, packet, draft)
-    else:
-        link.broker.publishing.publish((draft,), _nobody_waits)
-
-
-def _published(link: Link, packet: Publish, result: Sequence[Appended] | ReddotError) -> None:
+def _published(link: Link, packet_id: int, result: Sequence[Appended] | ReddotError) -> None:
     """A QoS 1 publication is durable, or refused."""
     link.unanswered -= 1
     if link.reading_stops and link.unanswered < link.broker.limits.mqtt_receive_max:
@@ -153,16 +148,16 @@ def _published(link: Link, packet: Publish, result: Sequence[Appended] | ReddotE
     if link.phase is not OPEN:
         return
     if isinstance(result, ReddotError):
-        _refuse(link, packet, result)
+        _refuse(link, 1, packet_id, result)
     else:
-        link.acknowledge(PUBACK, packet.packet_id)
+        link.acknowledge(PUBACK, packet_id)
 
 
 def _nobody_waits(_result: Sequence[Appended] | ReddotError) -> None:
     """An ephemeral publication at QoS 0 has no answer, and cannot fail."""
 
 
-def _publish_in_turn(link: Link, packet: Publish, draft: Draft) -> None:
+def _publish_in_turn(link: Link, draft: Draft) -> None:
     """QoS 0 that is stored, because it is retained or a rule says so, and what comes behind it
     while it is: it must not be overtaken (4.6.0-5)."""
     most = link.broker.limits.mqtt_receive_max
@@ -175,7 +170,7 @@ def _publish_in_turn(link: Link, packet: Publish, draft: Draft) -> None:
         if link.storing < most:
             link.go_on_reading(STORING)
         if isinstance(result, ReddotError) and link.phase is Phase.OPEN:
-            _refuse(link, packet, result)
+            _refuse(link, 0, 0, result)
 
     link.broker.publishing.publish((draft,), done, in_turn=True)
 
@@ -189,7 +184,7 @@ def _publish_once(link: Link, packet: Publish, draft: Draft) -> None:
         if isinstance(result, ReddotError):
             client.released(packet_id)
             if link.phase is Phase.OPEN:
-                _refuse(link, packet, result)
+                _refuse(link, 2, packet_id, result)
             return
         client.received(packet_id, durable=True)
         if link.phase is Phase.OPEN:
@@ -213,20 +208,20 @@ def release(link: Link, ack: Ack) -> None:
         link.save(lambda: link.acknowledge(PUBCOMP, packet_id))
 
 
-def _refuse(link: Link, packet: Publish, error: ReddotError) -> None:
+def _refuse(link: Link, qos: int, packet_id: int, error: ReddotError) -> None:
     """5.0 has an answer. Before it, what cannot be right is acknowledged and dropped, so that it is
     not sent for ever; what may be right later ends the connection, so that it is sent again."""
     link.broker.counters.reject(error.code, "mqtt", error.detail)
-    if error.row.retry and packet.qos:
+    if error.row.retry and qos:
         link.fail(error.row.mqtt, error.detail)
         return
-    if not packet.qos:
+    if not qos:
         return
-    kind = PUBACK if packet.qos == 1 else PUBREC
+    kind = PUBACK if qos == 1 else PUBREC
     if link.level == LEVEL_5:
         reason = error.row.mqtt if error.row.mqtt in _REFUSALS else QUOTA_EXCEEDED
-        link.refuse(kind, packet.packet_id, reason, error.detail)
+        link.refuse(kind, packet_id, reason, error.detail)
         return
-    if packet.qos == 2:
-        link.client.received(packet.packet_id, durable=True)  # Its PUBREL will come.
-    link.acknowledge(kind, packet.packet_id)
+    if qos == 2:
+        link.client.received(packet_id, durable=True)  # Its PUBREL will come.
+    link.acknowledge(kind, packet_id)

@@ -14,12 +14,7 @@ import msgspec
 
 from reddot.codecs.cursor import encode_cursor
 from reddot.codecs.frames import encode_time
-from reddot.codecs.mqtt_encode import (
-    PublishTemplate,
-    encode_publish,
-    expiry_property,
-    publish_template,
-)
+from reddot.codecs.mqtt_encode import encode_publish, expiry_property
 from reddot.codecs.mqtt_packets import LEVEL_5, Properties, split_shared
 from reddot.codecs.mqtt_properties import encode_properties
 from reddot.codecs.websocket import encode_binary
@@ -33,28 +28,13 @@ from reddot.ports import Clock
 from reddot.transports.mqtt.state import Client, Filter, Flight
 
 TRANSPORT: Final = "mqtt"
-_TEMPLATES_MAX: Final = 256
 _MATCHES_MAX: Final = 256
 ALIAS_AND_LENGTH_BYTES_MAX: Final = 9
 """What a topic alias takes, and what longer lengths of a packet and of its properties may take."""
 
 
-def remaining_s(publication: Publication, now_ms: int) -> int | None:
-    """What is left of a publication's life, whole seconds, rounded up."""
-    if publication.expires_ms is None:
-        return None
-    return max(0, -((now_ms - publication.expires_ms) // 1000))
-
-
-def own_properties(publication: Publication, left_s: int | None) -> bytes:
-    """The properties of a message that do not depend on who receives it."""
-    if left_s is None:
-        return publication.properties
-    return expiry_property(left_s) + publication.properties
-
-
 class Frames:
-    """Encoded publications of one node, shared by those who may.
+    """What the clients of one node share of the publications that they get.
 
     Attributes:
         shared: encoders of sessions without anything special, by level and whether on WebSocket.
@@ -62,7 +42,6 @@ class Frames:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._templates: dict[tuple[object, ...], tuple[Publication, PublishTemplate]] = {}
         self.shared: dict[tuple[int, bool], Encoder] = {}
         for level in (4, 5):
             encode, retained = self._encode(level, False), self._encode(level, True)
@@ -73,54 +52,19 @@ class Frames:
 
     def _encode(self, level: int, retain: bool) -> Callable[[Publication, Cursor | None], bytes]:
         def encode(publication: Publication, _cursor: Cursor | None) -> bytes:
-            properties = b""
-            if level == LEVEL_5:
-                left_s = remaining_s(publication, self._clock.wall_ms())
-                properties = own_properties(publication, left_s)
+            properties = self.properties(publication) if level == LEVEL_5 else b""
             return encode_publish(
                 level, publication.topic, publication.data, retain=retain, properties=properties
             )
 
         return encode
 
-    def template(
-        self, level: int, publication: Publication, qos: int, retain: bool
-    ) -> PublishTemplate:
-        """A publication without an identifier, encoded once for all who get it like this."""
-        five = level == LEVEL_5
-        left_s = None
-        if five and publication.expires_ms is not None:
-            left_s = remaining_s(publication, self._clock.wall_ms())
-        key = (id(publication), five, qos, retain, left_s)
-        found = self._templates.get(key)
-        if found is not None and found[0] is publication:
-            return found[1]
-        if len(self._templates) >= _TEMPLATES_MAX:
-            self._templates.clear()
-        template = publish_template(
-            level,
-            publication.topic,
-            publication.data,
-            qos=qos,
-            retain=retain,
-            properties=own_properties(publication, left_s) if five else b"",
-        )
-        self._templates[key] = publication, template
-        return template
-
-    def special(
-        self, level: int, publication: Publication, qos: int, retain: bool, more: bytes
-    ) -> PublishTemplate:
-        """The same with properties that only one client gets. Level 5."""
-        left_s = remaining_s(publication, self._clock.wall_ms())
-        return publish_template(
-            level,
-            publication.topic,
-            publication.data,
-            qos=qos,
-            retain=retain,
-            properties=own_properties(publication, left_s) + more,
-        )
+    def properties(self, publication: Publication) -> bytes:
+        """Those of a message that do not depend on who receives it (level 5)."""
+        if publication.expires_ms is None:
+            return publication.properties
+        left_ms = publication.expires_ms - self._clock.wall_ms()
+        return expiry_property(max(0, -(-left_ms // 1000))) + publication.properties
 
 
 def _framed(
@@ -281,7 +225,9 @@ class Outbound:
         if match is None or self._no_local:
             own = self._no_local and publication.source == self._client.source
             match = self._match(publication.topic, own=own)
-        qos = match.qos if match.qos < publication.qos else publication.qos
+        qos = match.qos
+        if qos > publication.qos:
+            qos = publication.qos
         if qos <= 0:
             if qos < 0:
                 return b""
@@ -343,19 +289,37 @@ class Outbound:
         self, publication: Publication, qos: int, *, retain: bool, identifiers: bytes
     ) -> bytes:
         """`deliver`, for who knows already that there is room."""
-        template = self._template(publication, qos, retain, identifiers)
-        if template.size > self.limits.packet_bytes_max:
-            self._counters.mqtt_too_large += 1
-            return b""
+        limits, topic, properties = self.limits, publication.topic, b""
+        if limits.level == LEVEL_5:
+            properties = self._properties(publication, identifiers)
+            if limits.aliases_max and not (self._keep and (qos == 2 or self.is_saving)):
+                topic, alias = self._alias(topic)
+                properties += alias
         packet_id = 0
         if qos:
-            client = self._client
-            packet_id = client.next_id()
-            client.sent(packet_id, Flight(publication.position, qos, False, retain))
-        frame = template.render(packet_id)
+            packet_id = self._client.send(Flight(publication.position, qos, False, retain))
+        frame = encode_publish(
+            limits.level,
+            topic,
+            publication.data,
+            qos=qos,
+            retain=retain,
+            packet_id=packet_id,
+            properties=properties,
+        )
+        if len(frame) > limits.packet_bytes_max:
+            self._take_back(packet_id, topic)
+            return b""
         if self._keep is None:
             return frame
         return self._in_turn(publication, frame, must_wait=qos == 2)
+
+    def _take_back(self, packet_id: int, topic: str) -> None:
+        """What a client cannot take is not sent; neither has it heard of an alias."""
+        self._counters.mqtt_too_large += 1
+        self._aliases.pop(topic, None)
+        if packet_id:
+            self._client.landed(packet_id)
 
     def _in_turn(self, publication: Publication, frame: bytes, *, must_wait: bool = False) -> bytes:
         """The frame; or nothing, if it has to wait until its identifier is durable, because the
@@ -371,11 +335,20 @@ class Outbound:
 
     def again(self, publication: Publication, packet_id: int, flight: Flight) -> bytes:
         """What was sent on an earlier connection (4.4), with the same identifier."""
-        match = self._match(publication.topic)
-        template = self._template(
-            publication, flight.qos, flight.retained, match.identifiers, alias=False
+        level, properties = self.limits.level, b""
+        if level == LEVEL_5:
+            identifiers = self._match(publication.topic).identifiers
+            properties = self._properties(publication, identifiers)
+        return encode_publish(
+            level,
+            publication.topic,
+            publication.data,
+            qos=flight.qos,
+            retain=flight.retained,
+            dup=True,
+            packet_id=packet_id,
+            properties=properties,
         )
-        return template.render(packet_id, dup=True)
 
     def take_unsaved(self) -> bytes:
         """What waits to be made durable; nothing ends the waiting."""
@@ -383,39 +356,25 @@ class Outbound:
         self.is_saving = bool(frames)
         return b"".join(frames)
 
-    def _template(
-        self,
-        publication: Publication,
-        qos: int,
-        retain: bool,
-        identifiers: bytes,
-        *,
-        alias: bool = True,
-    ) -> PublishTemplate:
-        level, frames = self.limits.level, self._frames
-        if level != LEVEL_5:
-            return frames.template(level, publication, qos, retain)
-        more = identifiers
+    def _properties(self, publication: Publication, identifiers: bytes) -> bytes:
+        """Those of the message, and those that only this client gets (level 5)."""
+        properties = self._frames.properties(publication) + identifiers
         if self.wants_ids:
-            more += self._own_user_properties(publication)
+            properties += self._own_user_properties(publication)
             if self.gaps:
-                more += self._told(publication, more)
-        waits = self._keep is not None and (qos == 2 or self.is_saving)
-        if self.limits.aliases_max and alias and not waits:
-            return self._aliased(publication, qos, retain, more)
-        if not more:
-            return frames.template(level, publication, qos, retain)
-        return frames.special(level, publication, qos, retain, more)
+                properties += self._told(publication, properties)
+        return properties
 
     def missing(self, gaps: Sequence[Gap]) -> None:
         """Note gaps for the next delivery; of a filter the last one is enough."""
         if self.wants_ids and gaps:
             self.gaps = (self.gaps or {}) | {gap.topic: gap.reason for gap in gaps}
 
-    def _told(self, publication: Publication, more: bytes) -> bytes:
+    def _told(self, publication: Publication, properties: bytes) -> bytes:
         """The gaps as user properties, once; as many as the client's packets have room for."""
-        template = self._frames.special(LEVEL_5, publication, 1, False, more)
-        room = self.limits.packet_bytes_max - template.size - ALIAS_AND_LENGTH_BYTES_MAX
+        topic, data = publication.topic, publication.data
+        frame = encode_publish(LEVEL_5, topic, data, qos=1, packet_id=1, properties=properties)
+        room = self.limits.packet_bytes_max - len(frame) - ALIAS_AND_LENGTH_BYTES_MAX
         told = b""
         for text, reason in list((self.gaps or {}).items()):
             pair = encode_properties(Properties(user=(("gap", f"{reason} {text}"),)))
@@ -437,20 +396,13 @@ class Outbound:
         pairs.append(("time", encode_time(publication.time_ms).decode()))
         return encode_properties(Properties(user=tuple(pairs)))
 
-    def _aliased(
-        self, publication: Publication, qos: int, retain: bool, more: bytes
-    ) -> PublishTemplate:
-        """The first topics of a connection get an alias (3.3.2.3.4), which stands for them."""
-        topic = publication.topic
+    def _alias(self, topic: str) -> tuple[str, bytes]:
+        """The topic as it is sent, and the property of its alias (3.3.2.3.4), which stands for it
+        from the second time on. The first topics of a connection get one."""
         alias = self._aliases.get(topic)
         if alias is not None:
-            publication = msgspec.structs.replace(publication, topic="")
-        elif len(self._aliases) < self.limits.aliases_max:
-            alias = len(self._aliases) + 1
-        if alias is None:
-            return self._frames.special(LEVEL_5, publication, qos, retain, more)
-        more += encode_properties(Properties(topic_alias=alias))
-        template = self._frames.special(LEVEL_5, publication, qos, retain, more)
-        if template.size <= self.limits.packet_bytes_max:
-            self._aliases[topic] = alias
-        return template
+            return "", encode_properties(Properties(topic_alias=alias))
+        if len(self._aliases) >= self.limits.aliases_max:
+            return topic, b""
+        alias = self._aliases[topic] = len(self._aliases) + 1
+        return topic, encode_properties(Properties(topic_alias=alias))

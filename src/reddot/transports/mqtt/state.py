@@ -17,7 +17,8 @@ from reddot.model import ATTACHED_MS, Actor, ClientRow
 PACKET_ID_MAX: Final = 65_535
 TTL_S_MAX: Final = 366 * 86_400
 NO_SHARES: Final[Mapping[str, int]] = {}
-NO_FLIGHTS: Final[Mapping[int, Flight]] = {}
+NO_FLIGHTS: Final[dict[int, Flight]] = {}
+"""Of clients without any, who share it; nothing is ever put in."""
 NO_INBOUND: Final[Mapping[int, bool]] = {}
 
 
@@ -150,7 +151,7 @@ class Client:
         self.expiry_s = 0
         self.position = 0
         self.filters: dict[str, Filter] = {}
-        self.flights: Mapping[int, Flight] = NO_FLIGHTS
+        self.flights = NO_FLIGHTS
         self.inbound: Mapping[int, bool] = NO_INBOUND
         self.last_id = 0
         self.will: StoredWill | None = None
@@ -171,16 +172,27 @@ class Client:
 
     # An idle client has no dicts of its own.
 
+    def send(self, flight: Flight) -> int:
+        """Note what is in flight from now on, and give it an unused identifier (2.2.1). The window
+        is far smaller than their number."""
+        flights, number = self.flights, self.last_id % PACKET_ID_MAX + 1
+        if flights is NO_FLIGHTS:
+            flights = self.flights = {}
+        while number in flights:
+            number = number % PACKET_ID_MAX + 1
+        self.last_id = number
+        flights[number] = flight
+        self.dirty = True
+        return number
+
     def sent(self, packet_id: int, flight: Flight) -> None:
-        """Note what is in flight."""
-        if self.flights is NO_FLIGHTS:
-            self.flights = {}
-        cast("dict[int, Flight]", self.flights)[packet_id] = flight
+        """What is in flight has come further."""
+        self.flights[packet_id] = flight
         self.dirty = True
 
     def landed(self, packet_id: int) -> None:
         """It is no more in flight."""
-        cast("dict[int, Flight]", self.flights).pop(packet_id, None)
+        self.flights.pop(packet_id, None)
         self.dirty = True
 
     def received(self, packet_id: int, *, durable: bool) -> None:
@@ -194,15 +206,6 @@ class Client:
         """An identifier is free again. Returns: whether it was in use."""
         self.dirty = True
         return cast("dict[int, bool]", self.inbound).pop(packet_id, None) is not None
-
-    def next_id(self) -> int:
-        """An unused packet identifier (2.2.1); the window is far smaller than their number."""
-        number = self.last_id
-        while True:
-            number = number % PACKET_ID_MAX + 1
-            if number not in self.flights:
-                self.last_id = number
-                return number
 
     def row(self) -> ClientRow:
         """What is stored now."""
