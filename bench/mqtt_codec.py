@@ -27,12 +27,10 @@ PER_READ: Final = 64
 
 def _reading(raw: bytes, level: int, packets: int = 1) -> Callable[[], None]:
     decoder = Decoder(level=level)
-    feed, next_packet = decoder.feed, decoder.next_packet
 
     def read() -> None:
-        feed(raw)
-        for _ in range(packets):
-            assert next_packet() is not None
+        decoder.feed(raw)
+        assert sum(1 for _ in decoder.packets()) == packets
 
     return read
 

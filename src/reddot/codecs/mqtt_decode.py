@@ -79,6 +79,7 @@ _LEVELS: Final = {
     (b"MQTT", 5): LEVEL_5,
     (b"MQIsdp", 3): LEVEL_31,
 }
+_PUBACK_FIRST: Final = PUBACK << 4
 _FLAGS_TWO: Final = frozenset((PUBREL, SUBSCRIBE, UNSUBSCRIBE))
 _PUBLISH_FLAGS: Final = tuple((f >> 1 & 3, f & 0x01 != 0, f & 0x08 != 0) for f in range(16))
 """QoS, RETAIN and DUP (3.3.1)."""
@@ -160,6 +161,13 @@ class Decoder:
     def unread_bytes(self) -> int:
         """What was fed and is not part of a packet that was handed out."""
         return len(self._buffer) - self._at
+
+    def sole_puback(self, data: bytes) -> int:
+        """The identifier, if what came is a PUBACK in its usual form (3.4.2.1) and nothing else, as
+        most reads from a subscriber are; then it need not be fed. 0: it has to be."""
+        if len(data) == 4 and data[0] == _PUBACK_FIRST and data[1] == 2 and not self._buffer:
+            return data[2] << 8 | data[3] if self.level else 0
+        return 0
 
     def feed(self, data: bytes) -> None:
         """Take what came. Go through `packets` before feeding again."""

@@ -276,8 +276,8 @@ class Hub:
             encoder = group.encoder
             data = ready.get(encoder)
             if data is None:
-                data = encoder.encode(publication, self._cursor_of(publication))
-                ready[encoder] = data
+                cursor = None if encoder.own else self._cursor_of(publication)
+                data = ready[encoder] = encoder.encode(publication, cursor)
             self._write(group, writes, data, 1)
 
     def _flush_many(self, pending: Sequence[Publication]) -> None:

@@ -89,6 +89,47 @@ def test_what_stands_before_a_mistake_is_seen() -> None:
         decoder.next_packet()
 
 
+def test_who_stops_early_finds_the_others_the_next_time() -> None:
+    decoder = Decoder(level=5)
+    raw = [encode_publish(5, "a", b"%d" % number) for number in range(4)]
+    decoder.feed(b"".join(raw) + raw[0][:3])
+    for packet in decoder.packets():
+        assert isinstance(packet, Publish) and packet.payload == b"0"
+        break
+    assert [packet.payload for packet in decoder.packets()] == [b"1", b"2", b"3"]  # type: ignore[union-attr]
+    decoder.feed(raw[0][3:])
+    assert [packet.payload for packet in decoder.packets()] == [b"0"]  # type: ignore[union-attr]
+    assert not decoder.unread_bytes
+
+
+PUBACK_7 = b"\x40\x02\x00\x07"
+
+
+def test_a_read_that_is_one_puback() -> None:
+    decoder = Decoder(level=5)
+    assert decoder.sole_puback(PUBACK_7) == 7
+    others = [
+        b"\x40\x02\x00\x00",
+        b"\x40\x03\x00\x07\x00",
+        b"\x40\x04\x00\x07",
+        b"\x50\x02\x00\x07",
+        b"\x62\x02\x00\x07",
+        PUBACK_7 * 2,
+        PUBACK_7[:3],
+        b"",
+    ]
+    assert [decoder.sole_puback(data) for data in others] == [0] * len(others)
+    assert Decoder().sole_puback(PUBACK_7) == 0  # Before CONNECT nobody acknowledges.
+
+
+def test_bytes_that_look_like_a_puback_may_be_the_rest_of_something_else() -> None:
+    decoder = Decoder(level=5)
+    whole = encode_publish(5, "a", PUBACK_7)
+    assert drain(decoder, whole[:-4]) == []
+    assert decoder.sole_puback(PUBACK_7) == 0
+    assert drain(decoder, PUBACK_7) == [Publish("a", PUBACK_7)]
+
+
 def test_a_claimed_length_takes_no_memory() -> None:
     decoder = Decoder(level=5, limits=DecoderLimits(packet_bytes_max=1 << 29))
     assert drain(decoder, b"\x30\xff\xff\xff\x7f", b"abc") == []

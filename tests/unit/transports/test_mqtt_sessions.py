@@ -515,3 +515,27 @@ def test_a_log_that_cannot_be_read_ends_who_needs_it() -> None:
         assert await (await back(node)).payloads() == numbers(1, 3)
 
     run_node(test, recent_publications_max=0)
+
+
+@pytest.mark.parametrize("level", [4, 5])
+def test_what_looks_like_an_acknowledgement_inside_a_payload_is_none(level: int) -> None:
+    """A read may begin anywhere in a packet."""
+
+    async def test(node: WireNode) -> None:
+        client = await joined(node, "c", level)
+        await client.subscribe("a", qos=1)
+        await fill(node, "a", 1)
+        client.acknowledging = False
+        (message,) = await client.messages()
+        assert message.packet_id == 1
+        looks = b"\x40\x02\x00\x01"
+        client.feed(encode_publish(level, "b", looks)[:-4])
+        client.feed(looks)
+        await settle()
+        (kept,) = node.node.mqtt.clients.attached.values()
+        assert list(kept.flights) == [1]
+        client.feed(looks)
+        await settle()
+        assert not kept.flights and await client.ping()
+
+    run_node(test)

@@ -55,8 +55,7 @@ class Connection(Link):
         broker.transport.bytes_in += len(data)
         if phase is OPEN or phase is CONNECTING:
             self.heard_at = broker.clock.monotonic()
-            self.decoder.feed(data)
-            self._run()
+            self._take(data)
         elif phase is Phase.OPENING:
             self.stash = [*(self.stash or ()), data]
 
@@ -76,20 +75,22 @@ class Connection(Link):
 
     # Packets
 
-    def _run(self) -> None:
+    def _take(self, data: bytes) -> None:
         """Take the packets that have come. What comes often is taken without a further call."""
-        counters = self.broker.transport
+        decoder = self.decoder
         try:
-            for packet in self.decoder.packets():
-                counters.requests += 1
-                if isinstance(packet, Publish):
-                    inbound.publish(self, packet)
-                elif isinstance(packet, Ack):
-                    self._acknowledged(packet)
-                else:
-                    self._take(packet)
-                if self.phase is not OPEN:
-                    return  # What follows CONNECT waits for its answer.
+            if not ((packet_id := decoder.sole_puback(data)) and self._landed(packet_id)):
+                decoder.feed(data)
+                for packet in decoder.packets():
+                    self.broker.transport.requests += 1
+                    if isinstance(packet, Publish):
+                        inbound.publish(self, packet)
+                    elif isinstance(packet, Ack):
+                        self._acknowledged(packet)
+                    else:
+                        self._take_other(packet)
+                    if self.phase is not OPEN:
+                        return  # What follows CONNECT waits for its answer.
         except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
             self._fail_for(error)
         if self.phase is OPEN and self.session.state is HELD:
@@ -106,7 +107,7 @@ class Connection(Link):
             _log.error("mqtt_packet_failed", exc_info=error)
             self.fail(UNSPECIFIED, "the server made a mistake")
 
-    def _take(self, packet: Packet) -> None:
+    def _take_other(self, packet: Packet) -> None:
         if isinstance(packet, Connect):
             self._begin(packet)
             return
@@ -138,7 +139,7 @@ class Connection(Link):
             self._fail_for(error)
         if self.phase is Phase.OPEN:
             stash, self.stash = self.stash, None
-            self._run()
+            self._take(b"")
             for data in stash or ():
                 self.message(data)
         self.go_on_reading(OPENING)
@@ -157,18 +158,30 @@ class Connection(Link):
 
     # Acknowledgements of what we sent (4.3, 4.4)
 
+    def _landed(self, packet_id: int) -> bool:
+        """Take the only PUBACK of a read, if it is the one that is waited for."""
+        client = self.client
+        flight = client.flights.get(packet_id)
+        if flight is None or flight.qos != 1:
+            return False
+        self.broker.transport.requests += 1
+        client.landed(packet_id)
+        self.broker.shares.room(self)
+        return True
+
     def _acknowledged(self, ack: Ack) -> None:
         kind, packet_id = ack.kind, ack.packet_id
         if kind == PUBREL:
             inbound.release(self, ack)
             return
-        flight = self.client.flights.get(packet_id)
+        client = self.client
+        flight = client.flights.get(packet_id)
         if flight is not None and (kind == PUBACK) != (flight.qos == 1):
             raise MqttError(PROTOCOL_ERROR, "an acknowledgement of another quality of service")
         if kind == PUBREC:
             self._received(ack)
         elif flight is not None and (kind == PUBACK or flight.released):
-            self.client.landed(packet_id)
+            client.landed(packet_id)
             self.broker.shares.room(self)
         else:
             self.count_packet()

@@ -235,7 +235,7 @@ class Outbound:
             if missed and not self._session.backfills:
                 return b""  # Nobody has asked for it: that would be a SUBSCRIBE with a cursor.
         retain = match.retain_as_published and publication.retain
-        return self.deliver(publication, qos, retain=retain, identifiers=match.identifiers)
+        return self.deliver(publication, qos, retain, match.identifiers)
 
     def encode_retained(self, publication: Publication, cursor: Cursor | None) -> bytes:
         """A retained publication for a new subscription (3.3.1-8)."""
@@ -254,7 +254,7 @@ class Outbound:
         if match.qos < 0:
             return b""
         qos = min(publication.qos, match.qos)
-        return self.deliver(publication, qos, retain=True, identifiers=match.identifiers)
+        return self.deliver(publication, qos, True, match.identifiers)
 
     def encode_badge(self, badge: Badge, cursor: Cursor) -> bytes:
         """The user's badge as a value of its topic, at QoS 0: the next one makes up for a loss."""
@@ -273,7 +273,7 @@ class Outbound:
         return len(self._client.flights) < self.limits.window
 
     def deliver(
-        self, publication: Publication, qos: int, *, retain: bool, identifiers: bytes
+        self, publication: Publication, qos: int, retain: bool, identifiers: bytes
     ) -> bytes:
         """The PUBLISH, or nothing: it is held back, too large, or waits to be made durable."""
         position = publication.position
@@ -283,16 +283,14 @@ class Outbound:
             self._counters.mqtt_windows_full += 1
             self._hold(self._session, position - 1)
             return b""
-        return self.give(publication, qos, retain=retain, identifiers=identifiers)
+        return self.give(publication, qos, retain, identifiers)
 
-    def give(
-        self, publication: Publication, qos: int, *, retain: bool, identifiers: bytes
-    ) -> bytes:
+    def give(self, publication: Publication, qos: int, retain: bool, identifiers: bytes) -> bytes:
         """`deliver`, for who knows already that there is room."""
         limits, topic, properties = self.limits, publication.topic, b""
         if limits.level == LEVEL_5:
             properties = self._properties(publication, identifiers)
-            if limits.aliases_max and not (self._keep and (qos == 2 or self.is_saving)):
+            if limits.aliases_max and not self._waits(qos):
                 topic, alias = self._alias(topic)
                 properties += alias
         packet_id = 0
@@ -313,6 +311,10 @@ class Outbound:
         if self._keep is None:
             return frame
         return self._in_turn(publication, frame, must_wait=qos == 2)
+
+    def _waits(self, qos: int) -> bool:
+        """Whether a frame may have to wait until the session is durable."""
+        return self._keep is not None and (qos == 2 or self.is_saving)
 
     def _take_back(self, packet_id: int, topic: str) -> None:
         """What a client cannot take is not sent; neither has it heard of an alias."""

@@ -66,7 +66,7 @@ class Share:
                 continue
             match = merge([asked])
             retain = asked.retain_as_published and publication.retain
-            data = outbound.give(publication, qos, retain=retain, identifiers=match.identifiers)
+            data = outbound.give(publication, qos, retain, match.identifiers)
             del self.members[member]  # To the end of the queue.
             self.members[member] = asked
             member.put(data)
