@@ -193,29 +193,28 @@ class Decoder:
             return  # Nothing can be said about it that has not been said.
         self._need = 1
         if not isinstance(buffer, bytes):
-            buffer = bytes(buffer)
-        try:
-            while at < size:
-                first = buffer[at]
-                reader = self._readers[first]
-                if reader is None:
-                    raise self._unexpected(first)
-                start = at + 2
-                if start > size or (length := buffer[at + 1]) >= 0x80:
-                    length, start = self._length(buffer, at)
-                    if not start:
-                        self._need = size - at + 1
-                        return
-                end = start + length
-                if end > size or end - at > self._most:
-                    self._need = self._needed(end - at)
+            buffer = self._buffer = bytes(buffer)
+        while at < size:
+            first = buffer[at]
+            reader = self._readers[first]
+            if reader is None:
+                raise self._unexpected(first)
+            start = at + 2
+            if start > size or (length := buffer[at + 1]) >= 0x80:
+                length, start = self._length(buffer, at)
+                if not start:
+                    self._need = size - at + 1
                     return
-                packet = reader(self, buffer, first, start, end)
-                at = end
-                yield packet
-        finally:
-            # What has been read is let go: it would keep the last read alive.
-            self._buffer, self._at = (buffer, at) if at < size else (b"", 0)
+            end = start + length
+            if end > size or end - at > self._most:
+                self._need = self._needed(end - at)
+                return
+            if end == size:
+                self._buffer, self._at = b"", 0  # It would keep the last read alive.
+            else:
+                self._at = end
+            yield reader(self, buffer, first, start, end)
+            at = end
 
     def _needed(self, size: int) -> int:
         """How many bytes a packet has that is not all there, if it may have so many."""
