@@ -24,6 +24,7 @@ from bench import (
     memory,
     mqtt,
     mqtt_codec,
+    mqtt_path,
     notify,
     poll,
     report,
@@ -52,6 +53,7 @@ ROWS: Final[dict[str, Callable[[Laboratory], list[Line]]]] = {
     "connect": connect.run,
     "startup": startup.run,
     "mqtt_codec": mqtt_codec.run,
+    "mqtt_path": mqtt_path.run,
     "mqtt": mqtt.run,
 }
 
