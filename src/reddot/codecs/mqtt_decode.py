@@ -154,7 +154,7 @@ class Decoder:
             self._expect_all()
 
     def _expect_all(self) -> None:
-        self._readers = _READERS[self._side, self.level == LEVEL_5]
+        self._readers = _READERS[self._side, self.level]
         self._most = self._limits.packet_bytes_max
 
     @property
@@ -547,19 +547,24 @@ _BY_SENDER: Final[dict[Side, dict[int, _Reader]]] = {
 }
 
 
-def _by_first_byte(readers: dict[int, _Reader]) -> _Readers:
+def _by_first_byte(readers: dict[int, _Reader], level: int = 0) -> _Readers:
     """What reads a packet that begins with each byte; None where the flags are not as fixed."""
+    # What 3.1 acknowledges at QoS 1 is sent again with DUP, as a publication is (its section 2.1).
+    two = (0b0010, 0b1010) if level == LEVEL_31 else (0b0010,)
     found: list[_Reader | None] = [None] * 256
     for kind, reader in readers.items():
-        for flags in _FLAGS_PUBLISH if kind == PUBLISH else (2 if kind in _FLAGS_TWO else 0,):
+        for flags in _FLAGS_PUBLISH if kind == PUBLISH else two if kind in _FLAGS_TWO else (0,):
             found[kind << 4 | flags] = reader
     return tuple(found)
 
 
 _READERS_FIRST: Final = _by_first_byte({CONNECT: Decoder._connect})
-_READERS: Final[dict[tuple[Side, bool], _Readers]] = {
-    (side, five): _by_first_byte(_BOTH | readers | ({AUTH: Decoder._auth} if five else {}))
+_READERS: Final[dict[tuple[Side, int], _Readers]] = {
+    (side, level): _by_first_byte(
+        _BOTH | readers | ({AUTH: Decoder._auth} if level == LEVEL_5 else {}), level
+    )
     for side, readers in _BY_SENDER.items()
-    for five in (False, True)
+    for level in (0, LEVEL_31, LEVEL_311, LEVEL_5)
 }
-"""Which packets may come to a side, at level 5 or below, and what reads them."""
+"""Which packets may come to a side at a level, and what reads them; 0: a client that does not care
+whether it speaks 3.1 or 3.1.1."""

@@ -213,3 +213,18 @@ def test_an_unknown_version(name: bytes, level: int, code: int) -> None:
         decoder.next_packet()
     assert raised.value.reason == code
     assert decoder.level == (5 if level == 6 else 4)
+
+
+@pytest.mark.parametrize("level", [3, 4, 5])
+@pytest.mark.parametrize("kind", [6, 8, 10])
+def test_only_3_1_sends_packets_again_with_dup(level: int, kind: int) -> None:
+    """MQTT 3.1 section 2.1 has it for what is acknowledged; later versions reserve the bit."""
+    bodies = {6: b"\x00\x07", 8: b"\x00\x07\x00\x01a\x00", 10: b"\x00\x07\x00\x01a"}
+    body = bodies[kind] if level != 5 or kind == 6 else b"\x00\x07\x00" + bodies[kind][2:]
+    decoder = Decoder(level=level)
+    decoder.feed(bytes((kind << 4 | 0b1010, len(body))) + body)
+    if level == 3:
+        assert decoder.next_packet() is not None
+    else:
+        with pytest.raises(MqttError):
+            decoder.next_packet()

@@ -494,3 +494,42 @@ def test_two_devices_of_one_name_are_stopped() -> None:
         assert (await MqttClient(node).connect("c")).reason == 0
 
     run_node(test, mqtt_takeovers_per_min=2)
+
+
+MALFORMED_CONNECTS = {
+    "a reserved bit of the flags": b"\x10\x0d\x00\x04MQTT\x04\x03\x00\x0a\x00\x01c",
+    "a client id that is no text": b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01\xff",
+    "a password without a user": b"\x10\x10\x00\x04MQTT\x04\x42\x00\x0a\x00\x01c\x00\x01p",
+    "bytes behind its end": b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x0a\x00\x01cx",
+}
+
+
+@pytest.mark.parametrize("mistake", MALFORMED_CONNECTS)
+def test_a_malformed_connect_of_3_1_1_is_not_answered(mistake: str) -> None:
+    """3.1.1: MQTT-3.1.4-1, where 5.0 may say what was wrong."""
+
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node, 4)
+        client.feed(MALFORMED_CONNECTS[mistake])
+        await settle()
+        assert not client.transport.sent
+        assert client.transport.ended
+        assert node.node.counters.rejected["mqtt_invalid"] == 1
+
+    run_node(test)
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+def test_a_client_that_takes_no_packet_as_small_as_connack_is_sent_none(limit: int) -> None:
+    """3.1.2-24; it could be told nothing else either."""
+
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node)
+        small = Properties(maximum_packet_bytes=limit)
+        client.feed(encode_connect(Connect(level=5, client_id="c", properties=small)))
+        await settle()
+        assert not client.transport.sent
+        assert client.transport.ended
+        assert not node.node.subscribing.sessions
+
+    run_node(test)

@@ -29,6 +29,7 @@ from reddot.transports.mqtt import inbound, opening, subscriptions
 from reddot.transports.mqtt.authentication import METHOD
 from reddot.transports.mqtt.link import (
     CONNECTING,
+    HOLDING,
     OPEN,
     OPENING,
     SUCCESS,
@@ -53,11 +54,11 @@ class Connection(Link):
         """The next bytes."""
         broker, phase = self.broker, self.phase
         broker.transport.bytes_in += len(data)
-        if phase is OPEN or phase is CONNECTING:
+        if self.stash is not None:
+            self.stash.append(data)
+        elif phase is OPEN or phase is CONNECTING:
             self.heard_at = broker.clock.monotonic()
             self._take(data)
-        elif phase is Phase.OPENING:
-            self.stash = [*(self.stash or ()), data]
 
     def pause_writing(self) -> None:
         self.stop_reading(WRITING)
@@ -89,8 +90,10 @@ class Connection(Link):
                         self._acknowledged(packet)
                     else:
                         self._take_other(packet)
+                        if self.stash is not None:
+                            break  # What follows waits for an answer.
                     if self.phase is not OPEN:
-                        return  # What follows CONNECT waits for its answer.
+                        break
         except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
             self._fail_for(error)
         if self.phase is OPEN and self.session.state is HELD:
@@ -114,10 +117,11 @@ class Connection(Link):
         self.count_packet()
         if isinstance(packet, Pingreq):
             self.write(PINGRESP_BYTES)
-        elif isinstance(packet, Subscribe):
-            subscriptions.subscribe(self, packet)
-        elif isinstance(packet, Unsubscribe):
-            subscriptions.unsubscribe(self, packet)
+        elif isinstance(packet, Subscribe | Unsubscribe):
+            if self.is_storing():
+                self._hold(packet)
+            else:
+                subscriptions.change(self, packet)
         elif isinstance(packet, Disconnect):
             self._disconnect(packet)
         elif isinstance(packet, Auth):
@@ -129,7 +133,7 @@ class Connection(Link):
         """CONNECT. Nothing behind it is looked at before it is answered."""
         self.properties = connect.properties
         self.phase = Phase.OPENING
-        self.stop_reading(OPENING)
+        self._stop(OPENING)
         self.broker.spawn(self._open(connect))
 
     async def _open(self, connect: Connect) -> None:
@@ -137,12 +141,36 @@ class Connection(Link):
             await opening.open_session(self, connect)
         except Exception as error:  # noqa: BLE001 - the boundary, for the client's mistakes and ours
             self._fail_for(error)
-        if self.phase is Phase.OPEN:
-            stash, self.stash = self.stash, None
+        self._go_on(OPENING)
+
+    def _stop(self, why: int) -> None:
+        """Look at nothing more. What the socket has read already is kept."""
+        self.stash = []
+        self.stop_reading(why)
+
+    def _go_on(self, why: int) -> None:
+        stash, self.stash = self.stash, None
+        self.go_on_reading(why)
+        if self.phase is OPEN:
             self._take(b"")
             for data in stash or ():
                 self.message(data)
-        self.go_on_reading(OPENING)
+
+    def _hold(self, packet: Subscribe | Unsubscribe) -> None:
+        """Let a change of filters wait for what the client has published before it: that is not
+        news to filters that come later, is retained for them, and is for those that go."""
+
+        def done(_result: object) -> None:
+            if self.phase is OPEN:
+                self.write_answers()
+                try:
+                    subscriptions.change(self, packet)
+                except Exception as error:  # noqa: BLE001 - as in `_take`
+                    self._fail_for(error)
+            self._go_on(HOLDING)
+
+        self._stop(HOLDING)
+        self.broker.publishing.publish((), done, in_turn=True)
 
     def _disconnect(self, packet: Disconnect) -> None:
         """The client goes (3.14.4)."""

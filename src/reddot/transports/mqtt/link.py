@@ -17,7 +17,9 @@ from reddot.codecs.mqtt_packets import (
     CONNACK_REASONS,
     DISCONNECT_BY_SERVER,
     LEVEL_5,
+    MALFORMED,
     NO_PROPERTIES,
+    PROTOCOL_ERROR,
     Ack,
     Connack,
     Disconnect,
@@ -58,7 +60,9 @@ OPENING: Final = 1
 WRITING: Final = 2
 PUBLISHING: Final = 4
 STORING: Final = 8
-"""Why a client is not read from: it is being let in, does not read, or publishes too fast."""
+HOLDING: Final = 16
+"""Why a client is not read from: it is being let in, does not read, publishes too fast, or changes
+its filters behind publications that are being stored."""
 
 
 class Phase(Enum):
@@ -88,7 +92,8 @@ class Link(Member):
         properties: those of CONNECT.
         known: whom the upgrade of its WebSocket has named.
         answers: acknowledgements that this loop turn has made.
-        stash: what came before CONNECT was answered.
+        stash: what came while nothing is looked at, because CONNECT or a change of filters waits;
+            None: what comes is looked at.
         heard_at: when the client last sent something, monotonic seconds.
     """
 
@@ -157,6 +162,10 @@ class Link(Member):
     @property
     def level(self) -> int:
         return self.decoder.level
+
+    def is_storing(self) -> bool:
+        """Whether something that the client has published is being stored."""
+        return bool(self.unanswered or self.storing) or not all(self.client.inbound.values())
 
     # Reading and writing
 
@@ -355,16 +364,24 @@ class Link(Member):
         if self.phase is Phase.OPEN:
             self.end(reason, detail)
         elif self.phase is not Phase.CLOSED:
-            if self.decoder.level:
+            if self._may_answer(reason):
                 properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
                 known = _CONNACK_WORDS.get(reason, reason)
                 known = known if known in CONNACK_REASONS else SERVER_BUSY
                 answer = encode_connack(self.level, Connack(reason=known, properties=properties))
-                if len(answer) > (self.properties.maximum_packet_bytes or len(answer)):
+                limit = self.properties.maximum_packet_bytes or len(answer)
+                if len(answer) > limit:
                     answer = encode_connack(self.level, Connack(reason=known))
-                self.write(answer)
+                if len(answer) <= limit:
+                    self.write(answer)
             self.leave()
             self.peer.end()
+
+    def _may_answer(self, reason: int) -> bool:
+        """Whether a refused CONNECT is answered: a client that has not said its version cannot be,
+        and before 5.0 one whose packet is malformed must not be (3.1.1: MQTT-3.1.4-1)."""
+        level = self.decoder.level
+        return level == LEVEL_5 or (level != 0 and reason not in (MALFORMED, PROTOCOL_ERROR))
 
     def end(self, reason: int, detail: str = "", *, detach: bool = True) -> None:
         """DISCONNECT, and close so that it is read."""

@@ -15,6 +15,7 @@ import msgspec
 from reddot.codecs.mqtt_encode import encode_ack, encode_connack
 from reddot.codecs.mqtt_packets import (
     LEVEL_5,
+    PACKET_TOO_LARGE,
     PUBREL,
     Ack,
     Connack,
@@ -34,6 +35,8 @@ from reddot.transports.mqtt.subscriptions import choose_encoder
 
 ID_INVALID: Final = 0x85
 BAD_METHOD: Final = 0x8C
+ASSIGNED_BYTES: Final = 32
+"""A client id that we make takes no more."""
 FOREVER: Final = float("inf")
 SILENCE_S_MAX: Final = 86_400.0
 """How often a client that promised nothing is looked at."""
@@ -74,10 +77,24 @@ def _check(link: Link, connect: Connect) -> None:
     limits, method = link.broker.limits, connect.properties.authentication_method
     if method is not None and method != METHOD:
         raise MqttError(BAD_METHOD, f"the authentication method is {METHOD}")
+    least = _answer_bytes(link, connect)
+    if (connect.properties.maximum_packet_bytes or least) < least:
+        raise MqttError(PACKET_TOO_LARGE, f"CONNACK needs {least} bytes")
     if len(connect.client_id.encode()) > limits.mqtt_client_id_bytes_max:
         raise MqttError(ID_INVALID, f"{limits.mqtt_client_id_bytes_max} bytes of client id")
     if not connect.client_id and connect.level != LEVEL_5 and not connect.clean_start:
         raise MqttError(ID_INVALID, "a session that lasts needs a client id")
+
+
+def _answer_bytes(link: Link, connect: Connect) -> int:
+    """What CONNACK takes at most that says only what must be said: see `_offer`."""
+    limits, asked = link.broker.limits, connect.properties
+    expiry = (asked.session_expiry_s or 0) > limits.mqtt_session_expiry_s_max
+    silence = connect.keep_alive_s > limits.mqtt_keep_alive_s_max
+    method = asked.authentication_method
+    texts = 0 if connect.client_id else 3 + ASSIGNED_BYTES
+    texts += 0 if method is None else 3 + len(method)
+    return 8 + 5 * expiry + 3 * silence + texts
 
 
 # ---- the session ----

@@ -43,8 +43,15 @@ class _Asked:
         self.shares: list[tuple[tuple[str, str], Filter]] = []
 
 
-def subscribe(link: Link, packet: Subscribe) -> None:
-    """Take a SUBSCRIBE; the answer comes when the session is durable."""
+def change(link: Link, packet: Subscribe | Unsubscribe) -> None:
+    """Take a SUBSCRIBE or UNSUBSCRIBE; the answer comes when the session is durable."""
+    if isinstance(packet, Subscribe):
+        _subscribe(link, packet)
+    else:
+        _unsubscribe(link, packet)
+
+
+def _subscribe(link: Link, packet: Subscribe) -> None:
     link.broker.subscribing.hub.flush()  # What was answered before is not for the new filters.
     asked = _Asked()
     token = next((value for name, value in packet.properties.user if name == "cursor"), None)
@@ -229,8 +236,9 @@ async def _resume(
     return cursor, told
 
 
-def unsubscribe(link: Link, packet: Unsubscribe) -> None:
-    """Take an UNSUBSCRIBE; what is in flight is finished all the same (3.10.4-3)."""
+def _unsubscribe(link: Link, packet: Unsubscribe) -> None:
+    """What is in flight is finished all the same (3.10.4-3)."""
+    link.broker.subscribing.hub.flush()  # What was published before is for the old filters.
     client, reasons, plain = link.client, [], []
     for text in packet.filters:
         found = client.filters.pop(text, None)
