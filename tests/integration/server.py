@@ -56,7 +56,8 @@ class Server:
     def __init__(self, folder: Path, settings: dict[str, object]) -> None:
         # Bound and never listening: nobody else is given the port while the server is down.
         self._reservations = [_reserved(), _reserved()]
-        self.port, self.mqtt_port = (each.getsockname()[1] for each in self._reservations)
+        ports: list[int] = [each.getsockname()[1] for each in self._reservations]
+        self.port, self.mqtt_port = ports
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
