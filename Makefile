@@ -14,14 +14,17 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --disable-pip-version-check --quiet
 CLIENT := src/reddot/static/reddot.js
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-# Most tests wait for browsers and servers. A file's tests share those, so they stay together.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Most tests wait for browsers and servers. A file's tests share those, so they stay together; files
+# come in the order of their names, which has those that take long first.
+PROCESSES ?= 2
+PARALLEL := --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+TOGETHER := $(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target
 FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
 # PACKAGE=COMMAND: what the tests need besides Python.
 PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm \
 	mosquitto-clients=mosquitto_pub
 
-.PHONY: help setup js demo test test-fast check bench packages clean
+.PHONY: help setup js demo test test-fast check style types layers bench packages clean js-test
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,22 +37,32 @@ demo: setup ## Start a server with a demo page on this machine, no questions ask
 	$(VENV)/bin/reddot demo
 
 # A failed check does not hide what the tests say; either fails the whole.
-test: packages setup js tests/node/node_modules/.installed ## Install what tests need, check, run every test
-	@failed=0; $(MAKE) check || failed=1; npm --prefix js test --silent || failed=1; \
+test: packages ## Install what tests need, check, run every test
+	@$(TOGETHER) setup js tests/node/node_modules/.installed
+	@failed=0; $(TOGETHER) types style layers js-test || failed=1; \
 	$(RUN) pytest $(PARALLEL) || failed=1; exit $$failed
 
-test-fast: setup js ## Run the tests that need neither network nor browser
-	npm --prefix js test --silent
+test-fast: setup js-test ## Run the tests that need neither network nor browser
 	$(RUN) pytest $(PARALLEL) $(FAST)
 
-check: setup js/node_modules/.installed ## Check format, style, types, layers, tidiness and spelling
+check: ## Check format, style, types, layers, tidiness and spelling
+	@$(TOGETHER) types style layers
+
+types: setup ## Check the types of Python
+	$(RUN) mypy
+
+style: setup js/node_modules/.installed ## Check format, style, spelling, and the types of JavaScript
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/ruff check --quiet
-	$(RUN) mypy
+	$(VENV)/bin/codespell
 	npm --prefix js run --silent check
+
+layers: setup ## Check layers and tidiness
 	$(VENV)/bin/lint-imports --no-logo
 	$(RUN) pytest -q tests/architecture/test_tidy.py
-	$(VENV)/bin/codespell
+
+js-test: js
+	npm --prefix js test --silent
 
 bench: setup ## Measure this machine; BENCH="name ..." chooses
 	$(RUN) bench $(BENCH)

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -88,28 +89,66 @@ def _wait_until_listening(address: SplitResult) -> None:
             return
 
 
+class Running:
+    """Playwright and the browsers that run, from the first test here to the last in a row.
+
+    They take longer to start than most tests take. They end before a test of another folder:
+    Playwright's event loop runs on in this thread, where other tests run theirs.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._playwright: Playwright | None = None
+        self._browsers: dict[str, Browser] = {}
+
+    def playwright(self) -> Playwright:
+        if self._playwright is None:
+            self._playwright = self._stack.enter_context(sync_playwright())
+        return self._playwright
+
+    def browser(self, engine: str) -> Browser:
+        """The one with this engine; a new one if it has crashed."""
+        found = self._browsers.get(engine)
+        if found is None or not found.is_connected():
+            found = self._browsers[engine] = launch(self.playwright(), engine)
+        return found
+
+    def end(self) -> None:
+        for browser in self._browsers.values():
+            browser.close()
+        self._stack.close()
+        self._browsers.clear()
+        self._playwright = None
+
+
+RUNNING: Final = Running()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    yield
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        RUNNING.end()
+
+
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    """Not for the session: its event loop runs on in this thread, where other tests run theirs."""
-    with sync_playwright() as running:
-        yield running
+def playwright() -> Playwright:
+    return RUNNING.playwright()
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def browser(request: pytest.FixtureRequest, playwright: Playwright) -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Browser:
     if request.param not in ENGINES:
         pytest.skip(f"{request.param} is not among ENGINES")
-    launched = launch(playwright, request.param)
-    yield launched
-    launched.close()
+    return RUNNING.browser(request.param)
 
 
 @pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
+def chromium() -> Browser:
     """For what Firefox cannot pretend over WebDriver BiDi, such as dark mode and forced colours."""
-    launched = launch(playwright, "chromium")
-    yield launched
-    launched.close()
+    return RUNNING.browser("chromium")
 
 
 def launch(playwright: Playwright, engine: str) -> Browser:

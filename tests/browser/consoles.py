@@ -6,13 +6,12 @@ import socket
 import time
 from typing import Any, Self
 
-import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
+from tests.integration.server import API_KEY, HTTP, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
 
@@ -24,7 +23,7 @@ def admin_token() -> str:
 def ask(server: Server, method: str, path: str, body: object = None, **headers: str) -> Any:
     credential = headers.pop("credential", API_KEY)
     headers = {"Authorization": f"Bearer {credential}"} | headers
-    answer = httpx.request(method, f"{server.url}{path}", json=body, headers=headers)
+    answer = HTTP.request(method, f"{server.url}{path}", json=body, headers=headers)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else None
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
-import httpx
 from playwright.sync_api import Page
 
-from tests.integration.server import API_KEY, ROOT, Server
+from tests.integration.server import API_KEY, HTTP, ROOT, Server
 
 TRANSPORTS: Final = [
     "websocket",
@@ -72,7 +71,7 @@ def publish(server: Server, topic: str, first: int, count: int) -> None:
     headers = {"authorization": f"Bearer {API_KEY}"}
     for start_at in range(0, count, 100):
         part = drafts[start_at : start_at + 100]
-        httpx.post(f"{server.url}/v1/publish", json=part, headers=headers).raise_for_status()
+        HTTP.post(f"{server.url}/v1/publish", json=part, headers=headers).raise_for_status()
 
 
 def expect_all(page: Page, count: int, timeout_s: float = SOON_S) -> None:
@@ -85,4 +84,4 @@ def expect_all(page: Page, count: int, timeout_s: float = SOON_S) -> None:
 def notify(server: Server, user: str, title: str) -> None:
     headers = {"authorization": f"Bearer {API_KEY}"}
     body = {"to": {"users": [user]}, "title": title}
-    httpx.post(f"{server.url}/v1/notifications", json=body, headers=headers).raise_for_status()
+    HTTP.post(f"{server.url}/v1/notifications", json=body, headers=headers).raise_for_status()

@@ -14,11 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, cast
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page
 
-from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
+from tests.integration.server import API_KEY, HTTP, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
 Open = Callable[..., Page]
@@ -40,10 +39,6 @@ header { display: flex; justify-content: space-between; align-items: center; pad
   background: light-dark(#fff, #1b1a1d); border-bottom: 1px solid #8883 }
 h1 { font-size: 18px; margin: 0 } main { padding: 16px }
 """
-
-
-# Making one takes longer than most requests. None is kept open: servers come and go.
-_HTTP: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class Shop:
@@ -159,7 +154,7 @@ def notify(server: Server, user: str, title: str, **fields: object) -> str:
     """Notify one person; returns the notification's id."""
     body = {"to": {"users": [user]}, "title": title} | fields
     headers = {"authorization": f"Bearer {API_KEY}"}
-    answer = _HTTP.post(f"{server.url}/v1/notifications", json=body, headers=headers)
+    answer = HTTP.post(f"{server.url}/v1/notifications", json=body, headers=headers)
     answer.raise_for_status()
     return str(answer.json()["id"])
 
@@ -167,7 +162,7 @@ def notify(server: Server, user: str, title: str, **fields: object) -> str:
 def badge(server: Server, user: str) -> dict[str, Any]:
     """What the server says is the badge of a person."""
     headers = {"authorization": f"Bearer {user_token(user)}"}
-    answer = _HTTP.get(f"{server.url}/v1/badge", headers=headers)
+    answer = HTTP.get(f"{server.url}/v1/badge", headers=headers)
     return cast("dict[str, Any]", answer.raise_for_status().json())
 
 

@@ -26,6 +26,8 @@ API_KEY: Final = "rk_test_" + "k" * 43
 READY_S: Final = 20.0
 STOP_S: Final = 20.0
 LOG_CHARS_SHOWN: Final = 4000
+HTTP: Final = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+"""Making one takes longer than most requests. None is kept open: servers come and go."""
 
 
 def environment(settings: dict[str, object]) -> dict[str, str]:
@@ -56,7 +58,8 @@ class Server:
     def __init__(self, folder: Path, settings: dict[str, object]) -> None:
         # Bound and never listening: nobody else is given the port while the server is down.
         self._reservations = [_reserved(), _reserved()]
-        self.port, self.mqtt_port = (each.getsockname()[1] for each in self._reservations)
+        ports: list[int] = [each.getsockname()[1] for each in self._reservations]
+        self.port, self.mqtt_port = ports
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
         self.log_path = folder / "server.log"
@@ -156,7 +159,7 @@ class Server:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that carry these labels; 0 if there are none."""
-        text = httpx.get(f"{self.url}/metrics").text
+        text = HTTP.get(f"{self.url}/metrics").text
         total = 0.0
         for found in re.finditer(rf"^{name}(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE):
             sample = dict(re.findall(r'(\w+)="([^"]*)"', found[1] or ""))

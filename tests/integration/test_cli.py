@@ -19,6 +19,8 @@ from typing import IO, Final
 import httpx
 import pytest
 
+from tests.integration.server import HTTP
+
 TRANSPORTS: Final = ("poll", "longpoll", "iframe", "sse", "websocket", "mqtt")
 PATIENCE_S: Final = 30.0
 REDDOT: Final = (sys.executable, "-m", "reddot")
@@ -145,7 +147,7 @@ def until_ready(url: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/readyz", timeout=1).status_code == 200:
+            if HTTP.get(f"{url}/readyz", timeout=1).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -9,8 +9,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from reddot.api.service import Asgi
 from reddot.model import RetainedLimits
 from reddot.net.edge import Edge
 from reddot.node import Reddot
@@ -48,12 +50,14 @@ class WireNode:
             settings, clock=self.clock, entropy=SeededEntropy(), store=store, couriers=couriers
         )
         self.state = ServerState()
+        self._asgi: Asgi | None = None
 
     async def start(self) -> None:
         await self.node.start()
         self.door = self.node.door()
         self.config = uvicorn.Config(
-            self.node.asgi(),
+            self._cold,
+            interface="asgi3",
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,
@@ -64,6 +68,12 @@ class WireNode:
 
     async def stop(self) -> None:
         await self.node.stop()
+
+    async def _cold(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The service, made when it is asked first: it takes longer to make than all the rest."""
+        if self._asgi is None:
+            self._asgi = self.node.asgi()
+        await self._asgi(scope, receive, send)
 
     def _tick(self) -> None:
         self.door.tick()

@@ -104,7 +104,6 @@ class OperatingRoutes:
         self._errors = errors
         self._clock = clock
         self._entropy = entropy
-        self._started_at = clock.monotonic()
 
     def register(self, reception: Reception) -> None:
         add = reception.add
@@ -149,7 +148,7 @@ class OperatingRoutes:
         return {
             "version": reddot.__version__,
             "time": encode_time(self._clock.wall_ms()).decode(),
-            "uptime_s": round(self._clock.monotonic() - self._started_at, 1),
+            "uptime_s": round(self._clock.monotonic() - self._readings.began_at, 1),
             "ready": reason is None,
             "reason": reason,
             "store": self._node.store,

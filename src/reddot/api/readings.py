@@ -26,7 +26,11 @@ Row = list[float]
 
 
 class Readings:
-    """One per node; `take` is called at least once a second."""
+    """One per node; `take` is called at least once a second.
+
+    Attributes:
+        began_at: monotonic seconds.
+    """
 
     def __init__(self, counters: Counters, clock: Clock) -> None:
         self._counters = counters
@@ -34,7 +38,8 @@ class Readings:
         self._rows: deque[Row] = deque(maxlen=ROWS_MAX)
         self._taken = 0
         self._before = self._totals()
-        self._at = clock.monotonic()
+        self.began_at: Final = clock.monotonic()
+        self._at = self.began_at
 
     def take(self) -> None:
         """Read the counters if the second is over; late readings are longer seconds."""
