@@ -1,6 +1,6 @@
 /** Requests to the server with the credential of the moment; errors of its table as exceptions. */
 
-import { backoff, pause, retryAfter } from "./backoff.js";
+import { backoff, pause, retryMsOf } from "./backoff.js";
 
 const ANSWER_MS_MAX = 15_000;
 
@@ -38,8 +38,11 @@ export async function ask(url, init) {
   });
   if (answer.ok || answer.status === 304) return answer;
   const problem = await answer.json().catch(() => ({}));
-  throw new ReddotError(answer.status, problem, retryAfter(answer.headers.get("retry-after")));
+  throw new ReddotError(answer.status, problem, retryMsOf(answer));
 }
+
+/** An id that nobody else has. */
+export const randomId = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /**
  * What a JWT claims; the server checks it, this is for telling people apart.
@@ -56,87 +59,81 @@ export function claimsOf(token) {
   }
 }
 
-export class Api {
-  #server;
-  #fetchToken;
-  #credentials;
+/** @typedef {ReturnType<typeof makeApi>} Api */
+
+/**
+ * @param {string} server
+ * @param {(() => Promise<string | null | undefined> | string | null | undefined) | undefined} fetchToken
+ * @param {RequestCredentials} credentials
+ */
+export function makeApi(server, fetchToken, credentials) {
   /** @type {Promise<string | null | undefined> | undefined} */
-  #token;
+  let token;
 
-  /**
-   * @param {string} server
-   * @param {(() => Promise<string | null | undefined> | string | null | undefined) | undefined} token
-   * @param {RequestCredentials} credentials
-   */
-  constructor(server, token, credentials) {
-    this.#server = server;
-    this.#fetchToken = token;
-    this.#credentials = credentials;
-  }
+  const api = {
+    /**
+     * @param {string} path below `/v1/`
+     * @param {Record<string, unknown>} [parameters] without those that are undefined
+     * @param {string[]} [filters]
+     */
+    url(path, parameters = {}, filters = []) {
+      const url = new URL(`/v1/${path}`, server);
+      for (const filter of filters) url.searchParams.append("topic", filter);
+      for (const [name, value] of Object.entries(parameters)) {
+        if (value !== undefined) url.searchParams.set(name, String(value));
+      }
+      return url;
+    },
 
-  /**
-   * @param {string} path below `/v1/`
-   * @param {Record<string, unknown>} [parameters] without those that are undefined
-   * @param {string[]} [filters]
-   */
-  url(path, parameters = {}, filters = []) {
-    const url = new URL(`/v1/${path}`, this.#server);
-    for (const filter of filters) url.searchParams.append("topic", filter);
-    for (const [name, value] of Object.entries(parameters)) {
-      if (value !== undefined) url.searchParams.set(name, String(value));
-    }
-    return url;
-  }
+    /** The token; asked for once, until it is forgotten or could not be had. */
+    token() {
+      token ??= (async () => fetchToken?.())();
+      token.catch(api.forget);
+      return token;
+    },
 
-  /** The token; asked for once, until it is forgotten or could not be had. */
-  token() {
-    const token = (this.#token ??= (async () => this.#fetchToken?.())());
-    token.catch(() => this.forget());
-    return token;
-  }
+    forget() {
+      token = undefined;
+    },
 
-  forget() {
-    this.#token = undefined;
-  }
+    /** What a request carries. @returns {Promise<{headers: Record<string, string>, credentials: RequestCredentials}>} */
+    async init() {
+      const bearer = await api.token();
+      return { headers: bearer ? { authorization: `Bearer ${bearer}` } : {}, credentials };
+    },
 
-  /** What a request carries. @returns {Promise<{headers: Record<string, string>, credentials: RequestCredentials}>} */
-  async init() {
-    const token = await this.token();
-    return { headers: token ? { authorization: `Bearer ${token}` } : {}, credentials: this.#credentials };
-  }
-
-  /**
-   * Ask for JSON, and once more with a fresh token if this one is refused.
-   *
-   * @param {string} method
-   * @param {URL} url
-   * @param {unknown} [body] as JSON
-   * @param {number} [tries] of what may be repeated when there is no answer, or a "later"
-   * @param {RequestInit} [more] of the request
-   * @returns {Promise<any>} the answer; nothing for "nothing new"
-   * @throws {ReddotError}
-   */
-  async call(method, url, body, tries = 1, more) {
-    let fresh = !this.#fetchToken;
-    for (let attempt = 0; ; ) {
-      try {
-        const { headers, credentials } = await this.init();
-        const signal = AbortSignal.timeout(ANSWER_MS_MAX);
-        if (body) headers["content-type"] = "application/json";
-        const answer = await ask(url, { method, headers, credentials, signal, body: body ? JSON.stringify(body) : undefined, ...more });
-        return answer.status === 304 ? undefined : await answer.json();
-      } catch (error) {
-        const { status, final, retryMs = 0 } = /** @type {ReddotError} */ (error);
-        if (status === 401 && !fresh) {
-          fresh = true;
-          this.forget();
-        } else if (final || (attempt += 1) >= tries) {
-          throw error;
-        } else {
-          await pause(Math.max(retryMs, backoff(attempt)));
+    /**
+     * Ask for JSON, and once more with a fresh token if this one is refused.
+     *
+     * @param {string} method
+     * @param {URL} url
+     * @param {unknown} [body] as JSON
+     * @param {number} [tries] of what may be repeated when there is no answer, or a "later"
+     * @param {RequestInit} [more] of the request
+     * @returns {Promise<any>} the answer; nothing for "nothing new"
+     * @throws {ReddotError}
+     */
+    async call(method, url, body, tries = 1, more) {
+      let fresh = !fetchToken;
+      for (let attempt = 0; ; ) {
+        try {
+          const init = await api.init();
+          if (body) init.headers["content-type"] = "application/json";
+          const answer = await ask(url, { method, ...init, signal: AbortSignal.timeout(ANSWER_MS_MAX), body: body ? JSON.stringify(body) : undefined, ...more });
+          return answer.status === 304 ? undefined : await answer.json();
+        } catch (error) {
+          const { status, final, retryMs = 0 } = /** @type {ReddotError} */ (error);
+          if (status === 401 && !fresh) {
+            fresh = true;
+            api.forget();
+          } else if (final || (attempt += 1) >= tries) {
+            throw error;
+          } else {
+            await pause(Math.max(retryMs, backoff(attempt)));
+          }
         }
       }
-    }
-  }
+    },
+  };
+  return api;
 }
-

@@ -22,10 +22,13 @@ export function backoff(attempt, random = Math.random) {
  * @returns {number | undefined} milliseconds from now; undefined for nothing or nonsense
  */
 export function retryAfter(value) {
-  if (!value) return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  const seconds = Number(value ?? "nothing");
+  const ms = isNaN(seconds) ? Date.parse(`${value}`) - Date.now() : seconds * 1000;
   return ms >= 0 ? ms : undefined;
 }
+
+/** How long an answer asks to wait. @param {Response} answer */
+export const retryMsOf = ({ headers }) => retryAfter(headers.get("retry-after"));
 
 /** @param {number} ms */
 export function pause(ms) {

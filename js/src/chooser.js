@@ -20,89 +20,68 @@ const DEMOTED_MS = 300_000;
 /** How soon a better one is tried again that has failed once only. */
 const RETRY_MS = 30_000;
 
-export class Chooser {
-  #transports;
-  #key;
-  #note;
-  /** @type {Map<Transport, number>} failures in a row */
-  #strikes = new Map();
+/**
+ * @param {Transport[]} transports best first
+ * @param {string} key under which the last good one is remembered for this tab
+ * @param {(transport: Transport, what: Note["what"], reason?: string) => void} note is told
+ */
+export function makeChooser(transports, key, note) {
+  /** Failures in a row. @type {Map<Transport, number>} */
+  const strikes = new Map();
+  const strikesOf = (/** @type {Transport} */ one) => strikes.get(one) ?? 0;
+  const isDemoted = (/** @type {Transport} */ one) => strikesOf(one) >= STRIKES_MAX;
 
-  /**
-   * @param {Transport[]} transports best first
-   * @param {string} key under which the last good one is remembered for this tab
-   * @param {(transport: Transport, what: Note["what"], reason?: string) => void} note is told
-   */
-  constructor(transports, key, note) {
-    this.#transports = transports;
-    this.#key = key;
-    this.#note = note;
-  }
-
-  /** All of them, in the order in which they are to be tried. */
-  order() {
-    const known = this.#recall();
-    const rank = (/** @type {Transport} */ one) => (this.#isDemoted(one) ? 2 : one.name === known ? 0 : 1);
-    return [...this.#transports].sort((a, b) => rank(a) - rank(b));
-  }
-
-  /**
-   * Those that would be better than the one in use.
-   *
-   * @param {Transport} used
-   */
-  better(used) {
-    return this.#transports.slice(0, this.#transports.indexOf(used));
-  }
-
-  /**
-   * When to try them again.
-   *
-   * @param {Transport} used
-   * @returns {number | undefined} milliseconds; undefined if there is none better
-   */
-  climbMs(used) {
-    const better = this.better(used);
-    if (!better.length) return undefined;
-    return better.every((one) => this.#isDemoted(one)) ? DEMOTED_MS : RETRY_MS;
-  }
-
-  /**
-   * It failed where another one worked, or before it had proved itself.
-   *
-   * @param {Transport} transport
-   * @param {string} reason
-   */
-  strike(transport, reason) {
-    this.#strikes.set(transport, (this.#strikes.get(transport) ?? 0) + 1);
-    this.#note(transport, this.#isDemoted(transport) ? "demoted" : "failed", reason);
-  }
-
-  /**
-   * Data has come through it.
-   *
-   * @param {Transport} transport
-   */
-  prove(transport) {
-    this.#strikes.delete(transport);
-    this.#note(transport, "proved");
+  /** Name of the one that worked a moment ago. */
+  const recall = () => {
     try {
-      sessionStorage.setItem(this.#key, `${Date.now()} ${transport.name}`);
+      const [at, name] = (sessionStorage.getItem(key) ?? "").split(" ");
+      return Date.now() - Number(at) < REMEMBERED_MS && name;
     } catch {
-      // Storage is forbidden or full: then it is not remembered.
+      return "";
     }
-  }
+  };
 
-  #recall() {
-    try {
-      const [at, name] = (sessionStorage.getItem(this.#key) ?? "").split(" ");
-      return Date.now() - Number(at) < REMEMBERED_MS ? name : undefined;
-    } catch {
-      return undefined;
-    }
-  }
+  /** Those that would be better than the one in use. @param {Transport} used */
+  const better = (used) => transports.slice(0, transports.indexOf(used));
 
-  /** @param {Transport} transport */
-  #isDemoted(transport) {
-    return (this.#strikes.get(transport) ?? 0) >= STRIKES_MAX;
-  }
+  return {
+    better,
+
+    /** All of them, in the order in which they are to be tried. */
+    order() {
+      const known = recall();
+      const rank = (/** @type {Transport} */ one) => (isDemoted(one) ? 2 : one.name === known ? 0 : 1);
+      return [...transports].sort((a, b) => rank(a) - rank(b));
+    },
+
+    /**
+     * When to try better ones again.
+     *
+     * @param {Transport} used
+     * @returns {number} milliseconds
+     */
+    climbMs: (used) => (better(used).every(isDemoted) ? DEMOTED_MS : RETRY_MS),
+
+    /**
+     * It failed where another one worked, or before it had proved itself.
+     *
+     * @param {Transport} transport
+     * @param {string} reason
+     */
+    strike(transport, reason) {
+      strikes.set(transport, strikesOf(transport) + 1);
+      note(transport, isDemoted(transport) ? "demoted" : "failed", reason);
+    },
+
+    /** Data has come through it. @param {Transport} transport */
+    prove(transport) {
+      strikes.delete(transport);
+      note(transport, "proved");
+      try {
+        sessionStorage.setItem(key, `${Date.now()} ${transport.name}`);
+      } catch {
+        // Storage is forbidden or full: then it is not remembered.
+      }
+    },
+  };
 }

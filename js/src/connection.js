@@ -6,87 +6,81 @@
  * @typedef {import("./transports/face.js").Request} Request
  * @typedef {import("./transports/face.js").End} End
  * @typedef {import("./transports/face.js").Open} Open
+ *
+ * @typedef {object} Connection
+ * @property {Transport} transport
+ * @property {number} frames how many have come
+ * @property {number} heardAt when the last one came, in milliseconds of the wall
+ * @property {(command: object) => boolean} send a command; false if the transport goes one way only
+ * @property {() => void} close
+ *
+ * @typedef {(connection: Connection, frame: Frame | undefined, end?: End) => void} Report gets each
+ *   frame, then the end; nothing after `close`
  */
 
 // Every stream says `sync` at once; what says nothing for so long will not.
 const FIRST_FRAME_MS = 10_000;
 
-export class Connection {
-  frames = 0;
-  /** When the last frame came, in milliseconds of the wall. */
-  heardAt = 0;
-  #report;
-  #closed = false;
+/**
+ * @param {Transport} transport
+ * @param {(transport: Transport) => Promise<Request>} prepare may fetch a credential; rejects with
+ *   an `End`
+ * @param {Report} report
+ * @returns {Connection}
+ */
+export function connect(transport, prepare, report) {
+  let closed = false;
   /** @type {Open | undefined} */
-  #open;
+  let open;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #watchdog;
+  let watchdog;
 
-  /**
-   * @param {Transport} transport
-   * @param {(connection: Connection, frame: Frame | undefined, end: End | undefined) => void} report
-   *   gets each frame, then the end; nothing after `close`
-   */
-  constructor(transport, report) {
-    this.transport = transport;
-    this.#report = report;
-  }
-
-  /**
-   * @param {(transport: Transport) => Promise<Request>} prepare may fetch a credential; rejects
-   *   with an `End`
-   */
-  async open(prepare) {
-    this.#watch(FIRST_FRAME_MS);
-    try {
-      const request = await prepare(this.transport);
-      if (this.#closed) return;
-      this.#open = this.transport.open(request, {
-        frame: (frame) => this.#frame(frame),
-        end: (end) => this.#end(end),
-      });
-      if (this.#closed) this.#open.close();
-    } catch (error) {
-      this.#end(error);
-    }
-  }
-
-  /**
-   * Send a command; false if the transport goes one way only.
-   *
-   * @param {object} command
-   */
-  send(command) {
-    this.#open?.send?.(command);
-    return !!this.#open?.send;
-  }
-
-  close() {
-    this.#closed = true;
-    clearTimeout(this.#watchdog);
-    this.#open?.close();
-  }
-
-  /** @param {Frame} frame */
-  #frame(frame) {
-    if (this.#closed) return;
-    this.frames += 1;
-    this.heardAt = Date.now();
-    this.#watch(this.transport.silenceMs);
-    this.#report(this, frame, undefined);
-  }
+  /** @type {Connection} */
+  const connection = {
+    transport,
+    frames: 0,
+    heardAt: 0,
+    send(command) {
+      open?.send?.(command);
+      return !!open?.send;
+    },
+    close() {
+      closed = true;
+      clearTimeout(watchdog);
+      open?.close();
+    },
+  };
 
   /** @param {unknown} why an `End`, or what was thrown */
-  #end(why) {
-    if (this.#closed) return;
-    this.close();
-    const end = /** @type {End | undefined} */ (why);
-    this.#report(this, undefined, end?.reason ? end : { reason: String(why) });
-  }
+  const end = (why) => {
+    if (closed) return;
+    connection.close();
+    const known = /** @type {End | undefined} */ (why);
+    report(connection, undefined, known?.reason ? known : { reason: String(why) });
+  };
 
   /** @param {number} ms */
-  #watch(ms) {
-    clearTimeout(this.#watchdog);
-    this.#watchdog = setTimeout(() => this.#end({ reason: "silent" }), ms);
-  }
+  const watch = (ms) => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => end({ reason: "silent" }), ms);
+  };
+
+  /** @param {Frame} frame */
+  const take = (frame) => {
+    if (closed) return;
+    connection.frames += 1;
+    connection.heardAt = Date.now();
+    watch(transport.silenceMs);
+    report(connection, frame);
+  };
+
+  watch(FIRST_FRAME_MS);
+  prepare(transport)
+    .then((request) => {
+      if (closed) return;
+      open = transport.open(request, { frame: take, end });
+      if (closed) open.close();
+    })
+    .catch(end);
+  return connection;
 }

@@ -3,8 +3,8 @@
 /** @typedef {(value: any) => void} Listener */
 
 export class Emitter {
-  /** @type {Map<string, Set<Listener>>} */
-  #listeners = new Map();
+  /** @type {Record<string, Set<Listener>>} */
+  #listeners = {};
 
   /**
    * @param {string} event
@@ -12,8 +12,8 @@ export class Emitter {
    * @returns {() => void} what takes it away again
    */
   on(event, listener) {
-    const all = this.#listeners.get(event) ?? new Set();
-    this.#listeners.set(event, all.add(listener));
+    const all = (this.#listeners[event] ??= new Set());
+    all.add(listener);
     return () => void all.delete(listener);
   }
 
@@ -22,7 +22,7 @@ export class Emitter {
    * @param {unknown} [value]
    */
   emit(event, value) {
-    for (const listener of [...(this.#listeners.get(event) ?? [])]) guard(listener, value);
+    for (const listener of [...(this.#listeners[event] ?? [])]) guard(listener, value);
   }
 }
 

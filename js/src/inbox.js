@@ -5,6 +5,7 @@
  * not answered yet. So a mark shows at once, and one that fails is gone again by itself.
  */
 
+import { randomId } from "./api.js";
 import { Emitter } from "./emitter.js";
 
 /**
@@ -20,6 +21,7 @@ import { Emitter } from "./emitter.js";
  * @property {boolean} seen
  * @property {boolean} read
  * @property {boolean} archived
+ * @property {boolean} [deleted]
  * @property {any} data `title`, `body`, `url`, `icon`, `priority`, `actions`, `data`
  *
  * @typedef {object} Query
@@ -41,77 +43,68 @@ const REFRESH_MS = 200;
 const PAGE = 20;
 const PAGE_MAX = 100;
 
-/** @type {Badge} */
-const NO_BADGE = { as_of: -1, unread: 0, unseen: 0, by_category: {} };
-
 /**
- * What an item is once it is marked; undefined: it is gone.
+ * What an item is once it is marked.
  *
  * @param {Item} item
  * @param {As} as
- * @returns {Item | undefined}
+ * @returns {Item}
  */
 function marked(item, as) {
-  if (as === "deleted") return undefined;
-  return {
-    ...item,
-    seen: item.seen || as === "seen",
-    read: as === "unread" ? false : item.read || as === "read",
-    archived: as === "unarchived" ? false : item.archived || as === "archived",
-  };
+  const undone = as.startsWith("un");
+  return { ...item, [undone ? as.slice(2) : as]: !undone };
 }
 
-/** A badge that follows what is done to single items. */
-class Tally {
-  /** @param {Badge} badge */
-  constructor(badge) {
-    this.badge = { ...badge, by_category: { ...badge.by_category } };
-  }
+/**
+ * @param {Operation} operation
+ * @param {Item} item
+ * @returns {Item} as the operation leaves it
+ */
+function done(operation, item) {
+  const hit = "ids" in operation ? operation.ids.includes(item.id) : (operation.category ?? item.category) === item.category;
+  return hit ? marked(item, operation.as) : item;
+}
 
-  /**
-   * @param {Item} item
-   * @param {Item | undefined} next
-   */
-  move(item, next) {
-    const { badge } = this;
-    const [before, after] = [item, next].map((one) => Number(!!one && !one.read && !one.archived));
-    badge.unseen = Math.max(0, badge.unseen + (next?.seen ? 0 : after) - (item.seen ? 0 : before));
-    this.#count(item.category, after - before);
-  }
+/** Whether the badge counts it: 0 or 1. @param {Item} item */
+const counts = ({ read, archived, deleted }) => Number(!read && !archived && !deleted);
 
-  /**
-   * All that the badge counts has been marked.
-   *
-   * @param {As} as
-   * @param {string} [category] only this one
-   */
-  clear(as, category) {
-    const { badge } = this;
-    for (const [one, many] of Object.entries(badge.by_category)) {
-      if (as !== "seen" && one === (category ?? one)) this.#count(one, -many);
-    }
-    badge.unseen = category === undefined ? 0 : Math.min(badge.unseen, badge.unread);
+/**
+ * The badge when all that is pending will have been done, as far as the list knows.
+ *
+ * @param {Badge} badge before
+ * @param {Item[]} items before
+ * @param {Iterable<Operation>} operations
+ * @returns {Badge}
+ */
+function estimate(badge, items, operations) {
+  const by = { ...badge.by_category };
+  let { unseen } = badge;
+  for (const operation of operations) {
+    const { as } = operation;
+    const all = "upto" in operation && !as.startsWith("un");
+    if (all && as === "seen") unseen = 0;
+    else if (all) for (const one in by) if (one === (operation.category ?? one)) by[one] = 0;
+    items = items.map((item) => {
+      const next = done(operation, item);
+      if (!all) {
+        by[item.category] = (by[item.category] ?? 0) + counts(next) - counts(item);
+        unseen += (next.seen ? 0 : counts(next)) - (item.seen ? 0 : counts(item));
+      }
+      return next;
+    });
   }
-
-  /**
-   * @param {string} category
-   * @param {number} step
-   */
-  #count(category, step) {
-    const { badge } = this;
-    const left = Math.max(0, (badge.by_category[category] ?? 0) + step);
-    badge.unread = Math.max(0, badge.unread + step);
-    badge.by_category[category] = left;
-    if (!left) delete badge.by_category[category];
-  }
+  const left = Object.entries(by).filter(([, many]) => many > 0);
+  const unread = left.reduce((sum, [, many]) => sum + many, 0);
+  return { as_of: badge.as_of, unread, unseen: Math.max(0, Math.min(unseen, unread)), by_category: Object.fromEntries(left) };
 }
 
 export class Inbox extends Emitter {
   #api;
-  /** @type {Badge} */
-  #badge = NO_BADGE;
-  /** The one on which what is not answered yet is counted. */
-  #before = NO_BADGE;
+  /** @type {Badge | undefined} */
+  #badge;
+  /** The one on which what is not answered yet is counted. @type {Badge | undefined} */
+  #before;
+  #asOf = -1;
   /** @type {Item[]} */
   #items = [];
   /** @type {Set<Operation>} */
@@ -120,8 +113,8 @@ export class Inbox extends Emitter {
   #query;
   /** @type {string | undefined} what `upto` of a mark-all is */
   #cursor;
-  /** @type {string | null} */
-  #next = null;
+  /** @type {string | null | undefined} */
+  #next;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #generation = 0;
@@ -134,18 +127,15 @@ export class Inbox extends Emitter {
 
   /** The badge to show; undefined until the server has said one. */
   get badge() {
-    if (this.#badge === NO_BADGE) return undefined;
-    return this.#pending.size ? this.#estimate() : this.#badge;
+    return this.#before && this.#pending.size ? estimate(this.#before, this.#items, this.#pending) : this.#badge;
   }
 
   /** The list to show, newest first; empty until `list` was called. */
   get items() {
     let items = this.#items;
-    for (const operation of this.#pending) {
-      items = items.flatMap((item) => (this.#hits(operation, item) ? (marked(item, operation.as) ?? []) : item));
-    }
-    const archived = this.#query?.view === "archived";
-    return items.filter((item) => item.archived === archived);
+    for (const operation of this.#pending) items = items.map((item) => done(operation, item));
+    const shown = this.#query?.view === "archived";
+    return items.filter(({ archived, deleted }) => archived === shown && !deleted);
   }
 
   /** Of the list: what `upto` of a mark is for one who was shown it as it is now. */
@@ -155,7 +145,7 @@ export class Inbox extends Emitter {
 
   /** Whether there are older ones. */
   get hasMore() {
-    return this.#next !== null;
+    return !!this.#next;
   }
 
   /**
@@ -172,7 +162,7 @@ export class Inbox extends Emitter {
 
   /** Add older ones to the list. */
   async more() {
-    if (this.#next !== null) await this.#fetch({ before: this.#next });
+    if (this.#next) await this.#fetch({ before: this.#next });
     return this.items;
   }
 
@@ -180,9 +170,8 @@ export class Inbox extends Emitter {
   leave() {
     clearTimeout(this.#timer);
     this.#generation += 1;
-    this.#query = this.#cursor = undefined;
+    this.#query = this.#cursor = this.#next = undefined;
     this.#items = [];
-    this.#next = null;
   }
 
   /**
@@ -195,11 +184,9 @@ export class Inbox extends Emitter {
    * @returns {Promise<Badge>} rejects when the server refuses; then nothing is marked
    */
   async mark(which, as, category, shown = this.#cursor) {
-    const ids = typeof which === "string" ? [which] : which;
     // "All" is what was shown, never what has come since.
-    const upto = shown ?? (which === "all" ? (await this.#page({ limit: 1 })).cursor : "");
-    const chosen = which === "all" ? { upto, category } : { ids };
-    return this.#do({ ...chosen, as, op_id: crypto.getRandomValues(new Uint32Array(4)).join("-") });
+    const chosen = which === "all" ? { upto: shown ?? (await this.#page({ limit: 1 })).cursor, category } : { ids: [which].flat() };
+    return this.#do({ ...chosen, as, op_id: randomId() });
   }
 
   /**
@@ -208,7 +195,8 @@ export class Inbox extends Emitter {
    * @param {Badge} badge
    */
   take({ as_of, unread, unseen, by_category }) {
-    if (as_of <= this.#badge.as_of) return;
+    if (as_of <= this.#asOf) return;
+    this.#asOf = as_of;
     this.#badge = { as_of, unread, unseen, by_category };
     if (!this.#pending.size) this.emit("badge", this.badge);
     this.refresh();
@@ -223,7 +211,7 @@ export class Inbox extends Emitter {
 
   /** A log has begun anew, and with it the numbers by which badges are compared. */
   restart() {
-    this.#badge = { ...this.#badge, as_of: -1 };
+    this.#asOf = -1;
     this.refresh();
   }
 
@@ -243,31 +231,6 @@ export class Inbox extends Emitter {
       this.refresh();
       this.#show();
     }
-  }
-
-  /**
-   * @param {Operation} operation
-   * @param {Item} item
-   */
-  #hits(operation, item) {
-    if ("ids" in operation) return operation.ids.includes(item.id);
-    return operation.category === undefined || operation.category === item.category;
-  }
-
-  /** The badge when all that is pending will have been done, as far as this list knows. */
-  #estimate() {
-    const tally = new Tally(this.#before);
-    let items = this.#items;
-    for (const operation of this.#pending) {
-      const all = "upto" in operation && !operation.as.startsWith("un");
-      if (all) tally.clear(operation.as, operation.category);
-      items = items.map((item) => {
-        const next = this.#hits(operation, item) ? marked(item, operation.as) : item;
-        if (!all) tally.move(item, next);
-        return next ?? { ...item, archived: true };
-      });
-    }
-    return tally.badge;
   }
 
   #show() {

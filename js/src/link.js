@@ -10,8 +10,8 @@
  */
 
 import { backoff } from "./backoff.js";
-import { Chooser } from "./chooser.js";
-import { race } from "./race.js";
+import { makeChooser } from "./chooser.js";
+import { isRefusal, race } from "./race.js";
 
 /**
  * @typedef {import("./frames.js").Frame} Frame
@@ -21,209 +21,182 @@ import { race } from "./race.js";
  * @typedef {import("./transports/face.js").End} End
  * @typedef {"idle" | "connecting" | "live" | "waiting" | "closed"} State
  *
+ * @typedef {object} Status
+ * @property {State} state
+ * @property {string} [transport] name of the one in use
+ * @property {string} reason why it is not live
+ * @property {number} retryAt while `waiting`: until when, in milliseconds of the wall
+ *
  * @typedef {object} Hooks
  * @property {(transport: Transport) => Promise<Request>} prepare what to open with, at this moment
- * @property {(frame: Frame) => void} frame
- * @property {() => void} change `state`, `transport`, `reason` or `retryAt` has changed
+ * @property {(frame: Frame) => void} take
+ * @property {(status: Status) => void} change
  * @property {(end: End) => boolean} refused the credential was; whether there is a fresh one
  * @property {(transport: Transport, what: import("./chooser.js").Note["what"], reason?: string) => void} note
+ *
+ * @typedef {ReturnType<typeof makeLink>} Link
  */
 
 /** A connection that has said nothing for so long is not trusted when somebody comes back. */
 const DOUBTFUL_MS = 15_000;
 
-export class Link {
-  /** @type {State} */
-  state = "idle";
-  /** Why it is not live. */
-  reason = "";
-  /** While `waiting`: until when, in milliseconds of the wall. */
-  retryAt = 0;
-
-  #chooser;
-  #hooks;
-  #attempts = 0;
+/**
+ * @param {Transport[]} transports best first
+ * @param {string} key under which a good one is remembered
+ * @param {Hooks} hooks
+ */
+export function makeLink(transports, key, { prepare, take, change, refused, note }) {
+  const chooser = makeChooser(transports, key, note);
+  let attempts = 0;
   /** @type {Connection | undefined} */
-  #current;
-  /** @type {(() => void) | undefined} what ends the attempts that are under way */
-  #race;
+  let current;
+  /** What ends the attempts that are under way. @type {(() => void) | undefined} */
+  let giveUp;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  let timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #climber;
+  let climber;
 
-  /**
-   * @param {Transport[]} transports best first
-   * @param {string} key under which a good one is remembered
-   * @param {Hooks} hooks
-   */
-  constructor(transports, key, hooks) {
-    this.#chooser = new Chooser(transports, key, hooks.note);
-    this.#hooks = hooks;
-  }
-
-  /** Name of the transport in use. */
-  get transport() {
-    return this.#current?.transport.name;
-  }
-
-  start() {
-    if (this.state === "idle") this.#connect();
-  }
-
-  /** Let go; `start` begins again. */
-  stop() {
-    if (this.state === "closed") return;
-    this.#drop();
-    this.#become("idle", "");
-  }
-
-  /** @param {string} reason */
-  close(reason) {
-    this.#drop();
-    this.#become("closed", reason);
-  }
-
-  /** The network is back, or somebody looks at the page again. */
-  hurry() {
-    if (this.state === "waiting") this.#connect();
-    else if (this.#current && Date.now() - this.#current.heardAt > DOUBTFUL_MS) this.renew();
-    else this.#climb();
-  }
-
-  /** What the connection was opened with has changed: open one anew, then drop the old one. */
-  renew() {
-    const used = this.#current?.transport;
-    if (used) this.#run([used, ...this.#chooser.order().filter((one) => one !== used)]);
-    else if (this.state === "connecting") this.#connect();
-  }
-
-  /**
-   * Send a command on the running connection.
-   *
-   * @param {object} command
-   * @returns {boolean} false if it cannot be sent
-   */
-  send(command) {
-    return !this.#race && !!this.#current?.send(command);
-  }
-
-  #connect() {
-    this.#become("connecting", this.reason);
-    this.#run(this.#chooser.order());
-  }
-
-  /** Try what is better than the one in use. */
-  #climb() {
-    const better = this.#current && !this.#race ? this.#chooser.better(this.#current.transport) : [];
-    if (better.length) this.#run(better);
-  }
-
-  /** @param {Transport[]} transports */
-  #run(transports) {
-    this.#stopTrying();
-    this.#race = race(transports, this.#hooks.prepare, {
-      won: this.#won,
-      lost: (end) => this.#lost(transports, end),
-      later: this.#take,
-    });
-  }
-
-  /** @type {import("./race.js").Outcome["won"]} */
-  #won = (winner, frame, losers) => {
-    losers.forEach((reason, one) => this.#chooser.strike(one, reason));
-    this.#current?.close();
-    this.#race = undefined;
-    this.#current = winner;
-    this.#hooks.note(winner.transport, "live");
-    this.#become("live", "");
-    this.#climbLater();
-    this.#take(winner, frame, undefined);
+  /** @type {(state: State, reason: string, retryAt?: number) => void} */
+  const become = (state, reason, retryAt = 0) => {
+    link.status = { state, transport: current?.transport.name, reason, retryAt };
+    change(link.status);
   };
 
-  /**
-   * @param {Transport[]} transports
-   * @param {End} end
-   */
-  #lost(transports, end) {
-    this.#race = undefined;
-    if (this.#current) {
-      transports.forEach((one) => this.#chooser.strike(one, end.reason));
-      this.#climbLater();
-    } else {
-      this.#ended(end);
-    }
-  }
+  const stopTrying = () => {
+    clearTimeout(timer);
+    clearTimeout(climber);
+    giveUp?.();
+    giveUp = undefined;
+  };
 
-  #climbLater() {
-    clearTimeout(this.#climber);
-    const ms = this.#current && this.#chooser.climbMs(this.#current.transport);
-    if (ms !== undefined) this.#climber = setTimeout(() => this.#climb(), ms);
-  }
+  const drop = () => {
+    stopTrying();
+    current?.close();
+    current = undefined;
+  };
 
-  /** @type {import("./race.js").Outcome["later"]} */
-  #take = (connection, frame, end) => {
-    if (connection !== this.#current) return;
+  const connect = () => {
+    become("connecting", link.status.reason);
+    run(chooser.order());
+  };
+
+  /** @param {Transport[]} wanted */
+  const run = (wanted) => {
+    stopTrying();
+    giveUp = race(wanted, prepare, won, (end) => lost(wanted, end), hear);
+  };
+
+  /** Try what is better than the one in use. */
+  const climb = () => {
+    const better = current && !giveUp ? chooser.better(current.transport) : [];
+    if (better.length) run(better);
+  };
+
+  const climbLater = () => {
+    clearTimeout(climber);
+    if (current) climber = setTimeout(climb, chooser.climbMs(current.transport));
+  };
+
+  /** @type {Parameters<typeof race>[2]} */
+  const won = (winner, frame, losers) => {
+    losers.forEach((reason, one) => chooser.strike(one, reason));
+    current?.close();
+    giveUp = undefined;
+    current = winner;
+    note(winner.transport, "live");
+    become("live", "");
+    climbLater();
+    hear(winner, frame);
+  };
+
+  /** @type {(wanted: Transport[], end: End) => void} */
+  const lost = (wanted, end) => {
+    giveUp = undefined;
+    if (!current) return ended(end);
+    wanted.forEach((one) => chooser.strike(one, end.reason));
+    climbLater();
+  };
+
+  /** @type {import("./connection.js").Report} */
+  const hear = (connection, frame, end) => {
+    if (connection !== current) return;
     if (frame) {
       if (connection.frames === 2) {
-        this.#attempts = 0;
-        this.#chooser.prove(connection.transport);
+        attempts = 0;
+        chooser.prove(connection.transport);
       }
-      this.#hooks.frame(frame);
-      if (frame.type === "reconnect") {
-        if (frame.reason === "reauth") this.#hooks.refused({ reason: "token_expired" });
-        this.#wait(`asked to reconnect: ${frame.reason}`, frame.retry_ms);
+      take(frame);
+      const { type, reason } = frame;
+      if (type === "reconnect") {
+        if (reason === "reauth") refused({ reason });
+        wait(`asked to reconnect: ${reason}`, frame.retry_ms);
       }
     } else if (end) {
-      if (connection.frames < 2) this.#chooser.strike(connection.transport, end.reason);
-      this.#ended(end);
+      if (connection.frames < 2) chooser.strike(connection.transport, end.reason);
+      ended(end);
     }
   };
 
   /** @param {End} end */
-  #ended(end) {
-    const { status, reason } = end;
-    if (status === 401 || status === 403) {
-      if (this.#hooks.refused(end)) this.#wait(reason, 0);
-      else this.close(reason);
-    } else if (end.final) {
-      this.close(reason);
-    } else {
-      this.#wait(reason, Math.max(end.retryMs ?? 0, backoff(this.#attempts++)));
-    }
-  }
+  const ended = (end) => {
+    const { reason, retryMs = 0 } = end;
+    if (isRefusal(end) ? !refused(end) : end.final) link.close(reason);
+    else wait(reason, isRefusal(end) ? 0 : Math.max(retryMs, backoff(attempts++)));
+  };
 
   /**
    * @param {string} reason
    * @param {number} ms
    */
-  #wait(reason, ms) {
-    this.#drop();
-    this.retryAt = Date.now() + ms;
-    this.#become("waiting", reason);
-    this.#timer = setTimeout(() => this.#connect(), ms);
-  }
+  const wait = (reason, ms) => {
+    drop();
+    become("waiting", reason, Date.now() + ms);
+    timer = setTimeout(connect, ms);
+  };
 
-  #stopTrying() {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#climber);
-    this.#race?.();
-    this.#race = undefined;
-  }
+  const link = {
+    /** @type {Status} */
+    status: { state: "idle", reason: "", retryAt: 0 },
 
-  #drop() {
-    this.#stopTrying();
-    this.#current?.close();
-    this.#current = undefined;
-  }
+    start() {
+      if (link.status.state === "idle") connect();
+    },
 
-  /**
-   * @param {State} state
-   * @param {string} reason
-   */
-  #become(state, reason) {
-    this.state = state;
-    this.reason = reason;
-    this.#hooks.change();
-  }
+    /** Let go; `start` begins again. */
+    stop() {
+      if (link.status.state === "closed") return;
+      drop();
+      become("idle", "");
+    },
+
+    /** @param {string} reason */
+    close(reason) {
+      drop();
+      become("closed", reason);
+    },
+
+    /** The network is back, or somebody looks at the page again. */
+    hurry() {
+      if (link.status.state === "waiting") connect();
+      else if (current && Date.now() - current.heardAt > DOUBTFUL_MS) link.renew();
+      else climb();
+    },
+
+    /** What the connection was opened with has changed: open one anew, then drop the old one. */
+    renew() {
+      const used = current?.transport;
+      if (used) run([used, ...chooser.order().filter((one) => one !== used)]);
+      else if (link.status.state === "connecting") connect();
+    },
+
+    /**
+     * Send a command on the running connection.
+     *
+     * @param {object} command
+     * @returns {boolean} false if it cannot be sent
+     */
+    send: (command) => !giveUp && !!current?.send(command),
+  };
+  return link;
 }

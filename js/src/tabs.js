@@ -15,162 +15,126 @@ const UNANSWERED_MAX = 2;
  * @property {(message: any) => void} hear what another tab says
  * @property {() => object} want what this tab wants, to tell the others
  * @property {() => void} wanted what the others want has changed
+ *
+ * @typedef {ReturnType<typeof joinTabs>} Tabs
  */
 
-export class Tabs {
-  leads = false;
-  /** @type {Map<string, string[]>} filters by tab */
-  wants = new Map();
+/** Whether this browser can do it; it needs a secure context. */
+export const canShare = () => typeof BroadcastChannel !== "undefined" && !!globalThis.navigator?.locks;
 
-  #name;
-  #hooks;
-  #id = `${Date.now()}-${Math.random()}`;
-  /** @type {BroadcastChannel | undefined} */
-  #channel;
+/**
+ * @param {string} name equal in tabs that may share
+ * @param {TabHooks} hooks called later, not yet by this
+ */
+export function joinTabs(name, { lead, follow, hear, want, wanted }) {
+  const id = `${Date.now()}-${Math.random()}`;
+  const channel = new BroadcastChannel(name);
   /** What lets go of locks and of waiting for them. */
-  #stop = new AbortController();
-  #queued = new AbortController();
-  #unanswered = 0;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #pinger;
-
-  /** Whether this browser can do it; it needs a secure context. */
-  static get possible() {
-    return typeof BroadcastChannel !== "undefined" && !!globalThis.navigator?.locks;
-  }
-
-  /**
-   * @param {string} name equal in tabs that may share
-   * @param {TabHooks} hooks
-   */
-  constructor(name, hooks) {
-    this.#name = name;
-    this.#hooks = hooks;
-  }
-
-  start() {
-    this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.onmessage = ({ data }) => this.#hear(data);
-    // Others wait for this one, and so find out that the tab is gone.
-    void this.#hold(this.#life(this.#id), {}, () => {});
-    this.#stand({});
-    this.#pinger = setInterval(() => this.#ping(), PING_MS);
-    this.tell({ hello: this.#id });
-    this.announce();
-  }
-
-  stop() {
-    this.tell({ bye: this.#id });
-    clearInterval(this.#pinger);
-    this.#stop.abort();
-    this.#queued.abort();
-    this.#channel?.close();
-    this.#channel = undefined;
-    this.leads = false;
-  }
-
-  /** Say what this tab wants. */
-  announce() {
-    this.tell({ tab: this.#id, ...this.#hooks.want() });
-  }
+  const leaving = new AbortController();
+  const { signal: left } = leaving;
+  let standing = new AbortController();
+  let unanswered = 0;
 
   /** @param {object} message */
-  tell(message) {
-    this.#channel?.postMessage(message);
-  }
+  const tell = (message) => {
+    if (!left.aborted) channel.postMessage(message);
+  };
 
-  /** @param {any} message */
-  #hear(message) {
-    if (!this.#channel) return;
-    if (message.hello) this.announce();
-    if (message.ping && this.leads) this.tell({ pong: 1 });
-    // Only a leader says anything else than what tabs say of themselves.
-    if (message.pong || message.frame || message.state) this.#unanswered = 0;
-    if (message.tab) this.#want(message.tab, message.filters);
-    if (message.bye) this.#gone(message.bye);
-    this.#hooks.hear(message);
-  }
-
-  /**
-   * @param {string} tab
-   * @param {string[]} filters
-   */
-  #want(tab, filters) {
-    const known = this.wants.has(tab);
-    this.wants.set(tab, filters);
-    if (this.leads) {
-      if (!known) this.#watch(tab);
-      this.#hooks.wanted();
-    }
-  }
-
-  /** @param {string} tab */
-  #gone(tab) {
-    if (this.wants.delete(tab) && this.leads) this.#hooks.wanted();
-  }
-
-  /**
-   * Wait for the lock that a tab holds for as long as it lives.
-   *
-   * @param {string} tab
-   */
-  #watch(tab) {
-    const { signal } = this.#stop;
-    navigator.locks.request(this.#life(tab), { signal }, () => this.#gone(tab)).catch(() => {});
-  }
-
-  /** @param {string} tab */
-  #life(tab) {
-    return `${this.#name} ${tab}`;
-  }
+  /** The lock that a tab holds for as long as it lives. @param {string} tab */
+  const life = (tab) => `${name} ${tab}`;
 
   /**
    * Hold a lock until the end; resolves when it has been taken away.
    *
-   * @param {string} name
+   * @param {string} lock
    * @param {LockOptions} options
-   * @param {() => void} granted
+   * @param {() => void} [granted]
    */
-  #hold(name, options, granted) {
-    const { signal } = this.#stop;
-    const hold = () =>
+  const hold = (lock, options, granted) => {
+    const held = () =>
       new Promise((resolve) => {
-        signal.addEventListener("abort", resolve);
-        granted();
+        left.addEventListener("abort", resolve);
+        granted?.();
       });
-    return navigator.locks.request(name, options, hold).catch(() => {});
-  }
+    return navigator.locks.request(lock, options, held).catch(() => {});
+  };
 
-  /** @param {LockOptions} options */
-  #stand(options) {
-    this.#queued = new AbortController();
-    const { signal } = this.#queued;
-    const held = this.#hold(this.#name, options.steal ? options : { signal }, () => this.#lead());
-    void held.then(() => {
-      // Stolen while this tab hung, or given up to stand again.
-      if (this.#stop.signal.aborted || signal.aborted) return;
-      this.leads = false;
-      this.#stand({});
-      this.#hooks.follow();
+  /** Find out when a tab is gone. @param {string} tab */
+  const watch = (tab) => void navigator.locks.request(life(tab), { signal: left }, () => forget(tab)).catch(() => {});
+
+  /** @param {string} tab */
+  const forget = (tab) => {
+    if (tabs.wants.delete(tab) && tabs.leads) wanted();
+  };
+
+  /** @param {LockOptions} [options] */
+  const stand = async (options) => {
+    const { signal } = (standing = new AbortController());
+    await hold(name, options ?? { signal }, () => {
+      if (left.aborted) return;
+      tabs.leads = true;
+      [...tabs.wants.keys()].forEach(watch);
+      lead();
     });
-  }
+    // Stolen while this tab hung, or given up to stand again.
+    if (left.aborted || signal.aborted) return;
+    tabs.leads = false;
+    void stand();
+    follow();
+  };
 
-  #lead() {
-    if (this.#stop.signal.aborted) return;
-    this.leads = true;
-    for (const tab of this.wants.keys()) this.#watch(tab);
-    this.#hooks.lead();
-  }
-
-  #ping() {
-    if (this.leads || document.hidden) {
-      this.#unanswered = 0;
-    } else if (++this.#unanswered > UNANSWERED_MAX) {
-      this.#unanswered = 0;
-      this.#queued.abort();
-      this.#stand({ steal: true });
+  const ping = () => {
+    if (tabs.leads || document.hidden) {
+      unanswered = 0;
+    } else if (++unanswered > UNANSWERED_MAX) {
+      unanswered = 0;
+      standing.abort();
+      void stand({ steal: true });
     } else {
-      this.tell({ ping: 1 });
+      tell({ ping: 1 });
     }
-  }
+  };
+
+  const tabs = {
+    leads: false,
+    /** Filters by tab. @type {Map<string, string[]>} */
+    wants: new Map(),
+    tell,
+
+    /** Say what this tab wants. */
+    announce: () => tell({ tab: id, ...want() }),
+
+    leave() {
+      tell({ bye: id });
+      clearInterval(pinger);
+      leaving.abort();
+      standing.abort();
+      channel.close();
+      tabs.leads = false;
+    },
+  };
+
+  channel.onmessage = ({ data }) => {
+    if (left.aborted) return;
+    const { tab, filters, bye } = data;
+    if (data.hello) tabs.announce();
+    if (data.ping && tabs.leads) tell({ pong: 1 });
+    // Only a leader says anything else than what tabs say of themselves.
+    if (data.pong || data.frame || data.state) unanswered = 0;
+    if (tab) {
+      const known = tabs.wants.has(tab);
+      tabs.wants.set(tab, filters);
+      if (tabs.leads && !known) watch(tab);
+      if (tabs.leads) wanted();
+    }
+    if (bye) forget(bye);
+    hear(data);
+  };
+  // Others wait for this one, and so find out that the tab is gone.
+  void hold(life(id), {});
+  void stand();
+  const pinger = setInterval(ping, PING_MS);
+  tell({ hello: id });
+  tabs.announce();
+  return tabs;
 }

@@ -12,15 +12,12 @@ export const TOPICS_MAX = 10_000;
  * @returns {boolean}
  */
 export function matches(filter, topic) {
-  if (filter === topic) return true;
   const levels = topic.split("/");
   const wanted = filter.split("/");
   if (/^[+#]$/.test(wanted[0]) && /^(\$|users$)/.test(levels[0])) return false;
-  for (const [depth, level] of wanted.entries()) {
-    if (level === "#") return true;
-    if (depth === levels.length || (level !== "+" && level !== levels[depth])) return false;
-  }
-  return wanted.length === levels.length;
+  const open = wanted.at(-1) === "#" && wanted.pop();
+  if (open ? levels.length < wanted.length : levels.length !== wanted.length) return false;
+  return wanted.every((level, depth) => level === "+" || level === levels[depth]);
 }
 
 /** The last offset of each topic, by which what the wire repeats is dropped. */
@@ -35,11 +32,12 @@ export class Offsets {
    * @param {number | undefined} offset none for an ephemeral publication, which is always new
    */
   isNew(topic, offset) {
+    const last = this.#last;
     if (offset === undefined) return true;
-    if (offset <= (this.#last.get(topic) ?? 0)) return false;
-    this.#last.delete(topic);
-    this.#last.set(topic, offset);
-    if (this.#last.size > TOPICS_MAX) this.#last.delete(/** @type {string} */ (this.#last.keys().next().value));
+    if (offset <= (last.get(topic) ?? 0)) return false;
+    last.delete(topic);
+    last.set(topic, offset);
+    if (last.size > TOPICS_MAX) last.delete(/** @type {string} */ (last.keys().next().value));
     return true;
   }
 

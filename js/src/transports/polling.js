@@ -1,7 +1,7 @@
 /** Polling, short and long: what anything that can fetch can do. */
 
 import { ask } from "../api.js";
-import { pause, retryAfter } from "../backoff.js";
+import { pause, retryMsOf } from "../backoff.js";
 import { framesOf } from "../frames.js";
 import { run } from "./face.js";
 
@@ -22,7 +22,7 @@ async function poll(url, init, cursor) {
   const got = await ask(url, { ...init, headers: { ...init.headers, ...validator } });
   const etag = got.headers.get("etag")?.replace(/^W\/|"/g, "");
   const answer = got.status === 304 ? { cursor: etag || cursor, complete: true, publications: [] } : await got.json();
-  return { answer, retryMs: retryAfter(got.headers.get("retry-after")) };
+  return { answer, retryMs: retryMsOf(got) };
 }
 
 /**
