@@ -232,12 +232,12 @@ export class Client extends Emitter {
   }
 
   /** Let go of connection and lead, to come back later with the cursor. */
-  #pause = () => {
+  #pause() {
     this.#begun = undefined;
     this.#feed.hold();
     this.#part();
     this.#link.stop();
-  };
+  }
 
   /** Leave the other tabs. */
   #part() {
@@ -247,12 +247,13 @@ export class Client extends Emitter {
 
   /** @param {typeof addEventListener | undefined} change none outside of a page */
   #listen(change) {
-    for (const event of ["online", "visibilitychange", "pageshow"]) change?.(event, this.#wake);
-    change?.("pagehide", this.#pause);
+    for (const event of ["online", "visibilitychange", "pageshow", "pagehide"]) change?.(event, this.#visit);
   }
 
-  #wake = () => {
-    if (!this.#begun) this.#update();
+  /** Somebody comes, or goes. @param {Event} event */
+  #visit = ({ type }) => {
+    if (type === "pagehide") this.#pause();
+    else if (!this.#begun) this.#update();
     else if (document.hidden) return;
     else if (this.leads) this.#link.hurry();
     else this.#tabs?.tell({ hurry: 1 });

@@ -80,19 +80,14 @@ export function eventParser(report) {
 }
 
 /**
- * The frames that a stream would have carried in place of a poll's answer. The last one is a
- * heartbeat with the cursor, which is true only when all before it were taken.
+ * What a poll has answered, as the frames of a stream that begins and has said all. The last one has
+ * the cursor, which is true only when all before it were taken.
  *
  * @param {any} answer `{cursor, complete, gaps?, publications, badge?}`
- * @param {boolean} first whether it is the first answer of its connection
  * @returns {Frame[]}
  */
-export function framesOf({ cursor, complete, gaps = [], publications, badge }, first) {
-  /** @type {Frame[]} */
-  const frames = first ? [{ type: "sync", complete, gaps }] : gaps.map((/** @type {Gap} */ gap) => ({ ...gap, type: "gap" }));
-  // Its own cursor may not be taken before the gaps and the rest of the answer are.
-  for (const publication of publications) frames.push({ ...publication, type: "publication" });
-  if (badge) frames.push({ ...badge, type: "badge" });
-  frames.push({ type: "heartbeat", cursor });
-  return frames;
-}
+export const framesOf = ({ publications, cursor, ...rest }) => [
+  { ...rest, type: "sync" },
+  ...publications.map((/** @type {Publication} */ one) => ({ ...one, type: "publication" })),
+  { type: "heartbeat", cursor },
+];

@@ -19,12 +19,12 @@ const UNANSWERED_MAX = 2;
  * @typedef {ReturnType<typeof joinTabs>} Tabs
  */
 
-/** Whether this browser can do it; it needs a secure context. */
-export const canShare = () => typeof BroadcastChannel !== "undefined" && !!globalThis.navigator?.locks;
+/** Whether this browser can do it; it needs a secure context. Where there are locks there are channels. */
+export const canShare = () => !!globalThis.navigator?.locks;
 
 /**
  * @param {string} name equal in tabs that may share
- * @param {TabHooks} hooks called later, not yet by this
+ * @param {TabHooks} hooks
  */
 export function joinTabs(name, { lead, follow, hear, want, wanted }) {
   const id = `${Date.now()}-${Math.random()}`;

@@ -76,8 +76,10 @@ test("an event without end is not kept without end", () => {
 
 test("a poll's answer becomes the frames of a stream", () => {
   const answer = { cursor: "c", complete: false, gaps: [{ topic: "a", reason: "trimmed" }], publications: [{ topic: "a" }], badge: { as_of: 1 } };
-  assert.deepEqual(framesOf(answer, true).map(({ type }) => type), ["sync", "publication", "badge", "heartbeat"]);
-  assert.deepEqual(framesOf(answer, false).map(({ type }) => type), ["gap", "publication", "badge", "heartbeat"]);
+  const frames = framesOf(answer);
+  assert.deepEqual(frames.map(({ type }) => type), ["sync", "publication", "heartbeat"]);
+  assert.deepEqual(frames[0], { type: "sync", complete: answer.complete, gaps: answer.gaps, badge: answer.badge });
+  assert.deepEqual(frames.map(({ cursor }) => cursor), [undefined, answer.publications[0].cursor, answer.cursor]);
 });
 
 test("what tells users apart is the sub of the token, whatever else the text is", () => {

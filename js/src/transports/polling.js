@@ -43,7 +43,7 @@ function polling(name, path, waitS) {
           const wait = waitS ? (first ? 0 : waitS) : undefined;
           const { answer, retryMs } = await poll(address(path, { wait }), { ...init, signal }, cursor);
           cursor = answer.cursor;
-          framesOf(answer, first).forEach(sink.frame);
+          framesOf(answer).forEach(sink.frame);
           if (retryMs !== undefined) return { reason: "asked to wait", retryMs };
           if (!waitS) await pause(PAUSE_MS);
           signal.throwIfAborted();
