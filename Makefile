@@ -85,7 +85,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  --editable '.[apprise]' --group test --group check
 	@touch $@
 
-$(CLIENT): js/node_modules/.installed js/build.js js/served.js $(wildcard js/src/*.js js/src/element/*.js js/src/element/inside/*.js js/src/push/*.js js/src/transports/*.js)
+$(CLIENT): js/node_modules/.installed js/build.js js/served.js js/whole.js $(wildcard js/src/*.js js/src/element/*.js js/src/element/inside/*.js js/src/push/*.js js/src/transports/*.js)
 	node js/build.js $@
 
 js/node_modules/.installed: js/package.json js/package-lock.json

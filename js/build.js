@@ -15,12 +15,14 @@ import { build, transform } from "esbuild";
 import { minify } from "terser";
 import * as parts from "./src/element/parts.js";
 
-/** What a page pays, compressed, by what it imports from the package. */
+/** What a page pays before it is live, compressed, by what it imports from the package; and what that loads later. */
 const BYTES_MAX = {
-  'export { Client } from "./src/index.js"': 6 * 1024,
-  'export { Reddot } from "./src/index.js"': 7.25 * 1024,
+  'export { Client } from "./src/index.js"': 5000,
+  'export * from "./src/index.js"': 6000,
+  'export * from "./src/tabs.js"': 850,
+  'export * from "./src/transports/loaded.js"': 1700,
 };
-/** The file that is served: the client with all transports, and the elements. */
+/** The file that is served: the client, with all that it would load later, and the elements. */
 const SERVED = 'export * from "./src/index.js"; export * from "./src/element/index.js"; import "./src/element/define.js"';
 const SERVED_MAX = 15 * 1024;
 /** What that loads by itself, for the panel of a bell. */
@@ -44,10 +46,13 @@ const minifyStyles = {
     });
   },
 };
-/** The served file loads the inside from beside it. @type {import("esbuild").Plugin} */
+/** The served file loads the inside from beside it, and of the client nothing. @type {import("esbuild").Plugin} */
 const besideIt = {
   name: "load from beside",
-  setup: ({ onResolve }) => onResolve({ filter: /^\.\/load\.js$/ }, () => ({ path: here("served.js") })),
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/load\.js$/ }, () => ({ path: here("served.js") }));
+    onResolve({ filter: /\/later\.js$/ }, () => ({ path: here("whole.js") }));
+  },
 };
 /** The inside is given what the served file has already. @type {import("esbuild").Plugin} */
 const givenParts = {
@@ -56,12 +61,12 @@ const givenParts = {
 };
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** What the client loads when it needs it. @type {import("esbuild").Plugin} */
+/** What the client loads when it needs it is no part of it. @type {import("esbuild").Plugin} */
 const lazy = {
   name: "lazy",
   setup({ onResolve }) {
-    onResolve({ filter: /\/diagnose\.js$/ }, ({ kind }) =>
-      kind === "dynamic-import" ? { path: "./reddot-diagnose.js", external: true } : undefined,
+    onResolve({ filter: /./ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path: path.replace("diagnose", "reddot-diagnose"), external: true } : undefined,
     );
   },
 };

@@ -1,6 +1,5 @@
 /**
  * How long to wait before trying again: full jitter, so that a crowd does not come back as one.
- * Pure but for the injected chance.
  */
 
 export const BACKOFF_FIRST_MS = 500;
@@ -9,12 +8,11 @@ const BACKOFF_MIN_MS = 50;
 
 /**
  * @param {number} attempt 0 for the first wait
- * @param {() => number} [random] in [0, 1)
  * @returns {number} milliseconds: anything up to 0.5 s, 1 s, 2 s … 30 s
  */
-export function backoff(attempt, random = Math.random) {
+export function backoff(attempt) {
   const longest = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
-  return Math.max(BACKOFF_MIN_MS, random() * longest);
+  return Math.max(BACKOFF_MIN_MS, Math.random() * longest);
 }
 
 /**

@@ -31,13 +31,13 @@ export function makeChooser(transports, key, note) {
   const strikesOf = (/** @type {Transport} */ one) => strikes.get(one) ?? 0;
   const isDemoted = (/** @type {Transport} */ one) => strikesOf(one) >= STRIKES_MAX;
 
-  /** Name of the one that worked a moment ago. */
-  const recall = () => {
+  /** When which one has worked; nothing where storage is forbidden or full. @param {string} [now] */
+  const remembered = (now) => {
     try {
-      const [at, name] = (sessionStorage.getItem(key) ?? "").split(" ");
-      return Date.now() - Number(at) < REMEMBERED_MS && name;
+      if (now) sessionStorage[key] = now;
+      return sessionStorage[key].split(" ");
     } catch {
-      return "";
+      return [];
     }
   };
 
@@ -49,7 +49,8 @@ export function makeChooser(transports, key, note) {
 
     /** All of them, in the order in which they are to be tried. */
     order() {
-      const known = recall();
+      const [at, name] = remembered();
+      const known = Date.now() - at < REMEMBERED_MS && name;
       const rank = (/** @type {Transport} */ one) => (isDemoted(one) ? 2 : one.name === known ? 0 : 1);
       return [...transports].sort((a, b) => rank(a) - rank(b));
     },
@@ -65,10 +66,10 @@ export function makeChooser(transports, key, note) {
     /**
      * It failed where another one worked, or before it had proved itself.
      *
-     * @param {Transport} transport
      * @param {string} reason
+     * @param {Transport} transport
      */
-    strike(transport, reason) {
+    strike(reason, transport) {
       strikes.set(transport, strikesOf(transport) + 1);
       note(transport, isDemoted(transport) ? "demoted" : "failed", reason);
     },
@@ -77,11 +78,7 @@ export function makeChooser(transports, key, note) {
     prove(transport) {
       strikes.delete(transport);
       note(transport, "proved");
-      try {
-        sessionStorage.setItem(key, `${Date.now()} ${transport.name}`);
-      } catch {
-        // Storage is forbidden or full: then it is not remembered.
-      }
+      remembered(`${Date.now()} ${transport.name}`);
     },
   };
 }

@@ -5,14 +5,13 @@
  * here, and what came before is dropped.
  */
 
-import { claimsOf, makeApi, randomId, ReddotError } from "./api.js";
+import { makeApi, randomId, ReddotError } from "./api.js";
 import { backoff } from "./backoff.js";
 import { Emitter } from "./emitter.js";
 import { makeFeed } from "./feed.js";
+import { loadTabs } from "./later.js";
 import { makeLink } from "./link.js";
-import { canShare, joinTabs } from "./tabs.js";
-import { longPoll } from "./transports/polling.js";
-import { sse } from "./transports/sse.js";
+import { longPoll, sse } from "./transports/fallbacks.js";
 import { websocket } from "./transports/websocket.js";
 
 /**
@@ -71,8 +70,6 @@ export class Client extends Emitter {
   #tabs;
   /** @type {string[]} the filters that the connection has */
   #sent = [];
-  /** @type {string | undefined} */
-  #user;
   #refreshed = false;
   #queued = false;
   /** @type {object | undefined} this stay on the page; none: it is put away */
@@ -83,8 +80,8 @@ export class Client extends Emitter {
     super();
     const { server = location.origin, token, credentials = "same-origin", user } = options;
     const { inbox = !!(token || user), shared = inbox } = options;
-    this.#options = { server, inbox, shared: shared && canShare() };
-    this.#user = user;
+    // Tabs share by locks, which need a secure context.
+    this.#options = { server, user, inbox, shared: shared && !!globalThis.navigator?.locks };
     /** Requests with the credential of the moment. */
     this.api = makeApi(server, token, credentials);
     this.#feed = makeFeed(this.api, (event, value) => this.emit(event, value));
@@ -199,33 +196,35 @@ export class Client extends Emitter {
 
   /** Connect, or find the tab that is connected. @param {object} turn */
   async #begin(turn, attempt = 0) {
-    const { server, inbox, shared } = this.#options;
+    const { server, user, inbox, shared } = this.#options;
     if (!shared) return this.#start();
+    const loading = loadTabs().catch(() => {});
+    let token;
     try {
-      this.#user = claimsOf(await this.api.token()).sub ?? this.#user;
+      token = await this.api.token();
     } catch (error) {
       setTimeout(() => turn === this.#begun && this.#begin(turn, attempt + 1), backoff(attempt));
       return this.emit("error", error);
     }
+    const tabs = await loading;
     if (turn !== this.#begun) return;
-    // Never shared between users: each has rights and an inbox of their own.
-    this.#tabs = joinTabs(`reddot ${server} ${inbox} ${this.#user ?? ""}`, {
+    // Who cannot share has a connection of their own.
+    this.#options.shared = !!tabs;
+    this.#tabs = tabs?.joinTabs(`reddot ${server} ${inbox}`, tabs.userOf(token) ?? user, {
       lead: () => this.#start(),
-      follow: () => {
-        this.#link.stop();
-        this.#tabs?.tell({ hello: 1 });
-      },
+      follow: () => this.#link.stop(),
       hear: (message) => this.#hear(message),
       want: () => ({ filters: this.#feed.filters(), cursor: this.cursor }),
       wanted: () => this.#update(),
     });
+    if (!tabs) this.#start();
   }
 
   #start() {
     const filters = this.#union();
     if (!filters.length && !this.#options.inbox) return;
     if (!this.#begun || (this.#options.shared && !this.#tabs?.leads)) return;
-    this.#feed.lead();
+    this.#feed.held = undefined;
     // What is being opened already has them.
     this.#sent = filters;
     this.#link.start();
@@ -234,7 +233,8 @@ export class Client extends Emitter {
   /** Let go of connection and lead, to come back later with the cursor. */
   #pause() {
     this.#begun = undefined;
-    this.#feed.hold();
+    // What the leader will say when this tab is back waits for what was said meanwhile.
+    this.#feed.held = this.cursor ? [] : undefined;
     this.#part();
     this.#link.stop();
   }
@@ -271,7 +271,7 @@ export class Client extends Emitter {
     const init = await api.init();
     const { authorization } = init.headers;
     // Other tabs would get what is for somebody else.
-    if (this.#tabs && authorization && this.#user !== claimsOf(authorization).sub) throw { reason: "user_changed", final: true };
+    if (authorization && this.#tabs?.isFor(authorization) === false) throw { reason: "user_changed", final: true };
     const ticket = transport.ticket && authorization ? (await api.call("POST", api.url("tickets"))).ticket : undefined;
     const filters = (this.#sent = this.#union());
     const inbox = this.#options.inbox ? undefined : false;

@@ -33,8 +33,6 @@ export function makeFeed(api, emit) {
   const offsets = new Offsets();
   /** Filters whose retained values have not come yet. @type {Set<string>} */
   const owed = new Set();
-  /** What the leader says before this tab has what it missed. @type {Frame[] | undefined} */
-  let held;
   let catching = false;
 
   /** @param {Publication} publication */
@@ -75,11 +73,11 @@ export function makeFeed(api, emit) {
 
   /** Take what was held. @param {boolean} incomplete */
   const release = (incomplete) => {
-    const frames = held ?? [];
-    held = undefined;
+    const { held = [] } = feed;
+    feed.held = undefined;
     catching = false;
     if (incomplete) feed.filters().forEach((topic) => miss({ topic, reason: "trimmed" }));
-    frames.forEach(feed.take);
+    held.forEach(feed.take);
   };
 
   const feed = {
@@ -87,6 +85,8 @@ export function makeFeed(api, emit) {
     cursor: undefined,
     /** @type {Badge | undefined} */
     badge: undefined,
+    /** What another tab's connection brings before this tab has what it missed. @type {Frame[] | undefined} */
+    held: undefined,
 
     /** Of all subscriptions, each once. */
     filters: () => [...new Set([...subscriptions].flatMap(({ filters }) => filters))],
@@ -118,25 +118,15 @@ export function makeFeed(api, emit) {
 
     /** @param {Badge} badge */
     count(badge) {
-      if (badge.as_of <= (feed.badge?.as_of ?? -1)) return;
+      if (feed.badge && badge.as_of <= feed.badge.as_of) return;
       feed.badge = badge;
       emit("badge", badge);
     },
 
-    /** This tab goes away for a while: when it is back, hold what the leader says. */
-    hold() {
-      held = feed.cursor ? [] : undefined;
-    },
-
-    /** This tab has the connection, and with it what was missed. */
-    lead() {
-      held = undefined;
-    },
-
     /** Take what another tab's connection has brought. @param {Frame} frame */
     follow(frame) {
-      if (!held) feed.take(frame);
-      else if (held.push(frame) > HELD_MAX) release(true);
+      if (!feed.held) feed.take(frame);
+      else if (feed.held.push(frame) > HELD_MAX) release(true);
     },
 
     /**
@@ -150,13 +140,10 @@ export function makeFeed(api, emit) {
       if (owed.size) poll([...owed]).catch((error) => emit("error", error));
       owed.clear();
       // What the leader had heard before this tab came back.
-      if (held && !leads && !catching) {
-        catching = true;
-        poll(feed.filters(), feed.cursor).then(
-          () => release(false),
-          () => release(true),
-        );
-      }
+      if (!feed.held || leads || catching) return;
+      catching = true;
+      const failed = poll(feed.filters(), feed.cursor).then(() => false, () => true);
+      void failed.then(release);
     },
   };
   return feed;

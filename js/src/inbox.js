@@ -246,11 +246,11 @@ export class Inbox extends Emitter {
   /** @param {{before?: string, fresh?: boolean}} [how] default: anew, and what was added below stays */
   async #fetch({ before, fresh } = {}) {
     const generation = ++this.#generation;
-    const limit = before || fresh ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, this.#items.length));
+    const known = fresh ? [] : this.#items;
+    const limit = before ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, known.length));
     const page = await this.#page({ limit, ...this.#query, before });
     if (generation !== this.#generation) return;
-    const known = this.#items;
-    const last = fresh || !page.next ? -1 : known.findIndex(({ id }) => id === page.items.at(-1).id);
+    const last = !page.next ? -1 : known.findIndex(({ id }) => id === page.items.at(-1).id);
     const below = before || last < 0 ? [] : known.slice(last + 1);
     if (!below.length) this.#next = page.next;
     this.#items = [...(before ? known : []), ...page.items, ...below];

@@ -100,10 +100,12 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
 
   /** @type {Parameters<typeof race>[2]} */
   const won = (winner, frame, losers) => {
-    losers.forEach((reason, one) => chooser.strike(one, reason));
+    losers.forEach(chooser.strike);
     current?.close();
     giveUp = undefined;
     current = winner;
+    // While the network is there: what another way would need.
+    transports.forEach((one) => one.load?.().catch(() => {}));
     note(winner.transport, "live");
     become("live", "");
     climbLater();
@@ -114,7 +116,7 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
   const lost = (wanted, end) => {
     giveUp = undefined;
     if (!current) return ended(end);
-    wanted.forEach((one) => chooser.strike(one, end.reason));
+    wanted.forEach((one) => chooser.strike(end.reason, one));
     climbLater();
   };
 
@@ -133,7 +135,7 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
         wait(`asked to reconnect: ${reason}`, frame.retry_ms);
       }
     } else if (end) {
-      if (connection.frames < 2) chooser.strike(connection.transport, end.reason);
+      if (connection.frames < 2) chooser.strike(end.reason, connection.transport);
       ended(end);
     }
   };

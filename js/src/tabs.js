@@ -5,6 +5,8 @@
  * leader that hangs keeps its lock; a tab that somebody looks at and that gets no answer takes it.
  */
 
+import { claimsOf } from "./api.js";
+
 const PING_MS = 400;
 const UNANSWERED_MAX = 2;
 
@@ -19,14 +21,16 @@ const UNANSWERED_MAX = 2;
  * @typedef {ReturnType<typeof joinTabs>} Tabs
  */
 
-/** Whether this browser can do it; it needs a secure context. Where there are locks there are channels. */
-export const canShare = () => !!globalThis.navigator?.locks;
+/** Whose a token is. @param {string | null | undefined} token */
+export const userOf = (token) => claimsOf(token).sub;
 
 /**
- * @param {string} name equal in tabs that may share
+ * @param {string} what equal in tabs that may share
+ * @param {string | undefined} user never shared between users: each has rights and an inbox of their own
  * @param {TabHooks} hooks
  */
-export function joinTabs(name, { lead, follow, hear, want, wanted }) {
+export function joinTabs(what, user, { lead, follow, hear, want, wanted }) {
+  const name = `${what} ${user ?? ""}`;
   const id = `${Date.now()}-${Math.random()}`;
   const channel = new BroadcastChannel(name);
   /** What lets go of locks and of waiting for them. */
@@ -81,6 +85,7 @@ export function joinTabs(name, { lead, follow, hear, want, wanted }) {
     tabs.leads = false;
     void stand();
     follow();
+    tell({ hello: id });
   };
 
   const ping = () => {
@@ -100,6 +105,9 @@ export function joinTabs(name, { lead, follow, hear, want, wanted }) {
     /** Filters by tab. @type {Map<string, string[]>} */
     wants: new Map(),
     tell,
+
+    /** Whether a token is one of the user whose tabs these are. @param {string} token */
+    isFor: (token) => userOf(token) === user,
 
     /** Say what this tab wants. */
     announce: () => tell({ tab: id, ...want() }),

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, mock } from "node:test";
 import { Reddot } from "../src/index.js";
+import "../src/transports/loaded.js"; // Loaded by now: a test does not wait for it.
 import { FakeServer } from "./fake_server.js";
 
 /** @typedef {import("../src/frames.js").Publication} Publication */
@@ -16,12 +17,11 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1_000_000 });
   mock.method(Math, "random", () => 0.5);
   page = new EventTarget();
-  const kept = new Map();
   Object.assign(globalThis, {
     document: { hidden: false },
     addEventListener: page.addEventListener.bind(page),
     removeEventListener: page.removeEventListener.bind(page),
-    sessionStorage: { getItem: (/** @type {string} */ key) => kept.get(key) ?? null, setItem: (/** @type {string} */ key, /** @type {string} */ value) => kept.set(key, value) },
+    sessionStorage: {},
   });
   server = new FakeServer().install();
 });

@@ -1,7 +1,7 @@
 /** What is pure: backoff, filters, offsets, parsers. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { BACKOFF_MAX_MS, backoff, retryAfter } from "../src/backoff.js";
 import { EVENT_CHARS_MAX, eventParser, framesOf } from "../src/frames.js";
 import { timed } from "../src/diagnose.js";
@@ -11,8 +11,11 @@ import { matches, Offsets, TOPICS_MAX } from "../src/topics.js";
 import { claimsOf } from "../src/api.js";
 
 test("backoff doubles from half a second to thirty, with full jitter", () => {
-  assert.deepEqual([0, 1, 2, 6, 60].map((attempt) => backoff(attempt, () => 1)), [500, 1000, 2000, BACKOFF_MAX_MS, BACKOFF_MAX_MS]);
-  assert.equal(backoff(60, () => 0), 50);
+  const random = mock.method(Math, "random", () => 1);
+  assert.deepEqual([0, 1, 2, 6, 60].map(backoff), [500, 1000, 2000, BACKOFF_MAX_MS, BACKOFF_MAX_MS]);
+  random.mock.mockImplementation(() => 0);
+  assert.equal(backoff(60), 50);
+  random.mock.restore();
 });
 
 test("Retry-After is seconds or a date, and nothing else", () => {
@@ -75,7 +78,7 @@ test("an event without end is not kept without end", () => {
 });
 
 test("a poll's answer becomes the frames of a stream", () => {
-  const answer = { cursor: "c", complete: false, gaps: [{ topic: "a", reason: "trimmed" }], publications: [{ topic: "a" }], badge: { as_of: 1 } };
+  const answer = { cursor: "c", complete: false, gaps: [{ topic: "a", reason: "trimmed" }], publications: [{ topic: "a", cursor: "b" }], badge: { as_of: 1 } };
   const frames = framesOf(answer);
   assert.deepEqual(frames.map(({ type }) => type), ["sync", "publication", "heartbeat"]);
   assert.deepEqual(frames[0], { type: "sync", complete: answer.complete, gaps: answer.gaps, badge: answer.badge });

@@ -29,6 +29,8 @@
  * @property {string} name as the server counts it
  * @property {number} silenceMs longest silence of a connection that is alive
  * @property {boolean} [ticket] whether a credential must be in the URL
+ * @property {() => Promise<unknown>} [load] what it needs to be opened; called once there is a
+ *   connection, so that it is there when there is none
  * @property {(request: Request, sink: Sink) => Open} open may throw
  */
 

@@ -7,7 +7,6 @@ import { run } from "./face.js";
 
 const WAIT_S = 25;
 const PAUSE_MS = 3_000;
-const ANSWER_MS_MAX = 15_000;
 
 /**
  * The cursor is a validator here, so that the answer to "nothing new" has no body.
@@ -28,30 +27,22 @@ async function poll(url, init, cursor) {
 /**
  * The first request of a connection never waits: it says where "now" is, and that polling works.
  *
- * @param {string} name
  * @param {string} path
  * @param {number} waitS
- * @returns {import("./face.js").Transport}
+ * @returns {import("./face.js").Transport["open"]}
  */
-function polling(name, path, waitS) {
-  return {
-    name,
-    silenceMs: waitS * 1000 + ANSWER_MS_MAX,
-    open({ address, cursor, init }, sink) {
-      return run(sink, async (signal) => {
-        for (let first = true; ; first = false) {
-          const wait = waitS ? (first ? 0 : waitS) : undefined;
-          const { answer, retryMs } = await poll(address(path, { wait }), { ...init, signal }, cursor);
-          cursor = answer.cursor;
-          framesOf(answer).forEach(sink.frame);
-          if (retryMs !== undefined) return { reason: "asked to wait", retryMs };
-          if (!waitS) await pause(PAUSE_MS);
-          signal.throwIfAborted();
-        }
-      });
-    },
-  };
-}
+const polling = (path, waitS) => ({ address, cursor, init }, sink) =>
+  run(sink, async (signal) => {
+    for (let first = true; ; first = false) {
+      const wait = waitS ? (first ? 0 : waitS) : undefined;
+      const { answer, retryMs } = await poll(address(path, { wait }), { ...init, signal }, cursor);
+      cursor = answer.cursor;
+      framesOf(answer).forEach(sink.frame);
+      if (retryMs !== undefined) return { reason: "asked to wait", retryMs };
+      if (!waitS) await pause(PAUSE_MS);
+      signal.throwIfAborted();
+    }
+  });
 
-export const longPoll = /* @__PURE__ */ polling("long_poll", "longpoll", WAIT_S);
-export const shortPoll = /* @__PURE__ */ polling("short_poll", "poll", 0);
+export const openLongPoll = polling("longpoll", WAIT_S);
+export const openShortPoll = polling("poll", 0);
