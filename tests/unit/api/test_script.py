@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 from base64 import b64encode
 
@@ -26,7 +25,7 @@ async def get(
     script: Script | None, query: str = "", name: str = "reddot.js", **headers: str
 ) -> httpx.Response:
     async with client(script) as http:
-        return await http.get(f"/{name}{query}", headers=headers)
+        return await http.get(f"/{name}{query}", headers={"accept-encoding": "identity"} | headers)
 
 
 def run(
@@ -60,6 +59,25 @@ def test_with_its_digest_in_the_address_it_may_be_kept(digest: str, kept: bool) 
     assert ("immutable" in answer.headers["cache-control"]) is kept
 
 
+def test_it_comes_compressed_to_whoever_accepts_that() -> None:
+    script = make_script(CONTENT * 100)
+    plain, packed = run(script), run(script, **{"accept-encoding": "br, gzip"})
+    assert plain.content == packed.content
+    assert (plain.headers.get("content-encoding"), plain.headers["vary"]) == (
+        None,
+        "accept-encoding",
+    )
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == (
+        "gzip",
+        "accept-encoding",
+    )
+    assert int(packed.headers["content-length"]) == len(script.compressed) < len(plain.content) / 10
+    etag = packed.headers["etag"]
+    assert etag == f"W/{plain.headers['etag']}"
+    again = run(script, **{"accept-encoding": "gzip", "if-none-match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 def test_without_a_build_it_says_what_to_do() -> None:
     answer = run(None)
     assert answer.status_code == 404
@@ -81,4 +99,4 @@ def test_the_built_files_are_what_they_are_called() -> None:
 
 
 def test_what_a_page_loads_for_a_bell_is_small() -> None:
-    assert len(gzip.compress(load_scripts()["reddot.js"].content, 9)) <= 15 * 1024
+    assert len(load_scripts()["reddot.js"].compressed) <= 15_000
