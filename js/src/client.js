@@ -89,7 +89,11 @@ export class Client extends Emitter {
       prepare: (transport) => this.#prepare(transport),
       take: (frame) => this.#take(frame),
       change: (status) => this.#change(status),
-      refused: () => this.#refresh(),
+      refused: () => {
+        // Once in a row a fresh one is asked for.
+        this.api.forget();
+        return !this.#refreshed && (this.#refreshed = true);
+      },
       note: (transport, what, reason) => this.#note(transport, what, reason),
     });
     this.#listen(globalThis.addEventListener);
@@ -115,11 +119,10 @@ export class Client extends Emitter {
    * @returns {() => void} ends the subscription
    */
   subscribe(filters, callback, gap) {
-    const subscription = { filters: [filters].flat(), callback, gap };
-    this.#feed.add(subscription);
+    const remove = this.#feed.add({ filters: [filters].flat(), callback, gap });
     this.#update();
     return () => {
-      this.#feed.remove(subscription);
+      remove();
       this.#update();
     };
   }
@@ -182,7 +185,7 @@ export class Client extends Emitter {
   /** Bring the connection to what is wanted. */
   #adjust() {
     const link = this.#link;
-    if (this.state === "idle") return this.#start();
+    if (link.status.state === "idle") return this.#start();
     const wanted = this.#union();
     if (!wanted.length && !this.#options.inbox) return link.stop();
     const sent = this.#sent;
@@ -287,14 +290,6 @@ export class Client extends Emitter {
     const note = { at: Date.now(), transport: name, what, reason };
     if (this.trail.push(note) > TRAIL_MAX) this.trail.shift();
     this.emit("transport", note);
-  }
-
-  /** The credential was refused: once in a row a fresh one is asked for. */
-  #refresh() {
-    this.api.forget();
-    const again = !this.#refreshed;
-    this.#refreshed = true;
-    return again;
   }
 
   /** @param {Frame} frame */

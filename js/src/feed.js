@@ -91,15 +91,13 @@ export function makeFeed(api, emit) {
     /** Of all subscriptions, each once. */
     filters: () => [...new Set([...subscriptions].flatMap(({ filters }) => filters))],
 
-    /** @param {Subscription} subscription */
+    /** @param {Subscription} subscription @returns {() => unknown} takes it away */
     add(subscription) {
       const known = feed.filters();
       for (const filter of subscription.filters) if (!known.includes(filter)) owed.add(filter);
       subscriptions.add(subscription);
+      return () => subscriptions.delete(subscription);
     },
-
-    /** @param {Subscription} subscription */
-    remove: (subscription) => subscriptions.delete(subscription),
 
     /** @param {Frame} frame */
     take(frame) {

@@ -156,13 +156,13 @@ export class Inbox extends Emitter {
    */
   async list(query = {}) {
     this.#query = query;
-    await this.#fetch({ fresh: true });
+    await this.#fetch(undefined, true);
     return this.items;
   }
 
   /** Add older ones to the list. */
   async more() {
-    if (this.#next) await this.#fetch({ before: this.#next });
+    if (this.#next) await this.#fetch(this.#next);
     return this.items;
   }
 
@@ -209,9 +209,10 @@ export class Inbox extends Emitter {
     this.#timer = setTimeout(() => this.#fetch().catch(() => {}), REFRESH_MS * (1 + Math.random()));
   }
 
-  /** A log has begun anew, and with it the numbers by which badges are compared. */
-  restart() {
-    this.#asOf = -1;
+  /** Something may have been missed. @param {import("./frames.js").Gap} gap */
+  miss({ reason }) {
+    // A log has begun anew, and with it the numbers by which badges are compared.
+    if (reason === "epoch") this.#asOf = -1;
     this.refresh();
   }
 
@@ -243,13 +244,18 @@ export class Inbox extends Emitter {
     return this.#api.call("GET", this.#api.url("inbox", query));
   }
 
-  /** @param {{before?: string, fresh?: boolean}} [how] default: anew, and what was added below stays */
-  async #fetch({ before, fresh } = {}) {
+  /**
+   * Fetch the list anew, and keep what was added below.
+   *
+   * @param {string} [before] no: add what is older than that
+   * @param {boolean} [fresh] keep nothing
+   */
+  async #fetch(before, fresh) {
     const generation = ++this.#generation;
-    const known = fresh ? [] : this.#items;
-    const limit = before ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, known.length));
+    const limit = before || fresh ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, this.#items.length));
     const page = await this.#page({ limit, ...this.#query, before });
     if (generation !== this.#generation) return;
+    const known = fresh ? [] : this.#items;
     const last = !page.next ? -1 : known.findIndex(({ id }) => id === page.items.at(-1).id);
     const below = before || last < 0 ? [] : known.slice(last + 1);
     if (!below.length) this.#next = page.next;

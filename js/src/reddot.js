@@ -9,7 +9,7 @@ export class Reddot extends Client {
     super(options);
     this.inbox = new Inbox(this.api);
     this.on("badge", (badge) => this.inbox.take(badge));
-    this.on("gap", ({ reason }) => (reason === "epoch" ? this.inbox.restart() : this.inbox.refresh()));
+    this.on("gap", (gap) => this.inbox.miss(gap));
   }
 
   close() {

@@ -21,7 +21,7 @@ test("backoff doubles from half a second to thirty, with full jitter", () => {
 test("Retry-After is seconds or a date, and nothing else", () => {
   assert.equal(retryAfter("7"), 7000);
   assert.equal(retryAfter("soon"), undefined);
-  assert.equal(retryAfter(null), undefined);
+  for (const nothing of [null, "", "-1"]) assert.equal(retryAfter(nothing), undefined);
   const ms = retryAfter(new Date(Date.now() + 60_000).toUTCString());
   assert.ok(ms !== undefined && ms > 50_000 && ms <= 60_000);
 });

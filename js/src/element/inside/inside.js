@@ -107,7 +107,7 @@ export class Inside {
     this.#of.ends.push(
       inbox.on("items", () => this.#update()),
       client.on("badge", (badge) => inbox.take(badge)),
-      client.on("gap", ({ reason }) => (reason === "epoch" ? inbox.restart() : inbox.refresh())),
+      client.on("gap", (gap) => inbox.miss(gap)),
       client.on("state", (state) => state === "live" && this.#phase === "error" && this.#load()),
       () => {
         ticks.forEach(clearInterval);
