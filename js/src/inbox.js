@@ -80,10 +80,9 @@ function estimate(badge, items, operations) {
   const by = { ...badge.by_category };
   let { unseen } = badge;
   for (const operation of operations) {
-    const { as } = operation;
-    const all = "upto" in operation && !as.startsWith("un");
-    if (all && as === "seen") unseen = 0;
-    else if (all) for (const one in by) if (one === (operation.category ?? one)) by[one] = 0;
+    const all = "upto" in operation && !operation.as.startsWith("un");
+    if (all && operation.as !== "seen") for (const one in by) if (one === (operation.category ?? one)) by[one] = 0;
+    if (all && !operation.category) unseen = 0;
     items = items.map((item) => {
       const next = done(operation, item);
       if (!all) {
