@@ -15,7 +15,6 @@ import { longPoll, sse } from "./transports/fallbacks.js";
 import { websocket } from "./transports/websocket.js";
 
 /**
- * @typedef {import("./frames.js").Frame} Frame
  * @typedef {import("./frames.js").Publication} Publication
  * @typedef {import("./frames.js").Gap} Gap
  * @typedef {import("./link.js").State} State
@@ -70,7 +69,6 @@ export class Client extends Emitter {
   #tabs;
   /** @type {string[]} the filters that the connection has */
   #sent = [];
-  #refreshed = false;
   #queued = false;
   /** @type {object | undefined} this stay on the page; none: it is put away */
   #begun;
@@ -78,24 +76,14 @@ export class Client extends Emitter {
   /** @param {Options} [options] */
   constructor(options = {}) {
     super();
-    const { server = location.origin, token, credentials = "same-origin", user } = options;
+    const { server = location.origin, token, credentials = "same-origin", user, transports = TRANSPORTS } = options;
     const { inbox = !!(token || user), shared = inbox } = options;
     // Tabs share by locks, which need a secure context.
     this.#options = { server, user, inbox, shared: shared && !!globalThis.navigator?.locks };
     /** Requests with the credential of the moment. */
     this.api = makeApi(server, token, credentials);
     this.#feed = makeFeed(this.api, (event, value) => this.emit(event, value));
-    this.#link = makeLink(options.transports ?? TRANSPORTS, `reddot ${server}`, {
-      prepare: (transport) => this.#prepare(transport),
-      take: (frame) => this.#take(frame),
-      change: (status) => this.#change(status),
-      refused: () => {
-        // Once in a row a fresh one is asked for.
-        this.api.forget();
-        return !this.#refreshed && (this.#refreshed = true);
-      },
-      note: (transport, what, reason) => this.#note(transport, what, reason),
-    });
+    this.#link = makeLink(transports, `reddot ${server}`, this.#hooks());
     this.#listen(globalThis.addEventListener);
     if (inbox) this.#update();
   }
@@ -179,7 +167,7 @@ export class Client extends Emitter {
   }
 
   #settle() {
-    if (this.state === "live") this.#feed.settle(this.leads);
+    if (this.state === "live") this.#feed.settle();
   }
 
   /** Bring the connection to what is wanted. */
@@ -191,7 +179,7 @@ export class Client extends Emitter {
     const sent = this.#sent;
     this.#sent = wanted;
     /** @type {(type: string, filters: string[], cursor?: string) => boolean} */
-    const tell = (type, filters, cursor) => !filters.length || link.send({ type, filters, ref: type, cursor });
+    const tell = (type, filters, cursor) => !filters.length || link.send({ type, filters, cursor });
     const added = wanted.filter((filter) => !sent.includes(filter));
     const dropped = sent.filter((filter) => !wanted.includes(filter));
     if (!tell("subscribe", added, this.cursor) || !tell("unsubscribe", dropped)) link.renew();
@@ -200,6 +188,7 @@ export class Client extends Emitter {
   /** Connect, or find the tab that is connected. @param {object} turn */
   async #begin(turn, attempt = 0) {
     const { server, user, inbox, shared } = this.#options;
+    const feed = this.#feed;
     if (!shared) return this.#start();
     const loading = loadTabs().catch(() => {});
     let token;
@@ -217,7 +206,10 @@ export class Client extends Emitter {
       lead: () => this.#start(),
       follow: () => this.#link.stop(),
       hear: (message) => this.#hear(message),
-      want: () => ({ filters: this.#feed.filters(), cursor: this.cursor }),
+      take: feed.take,
+      catchUp: feed.catchUp,
+      miss: feed.miss,
+      want: () => ({ filters: feed.filters(), cursor: feed.cursor }),
       wanted: () => this.#update(),
     });
     if (!tabs) this.#start();
@@ -227,7 +219,6 @@ export class Client extends Emitter {
     const filters = this.#union();
     if (!filters.length && !this.#options.inbox) return;
     if (!this.#begun || (this.#options.shared && !this.#tabs?.leads)) return;
-    this.#feed.held = undefined;
     // What is being opened already has them.
     this.#sent = filters;
     this.#link.start();
@@ -236,8 +227,6 @@ export class Client extends Emitter {
   /** Let go of connection and lead, to come back later with the cursor. */
   #pause() {
     this.#begun = undefined;
-    // What the leader will say when this tab is back waits for what was said meanwhile.
-    this.#feed.held = this.cursor ? [] : undefined;
     this.#part();
     this.#link.stop();
   }
@@ -264,55 +253,60 @@ export class Client extends Emitter {
 
   // ---- what the link asks ----
 
-  /**
-   * @param {Transport} transport
-   * @returns {Promise<import("./transports/face.js").Request>}
-   */
-  async #prepare(transport) {
+  /** @returns {import("./link.js").Hooks} */
+  #hooks() {
     const { api } = this;
-    this.#note(transport, "trying");
-    const init = await api.init();
-    const { authorization } = init.headers;
-    // Other tabs would get what is for somebody else.
-    if (authorization && this.#tabs?.isFor(authorization) === false) throw { reason: "user_changed", final: true };
-    const ticket = transport.ticket && authorization ? (await api.call("POST", api.url("tickets"))).ticket : undefined;
-    const filters = (this.#sent = this.#union());
-    const inbox = this.#options.inbox ? undefined : false;
-    return {
-      cursor: this.cursor,
-      init,
-      address: (path, parameters) => api.url(path, { ticket, inbox, ...parameters }, filters),
+    let refreshed = false;
+    /** @type {import("./link.js").Hooks["note"]} */
+    const note = ({ name }, what, reason) => {
+      const told = { at: Date.now(), transport: name, what, reason };
+      if (this.trail.push(told) > TRAIL_MAX) this.trail.shift();
+      this.emit("transport", told);
     };
-  }
+    return {
+      prepare: async (transport) => {
+        note(transport, "trying");
+        const init = await api.init();
+        const { authorization } = init.headers;
+        // Other tabs would get what is for somebody else.
+        if (authorization && this.#tabs?.isFor(authorization) === false) throw { reason: "user_changed", final: true };
+        const ticket = transport.ticket && authorization ? (await api.call("POST", api.url("tickets"))).ticket : undefined;
+        const filters = (this.#sent = this.#union());
+        const inbox = this.#options.inbox ? undefined : false;
+        return {
+          cursor: this.cursor,
+          init,
+          address: (path, parameters) => api.url(path, { ticket, inbox, ...parameters }, filters),
+        };
+      },
 
-  /** @type {import("./link.js").Hooks["note"]} */
-  #note({ name }, what, reason) {
-    const note = { at: Date.now(), transport: name, what, reason };
-    if (this.trail.push(note) > TRAIL_MAX) this.trail.shift();
-    this.emit("transport", note);
-  }
+      take: (frame) => {
+        refreshed = false;
+        if (frame.type !== "error") {
+          this.#tabs?.tell({ frame });
+          return this.#feed.take(frame);
+        }
+        // A command was refused: the same is true of the connection that it would have made.
+        this.emit("error", new ReddotError(frame.status, /** @type {any} */ (frame)));
+        if (frame.retry) this.#link.renew();
+        else this.#link.close(frame.code);
+      },
 
-  /** @param {Frame} frame */
-  #take(frame) {
-    this.#refreshed = false;
-    if (frame.type === "error") return this.#fail(frame);
-    this.#tabs?.tell({ frame });
-    this.#feed.take(frame);
-  }
+      change: (status) => {
+        // Another tab may have a better credential.
+        if (status.state === "closed") this.#part();
+        if (this.leads) this.#report();
+        this.#show(status);
+      },
 
-  /** A command was refused: the same is true of the connection that it would have made. @param {Frame} frame */
-  #fail(frame) {
-    this.emit("error", new ReddotError(frame.status, /** @type {any} */ (frame)));
-    if (frame.retry) this.#link.renew();
-    else this.#link.close(frame.code);
-  }
+      refused: () => {
+        // Once in a row a fresh one is asked for.
+        api.forget();
+        return !refreshed && (refreshed = true);
+      },
 
-  /** @param {Status} status of this tab's connection */
-  #change(status) {
-    // Another tab may have a better credential.
-    if (status.state === "closed") this.#part();
-    if (this.leads) this.#report();
-    this.#show(status);
+      note,
+    };
   }
 
   /** @param {Status} status of the connection, whichever tab has it */
@@ -329,7 +323,7 @@ export class Client extends Emitter {
   }
 
   /** What another tab says. @param {any} message */
-  #hear({ hello, hurry, state, frame, cursor, badge }) {
+  #hear({ hello, hurry, state, cursor, badge }) {
     const feed = this.#feed;
     feed.cursor ??= cursor;
     if (this.leads) {
@@ -338,7 +332,6 @@ export class Client extends Emitter {
       return;
     }
     if (badge) feed.count(badge);
-    if (frame) feed.follow(frame);
     if (state) this.#show(state);
   }
 }

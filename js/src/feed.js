@@ -20,8 +20,6 @@ import { matches, Offsets } from "./topics.js";
 
 /** Of a fetch; after the last one the page is told. */
 const TRIES = 4;
-/** Frames; beyond, the page is told of a gap. */
-const HELD_MAX = 10_000;
 
 /**
  * @param {import("./api.js").Api} api
@@ -33,28 +31,45 @@ export function makeFeed(api, emit) {
   const offsets = new Offsets();
   /** Filters whose retained values have not come yet. @type {Set<string>} */
   const owed = new Set();
-  let catching = false;
 
-  /** @param {Publication} publication */
-  const publish = (publication) => {
-    const { topic, offset } = publication;
-    if (!offsets.isNew(topic, offset)) return;
-    emit("publication", publication);
-    for (const { filters, callback } of subscriptions) {
-      if (filters.some((filter) => matches(filter, topic))) guard(callback, publication);
-    }
-  };
+  /** What is done with a frame, by its type; nothing with others. @type {Record<string, (frame: any) => void>} */
+  const takers = {
+    /** @param {Publication} one */
+    publication(one) {
+      const { topic, offset } = one;
+      if (!offsets.isNew(topic, offset)) return;
+      emit("publication", one);
+      for (const { filters, callback } of subscriptions) {
+        if (filters.some((filter) => matches(filter, topic))) guard(callback, one);
+      }
+    },
 
-  /** @param {Gap} gap */
-  const miss = (gap) => {
-    if (gap.reason === "epoch") {
-      offsets.clear();
-      feed.badge = undefined;
-    }
-    emit("gap", gap);
-    for (const { filters, gap: callback } of subscriptions) {
-      if (callback && filters.includes(gap.topic)) guard(callback, gap);
-    }
+    /** @param {Gap} one */
+    gap(one) {
+      if (one.reason === "epoch") {
+        // It counts from 1 again.
+        offsets.clear();
+        feed.badge = undefined;
+      }
+      emit("gap", one);
+      for (const { filters, gap } of subscriptions) {
+        if (gap && filters.includes(one.topic)) guard(gap, one);
+      }
+    },
+
+    /** @param {Badge} one */
+    badge(one) {
+      if (feed.badge && one.as_of <= feed.badge.as_of) return;
+      feed.badge = one;
+      emit("badge", one);
+    },
+
+    sync({ gaps = [], badge }) {
+      // A stream from now on begins with what is retained.
+      if (!feed.cursor) owed.clear();
+      gaps.forEach(takers.gap);
+      if (badge) takers.badge(badge);
+    },
   };
 
   /**
@@ -66,18 +81,9 @@ export function makeFeed(api, emit) {
       const answer = await api.call("GET", api.url("poll", { inbox: false, cursor }, filters), undefined, TRIES);
       more = !!cursor && !!answer;
       cursor = answer?.cursor;
-      answer?.gaps?.forEach(miss);
-      answer?.publications.forEach(publish);
+      answer?.gaps?.forEach(takers.gap);
+      answer?.publications.forEach(takers.publication);
     }
-  };
-
-  /** Take what was held. @param {boolean} incomplete */
-  const release = (incomplete) => {
-    const { held = [] } = feed;
-    feed.held = undefined;
-    catching = false;
-    if (incomplete) feed.filters().forEach((topic) => miss({ topic, reason: "trimmed" }));
-    held.forEach(feed.take);
   };
 
   const feed = {
@@ -85,8 +91,6 @@ export function makeFeed(api, emit) {
     cursor: undefined,
     /** @type {Badge | undefined} */
     badge: undefined,
-    /** What another tab's connection brings before this tab has what it missed. @type {Frame[] | undefined} */
-    held: undefined,
 
     /** Of all subscriptions, each once. */
     filters: () => [...new Set([...subscriptions].flatMap(({ filters }) => filters))],
@@ -101,47 +105,23 @@ export function makeFeed(api, emit) {
 
     /** @param {Frame} frame */
     take(frame) {
-      const { type, cursor, gaps = [], badge } = frame;
-      if (type === "publication") publish(/** @type {any} */ (frame));
-      else if (type === "gap") miss(/** @type {any} */ (frame));
-      else if (type === "badge") feed.count(/** @type {any} */ (frame));
-      else if (type === "sync") {
-        // A stream from now on begins with what is retained.
-        if (!feed.cursor) owed.clear();
-        gaps.forEach(miss);
-        if (badge) feed.count(badge);
-      }
-      if (cursor) feed.cursor = cursor;
+      takers[frame.type]?.(frame);
+      if (frame.cursor) feed.cursor = frame.cursor;
     },
 
-    /** @param {Badge} badge */
-    count(badge) {
-      if (feed.badge && badge.as_of <= feed.badge.as_of) return;
-      feed.badge = badge;
-      emit("badge", badge);
-    },
+    count: takers.badge,
 
-    /** Take what another tab's connection has brought. @param {Frame} frame */
-    follow(frame) {
-      if (!feed.held) feed.take(frame);
-      else if (feed.held.push(frame) > HELD_MAX) release(true);
-    },
+    /** Fetch what has come since the cursor, on whichever filters. */
+    catchUp: () => poll(feed.filters(), feed.cursor),
 
-    /**
-     * Fetch what this tab has to have besides the stream.
-     *
-     * @param {boolean} leads whether the stream is its own
-     */
-    settle(leads) {
+    /** That could not be had: tell the page. */
+    miss: () => feed.filters().forEach((topic) => takers.gap({ topic, reason: "trimmed" })),
+
+    /** There is a stream: fetch what is retained on filters that came after it had begun. */
+    settle() {
       if (!feed.cursor) return;
-      // What is retained on filters that came after the stream had begun.
       if (owed.size) poll([...owed]).catch((error) => emit("error", error));
       owed.clear();
-      // What the leader had heard before this tab came back.
-      if (!feed.held || leads || catching) return;
-      catching = true;
-      const failed = poll(feed.filters(), feed.cursor).then(() => false, () => true);
-      void failed.then(release);
     },
   };
   return feed;

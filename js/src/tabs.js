@@ -9,13 +9,18 @@ import { claimsOf } from "./api.js";
 
 const PING_MS = 400;
 const UNANSWERED_MAX = 2;
+/** Frames; beyond, the page is told of a gap. */
+const HELD_MAX = 10_000;
 
 /**
  * @typedef {object} TabHooks
  * @property {() => void} lead this tab has become the leader
  * @property {() => void} follow it is not the leader any more
  * @property {(message: any) => void} hear what another tab says
- * @property {() => object} want what this tab wants, to tell the others
+ * @property {(frame: any) => void} take what the leader's connection has brought
+ * @property {() => Promise<unknown>} catchUp fetch what this tab has missed
+ * @property {() => void} miss that could not be had
+ * @property {() => {filters: string[], cursor?: string}} want what this tab wants, to tell the others
  * @property {() => void} wanted what the others want has changed
  *
  * @typedef {ReturnType<typeof joinTabs>} Tabs
@@ -29,7 +34,7 @@ export const userOf = (token) => claimsOf(token).sub;
  * @param {string | undefined} user never shared between users: each has rights and an inbox of their own
  * @param {TabHooks} hooks
  */
-export function joinTabs(what, user, { lead, follow, hear, want, wanted }) {
+export function joinTabs(what, user, { lead, follow, hear, take, catchUp, miss, want, wanted }) {
   const name = `${what} ${user ?? ""}`;
   const id = `${Date.now()}-${Math.random()}`;
   const channel = new BroadcastChannel(name);
@@ -38,10 +43,36 @@ export function joinTabs(what, user, { lead, follow, hear, want, wanted }) {
   const { signal: left } = leaving;
   let standing = new AbortController();
   let unanswered = 0;
+  /** What the leader says before a tab that was away has what it missed. @type {object[] | undefined} */
+  let held = want().cursor ? [] : undefined;
+  let catching = false;
 
   /** @param {object} message */
   const tell = (message) => {
     if (!left.aborted) channel.postMessage(message);
+  };
+
+  /** Take what was held. @param {boolean} incomplete */
+  const release = (incomplete) => {
+    const frames = held;
+    if (!frames || left.aborted) return;
+    held = undefined;
+    if (incomplete) miss();
+    frames.forEach(take);
+  };
+
+  /** The leader has a connection: what is missing can be had. */
+  const settle = () => {
+    if (!held || catching) return;
+    catching = true;
+    const incomplete = catchUp().then(() => false, () => true);
+    void incomplete.then(release);
+  };
+
+  /** @param {object} frame */
+  const listen = (frame) => {
+    if (!held) take(frame);
+    else if (held.push(frame) > HELD_MAX) release(true);
   };
 
   /** The lock that a tab holds for as long as it lives. @param {string} tab */
@@ -77,6 +108,7 @@ export function joinTabs(what, user, { lead, follow, hear, want, wanted }) {
     await hold(name, options ?? { signal }, () => {
       if (left.aborted) return;
       tabs.leads = true;
+      held = undefined;
       [...tabs.wants.keys()].forEach(watch);
       lead();
     });
@@ -124,11 +156,11 @@ export function joinTabs(what, user, { lead, follow, hear, want, wanted }) {
 
   channel.onmessage = ({ data }) => {
     if (left.aborted) return;
-    const { tab, filters, bye } = data;
+    const { tab, filters, bye, frame, state } = data;
     if (data.hello) tabs.announce();
     if (data.ping && tabs.leads) tell({ pong: 1 });
     // Only a leader says anything else than what tabs say of themselves.
-    if (data.pong || data.frame || data.state) unanswered = 0;
+    if (data.pong || frame || state) unanswered = 0;
     if (tab) {
       const known = tabs.wants.has(tab);
       tabs.wants.set(tab, filters);
@@ -137,6 +169,9 @@ export function joinTabs(what, user, { lead, follow, hear, want, wanted }) {
     }
     if (bye) forget(bye);
     hear(data);
+    if (tabs.leads) return;
+    if (frame) listen(frame);
+    if (state?.state === "live") settle();
   };
   // Others wait for this one, and so find out that the tab is gone.
   void hold(life(id), {});

@@ -20,11 +20,8 @@ export function matches(filter, topic) {
   return wanted.every((level, depth) => level === "+" || level === levels[depth]);
 }
 
-/** The last offset of each topic, by which what the wire repeats is dropped. */
-export class Offsets {
-  /** @type {Map<string, number>} */
-  #last = new Map();
-
+/** The last offset of each topic, by which what the wire repeats is dropped. @extends {Map<string, number>} */
+export class Offsets extends Map {
   /**
    * Note a publication; false if it came before.
    *
@@ -32,17 +29,11 @@ export class Offsets {
    * @param {number | undefined} offset none for an ephemeral publication, which is always new
    */
   isNew(topic, offset) {
-    const last = this.#last;
     if (offset === undefined) return true;
-    if (offset <= (last.get(topic) ?? 0)) return false;
-    last.delete(topic);
-    last.set(topic, offset);
-    if (last.size > TOPICS_MAX) last.delete(/** @type {string} */ (last.keys().next().value));
+    if (offset <= (this.get(topic) ?? 0)) return false;
+    this.delete(topic);
+    this.set(topic, offset);
+    if (this.size > TOPICS_MAX) this.delete(/** @type {string} */ (this.keys().next().value));
     return true;
-  }
-
-  /** Another log has begun: it counts from 1 again. */
-  clear() {
-    this.#last.clear();
   }
 }
