@@ -64,7 +64,7 @@ export function claimsOf(token) {
 /**
  * @param {string} server
  * @param {(() => Promise<string | null | undefined> | string | null | undefined) | undefined} fetchToken
- * @param {RequestCredentials} credentials
+ * @param {RequestCredentials | undefined} credentials
  */
 export function makeApi(server, fetchToken, credentials) {
   /** @type {Promise<string | null | undefined> | undefined} */
@@ -96,7 +96,7 @@ export function makeApi(server, fetchToken, credentials) {
       token = undefined;
     },
 
-    /** What a request carries. @returns {Promise<{headers: Record<string, string>, credentials: RequestCredentials}>} */
+    /** What a request carries. @returns {Promise<{headers: Record<string, string>, credentials?: RequestCredentials}>} */
     async init() {
       const bearer = await api.token();
       return { headers: bearer ? { authorization: `Bearer ${bearer}` } : {}, credentials };

@@ -20,7 +20,7 @@ export function backoff(attempt) {
  * @returns {number | undefined} milliseconds from now; undefined for nothing or nonsense
  */
 export function retryAfter(value) {
-  const seconds = Number(value || "nothing");
+  const seconds = Number(value || NaN);
   const ms = isNaN(seconds) ? Date.parse(`${value}`) - Date.now() : seconds * 1000;
   return ms >= 0 ? ms : undefined;
 }

@@ -76,7 +76,7 @@ export class Client extends Emitter {
   /** @param {Options} [options] */
   constructor(options = {}) {
     super();
-    const { server = location.origin, token, credentials = "same-origin", user, transports = TRANSPORTS } = options;
+    const { server = location.origin, token, credentials, user, transports = TRANSPORTS } = options;
     const { inbox = !!(token || user), shared = inbox } = options;
     // Tabs share by locks, which need a secure context.
     this.#options = { server, user, inbox, shared: shared && !!globalThis.navigator?.locks };

@@ -132,7 +132,7 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
       const { type, reason } = frame;
       if (type === "reconnect") {
         if (reason === "reauth") refused({ reason });
-        wait(`asked to reconnect: ${reason}`, frame.retry_ms);
+        wait(reason, frame.retry_ms);
       }
     } else if (end) {
       if (connection.frames < 2) chooser.strike(end.reason, connection.transport);

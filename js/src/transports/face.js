@@ -8,7 +8,7 @@
  * @property {(path: string, parameters?: Record<string, unknown>) => URL} address with the filters,
  *   and the ticket if the transport asked for one
  * @property {string | undefined} cursor where to resume; none: from now on
- * @property {{headers: Record<string, string>, credentials: RequestCredentials}} init the
+ * @property {{headers: Record<string, string>, credentials?: RequestCredentials}} init the
  *   credential, for transports that can send it
  *
  * @typedef {object} End why a connection is over
