@@ -86,12 +86,12 @@ export function joinTabs(what, user, { lead, follow, hear, take, catchUp, miss, 
    * @param {() => void} [granted]
    */
   const hold = (lock, options, granted) => {
-    const held = () =>
+    const keep = () =>
       new Promise((resolve) => {
         left.addEventListener("abort", resolve);
         granted?.();
       });
-    return navigator.locks.request(lock, options, held).catch(() => {});
+    return navigator.locks.request(lock, options, keep).catch(() => {});
   };
 
   /** Find out when a tab is gone. @param {string} tab */
