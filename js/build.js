@@ -17,17 +17,17 @@ import * as parts from "./src/element/parts.js";
 
 /** What a page pays before it is live, compressed, by what it imports from the package; and what that loads later. */
 const BYTES_MAX = {
-  'export { Client } from "./src/index.js"': 5000,
-  'export * from "./src/index.js"': 6000,
+  'export { Client } from "./src/index.js"': 5_000,
+  'export * from "./src/index.js"': 6_000,
   'export * from "./src/tabs.js"': 1_000,
-  'export * from "./src/transports/loaded.js"': 1700,
+  'export * from "./src/transports/loaded.js"': 1_700,
 };
 /** The file that is served: the client, with all that it would load later, and the elements. */
 const SERVED = 'export * from "./src/index.js"; export * from "./src/element/index.js"; import "./src/element/define.js"';
 const SERVED_MAX = 15_000;
 /** What that loads by itself, for the panel of a bell. */
 const INSIDE = 'import { beep, draw, Inside } from "./src/element/inside/index.js"; give({ beep, draw, Inside })';
-const INSIDE_MAX = 6850;
+const INSIDE_MAX = 6_850;
 /** What else is served beside the client, by file: source, format and budget. @type {[string, string, "esm" | "iife", number][]} */
 const BESIDE = [
   ["reddot-mqtt.js", 'export * from "./src/transports/mqtt.js"', "esm", 1.25 * 1024],

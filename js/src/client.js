@@ -1,8 +1,8 @@
 /**
- * The client: what a page subscribes to, the one cursor, and who gets what.
+ * The client as a page sees it: what is wanted, and which tab has the connection for it.
  *
- * Frames come from a connection of this tab, or from the tab that leads; either way they are taken
- * here, and what came before is dropped.
+ * Frames come from a connection of this tab (`link.js`), or from the tab that leads (`tabs.js`); either
+ * way they are taken by the one feed (`feed.js`), which drops what came before.
  */
 
 import { makeApi, randomId, ReddotError } from "./api.js";
