@@ -77,7 +77,10 @@ def test_files_that_are_gone(context: BrowserContext, shop: Shop, server: Server
     """A deployment has taken them away: the page has a connection, of its own."""
     page = context.new_page()
     for name in ("tabs", "loaded"):
-        page.route(f"**/scripts/{name}-*", lambda route: route.fulfill(status=404))
+        page.route(
+            f"**/scripts/{name}-*",
+            lambda route: route.fulfill(status=404, content_type="text/javascript"),
+        )
     visit(page, shop)
     assert page.evaluate("[client.transport, client.leads]") == ["websocket", True]
     publish(server, TOPIC, 0, 20)
