@@ -14,6 +14,7 @@ from reddot.codecs.plans import decode_plans, plans_fields
 from reddot.core.access import is_user_name
 from reddot.core.inbox import user_of
 from reddot.core.plans import Plans
+from reddot.core.quiet import is_zone
 from reddot.delivery import State
 from reddot.errors import ReddotError
 from reddot.outreach import Address
@@ -92,7 +93,9 @@ class DeliveryRoutes:
 
     async def put_attributes(self, caller: Caller) -> Any:
         caller.require_admin()
-        data = codec.decode_attributes(caller.body, bytes_max=self._attributes_bytes_max)
+        data = codec.decode_attributes(
+            caller.body, bytes_max=self._attributes_bytes_max, is_zone=is_zone
+        )
         await self._queue.put_attributes(_user(caller), data)
         return msgspec.Raw(data)
 

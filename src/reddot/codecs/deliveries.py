@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,7 @@ from reddot.outreach import Address, Campaign, Delivery, Progress, Stage
 
 MINUTE_MS: Final = 60_000
 ATTRIBUTES_MAX: Final = 100
+TIMEZONE: Final = "timezone"
 # What a segment can ask: see `core.segments`.
 Scalar = str | bool | int | float | None
 Attributes = dict[str, Scalar | list[Scalar]]
@@ -62,13 +63,21 @@ def decode_audience(body: bytes) -> str:
     return segment
 
 
-def decode_attributes(body: bytes, *, bytes_max: int) -> bytes:
-    """A JSON object of texts, numbers, truth values and lists of them, as it is stored."""
+def decode_attributes(body: bytes, *, bytes_max: int, is_zone: Callable[[str], bool]) -> bytes:
+    """A JSON object of texts, numbers, truth values and lists of them, as it is stored.
+
+    Args:
+        is_zone: whether a text may be a `timezone`; null may be as well, and stands for none.
+    """
     if len(body) > bytes_max:
         raise ReddotError("data_too_large", f"{bytes_max} bytes are allowed")
     found: Attributes = _decoded(_attributes, body)
     if len(found) > ATTRIBUTES_MAX:
         raise ReddotError("field_invalid", f"{ATTRIBUTES_MAX} attributes are allowed")
+    zone = found.get(TIMEZONE)
+    if zone is not None and not (isinstance(zone, str) and is_zone(zone)):
+        detail = f"{zone!r:.80} is no time zone that is known here; one is 'Europe/Berlin'"
+        raise ReddotError("field_invalid", f"'timezone': {detail}")
     return codec.encode(found)
 
 

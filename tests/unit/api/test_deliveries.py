@@ -166,6 +166,22 @@ def test_attributes_are_flat_and_bounded() -> None:
     run(test, attributes_bytes_max=2048)
 
 
+def test_a_time_zone_that_nobody_knows_is_refused_and_the_one_before_stays() -> None:
+    async def test(office: Office) -> None:
+        path = "/v1/users/a/attributes"
+        known = {"plan": "pro", "timezone": "Asia/Tokyo"}
+        await office.attributes(a=known)
+        for zone in ("Mars/Base", "localtime", "", "../UTC", "europe berlin", 1, True, ["UTC"]):
+            problem = await office.ask("PUT", path, {"timezone": zone}, status=400)
+            assert problem["code"] == "field_invalid"
+            assert problem["detail"].startswith(f"'timezone': {zone!r} is no time zone")
+        assert await office.ask("GET", path) == known
+        for nothing in ({"timezone": None}, {"timezones": "Mars/Base"}):
+            await office.ask("PUT", path, nothing)
+
+    run(test)
+
+
 def test_addresses_are_known_by_courier() -> None:
     async def test(office: Office) -> None:
         path = "/v1/users/a/addresses/mail"
