@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -124,6 +125,66 @@ def test_dead_letters_are_listed_and_sent_again() -> None:
         await office.ask("GET", "/v1/deliveries?state=sent", status=400)
 
     run(test)
+
+
+def test_dead_letters_are_sent_again_by_what_they_are_of_some_at_a_time() -> None:
+    async def test(office: Office) -> None:
+        await _people(office)
+        office.mail.answer = lambda parcel: BAD
+        await office.operator.notify(to=["p0", "p1"], title="Alone")
+        campaign = {"to": {"segment": "plan in ('pro', 'free')"}, "title": "Sale", "id": "sale"}
+        await office.ask("POST", "/v1/campaigns", campaign)
+        await office.node.advance(16)
+        path = "/v1/deliveries/retry"
+        office.mail.answer = lambda parcel: SENT
+        assert await office.ask("POST", path, {"campaign": "sale", "reason": "timeout"}) == {
+            "retried": 0,
+            "next": None,
+        }
+        dead = (await office.ask("GET", "/v1/deliveries?campaign=sale&courier=mail"))["items"]
+        assert len(dead) == 6
+        first = await office.ask("POST", path, {"campaign": "sale", "limit": 4})
+        assert first == {"retried": 4, "next": str(dead[3]["id"])}
+        rest = await office.ask("POST", path, {"campaign": "sale", "before": first["next"]})
+        assert rest == {"retried": 2, "next": None}
+        await office.node.advance(2)
+        assert sorted(parcel.user for parcel in office.mail.accepted) == [f"p{n}" for n in range(6)]
+        assert await office.ask("POST", path, {"user": "p0", "limit": 1}) == {
+            "retried": 1,
+            "next": None,
+        }
+        assert await office.ask("POST", path, {}) == {"retried": 1, "next": None}
+        await office.ask("POST", path, {"campaign": "none"}, status=404)
+        await office.ask("GET", "/v1/deliveries?campaign=none", status=404)
+        for wrong in ({"compaign": "sale"}, {"limit": 501}, {"limit": 0}, {"before": "x"}, []):
+            await office.ask("POST", path, wrong, status=400)
+        assert (await Someone(office.node, "p0").ask("POST", path, {})).status == 403
+
+    run(test)
+
+
+def test_many_held_texts_are_decided_at_once() -> None:
+    plans = [{"couriers": [{"courier": "mail"}], "keywords": ["prize"]}]
+
+    async def test(office: Office) -> None:
+        await office.address("a")
+        ids = [(await office.operator.notify(to="a", title=f"Prize {n}"))["id"] for n in range(3)]
+        await office.node.advance(2)
+        path = "/v1/deliveries/review"
+        wanted = {"approve": True, "notifications": [*ids[:2], "none"]}
+        assert await office.ask("POST", path, wanted) == {"decided": 2, "unknown": ["none"]}
+        await office.ask("POST", path, {"approve": False, "notifications": ids[2:]})
+        await office.node.advance(6)
+        assert [await office.journey(id) for id in ids] == [
+            {"a": "sent due"},
+            {"a": "sent due"},
+            {"a": "skipped rejected"},
+        ]
+        for names in ([], ["n"] * 101):
+            wrong = {"approve": True, "notifications": names}
+            await office.ask("POST", path, wrong, status=400)
+
+    run(test, deliveries=plans)
 
 
 def test_held_texts_are_approved_or_rejected() -> None:
@@ -330,8 +391,9 @@ def test_a_segment_is_counted_fixed_at_its_start_and_reached() -> None:
         assert shown["progress"]["totals"] == {"mail": {"made": 3, "sent": 3, "open": 0}}
         assert sum(one["count"] for one in shown["progress"]["minutes"]) == 6
         assert shown["parts"] == 1
-        counts = {"delivered_live": 0, "seen": 0, "read": 0}
-        assert await office.ask("GET", "/v1/campaigns/sale/counts") == counts
+        counts = await office.ask("GET", "/v1/campaigns/sale/counts")
+        assert counts.pop("samples")
+        assert counts == {"delivered_live": 0, "seen": 0, "read": 0}
         again = await office.operator.ask("POST", "/v1/notifications", wanted)
         assert again.status == 202
         conflict = await office.operator.ask("POST", "/v1/notifications", wanted | {"title": "No"})
@@ -357,6 +419,27 @@ def test_a_large_segment_is_sent_in_parts_to_each_once(per_part: int) -> None:
     run(test, notification_users_max=per_part)
 
 
+def test_every_kind_of_audience_is_counted_before_sending() -> None:
+    async def test(office: Office) -> None:
+        await _people(office)
+        for user in ("p1", "x", "y"):
+            await office.ask("PUT", f"/v1/users/{user}/follows/news/sport")
+        path = "/v1/audiences/count"
+        for to, count in (
+            ({"topic": "news/sport"}, 3),
+            ({"topic": "news"}, 0),
+            ({"everyone": True}, 8),
+            ({"users": ["a", "b", "a"]}, 2),
+            ({"segment": "plan = 'pro'"}, 3),
+        ):
+            assert await office.ask("POST", path, to) == {"count": count}
+        for wrong in ({}, {"everyone": False}, {"topic": "a", "everyone": True}, {"user": "a"}):
+            await office.ask("POST", path, wrong, status=400)
+        assert (await Someone(office.node, "p1").ask("POST", path, {"topic": "a"})).status == 403
+
+    run(test)
+
+
 def test_what_a_campaign_has_reached_is_summed_over_its_parts() -> None:
     async def test(office: Office) -> None:
         await _people(office)
@@ -369,10 +452,54 @@ def test_what_a_campaign_has_reached_is_summed_over_its_parts() -> None:
         await people[1].mark("read", "c.0")
         await people[5].mark("read", "c.2")
         counts = await office.ask("GET", "/v1/campaigns/c/counts")
+        counts.pop("samples")
         assert counts == {"delivered_live": 0, "seen": 3, "read": 2}
         await office.ask("GET", "/v1/campaigns/none/counts", status=404)
 
     run(test, notification_users_max=2)
+
+
+def test_what_a_campaign_has_reached_is_written_down_with_nobody_looking() -> None:
+    async def test(office: Office) -> None:
+        await _people(office)
+        campaign = {"to": {"segment": "plan = 'pro'"}, "title": "Sale", "id": "sale"}
+        begun_ms = office.node.clock.wall_ms()
+        await office.ask("POST", "/v1/campaigns", campaign)
+        await office.node.advance(60)
+        await Someone(office.node, "p1").mark("seen", "sale.0")
+        await office.node.advance(60)
+        await Someone(office.node, "p3").mark("read", "sale.0")
+        await office.node.advance(60)
+        counts = await office.ask("GET", "/v1/campaigns/sale/counts")
+        taken = counts.pop("samples")
+        assert counts == {"delivered_live": 0, "seen": 2, "read": 1}
+        samples = [(one["seen"], one["read"]) for one in taken]
+        assert samples == [(0, 0)] * samples.count((0, 0)) + [(1, 0)] * 6 + [(2, 1)] * 6
+        assert 5 <= samples.count((0, 0)) <= 7
+        first, last = (datetime.fromisoformat(taken[at]["time"]) for at in (0, -1))
+        assert 0 < first.timestamp() * 1000 - begun_ms < 3_000
+        assert (last - first).total_seconds() == pytest.approx(170, abs=11)
+
+    run(test)
+
+
+def test_a_campaign_that_has_left_the_inboxes_keeps_its_figures() -> None:
+    async def test(office: Office) -> None:
+        await _people(office)
+        await office.ask(
+            "POST", "/v1/campaigns", {"to": {"users": ["p1"]}, "title": "a", "id": "a"}
+        )
+        await office.node.advance(5)
+        await Someone(office.node, "p1").mark("seen", "a")
+        await office.node.advance(30)
+        await office.ask("DELETE", "/v1/users/p1", status=204)
+        await office.node.advance(30)
+        counts = await office.ask("GET", "/v1/campaigns/a/counts")
+        assert counts["seen"] == counts["samples"][-1]["seen"] == 1
+        await office.node.advance(60)
+        assert (await office.ask("GET", "/v1/campaigns/a/counts"))["samples"] == counts["samples"]
+
+    run(test)
 
 
 def test_what_a_campaign_holds_is_counted_until_it_is_reviewed() -> None:

@@ -1,0 +1,63 @@
+"""Counting is work that nobody waits for: it rests longer than it works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from reddot.core.counting import REST, Counting
+from reddot.core.reached import Reached
+from reddot.counters import Counters
+from reddot.errors import ReddotError
+from reddot.outreach import Campaign, Figures, Stage
+from reddot.testing import FakeClock
+
+
+class Slow:
+    """Store and campaigns at once: two are due, and each question takes a fifth of a second."""
+
+    def __init__(self, *, forgotten: str = "") -> None:
+        self.clock = FakeClock()
+        self.written: dict[str, tuple[Sequence[Figures], int | None]] = {}
+        self.forgotten = forgotten
+        inbox = cast("Any", self)
+        self.counting = Counting(
+            campaigns=inbox,
+            queue=inbox,
+            inbox=inbox,
+            reached=Reached(inbox=inbox, counters=Counters()),
+            clock=self.clock,
+        )
+
+    async def due_counts(self, *, limit: int) -> list[Campaign]:
+        now_ms = self.clock.wall_ms()
+        rest = {"stage": Stage.RUNNING, "command": b"{}", "start_ms": 0, "time_ms": 0}
+        return [Campaign(id=id, sent=1, count_ms=now_ms, **rest) for id in ("a", "b")][:limit]
+
+    async def figures(self, campaign: Campaign) -> Sequence[Figures]:
+        return self.written.get(campaign.id, ((), None))[0]
+
+    async def sent(self, **_: object) -> list[object]:
+        self.clock.advance(0.2)
+        return []
+
+    async def write_down_figures(
+        self, id: str, series: Sequence[Figures], count_ms: int | None
+    ) -> None:
+        if id == self.forgotten:
+            raise ReddotError("not_found", "no such campaign")
+        self.written[id] = (series, count_ms)
+
+
+def test_it_rests_many_times_as_long_as_it_has_worked() -> None:
+    slow = Slow()
+    assert asyncio.run(slow.counting.upkeep()) == pytest.approx(0.4 * REST)
+
+
+def test_what_is_not_kept_any_more_is_counted_no_more_and_one_that_is_gone_stops_no_other() -> None:
+    slow = Slow(forgotten="a")
+    asyncio.run(slow.counting.upkeep())
+    assert slow.written == {"b": ((), None)}
