@@ -122,6 +122,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sent_ms: when it was sent, or when an attempt began that may have gone out.
         changed_ms: when the state was reached.
+        clicked_ms: when the person clicked what the courier had brought; None: not that we know.
     """
 
     id: int
@@ -135,6 +136,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     detail: str = ""
     sent_ms: int | None = None
+    clicked_ms: int | None = None
 
 
 class Which(msgspec.Struct, frozen=True, kw_only=True):

@@ -357,6 +357,13 @@ class Deliveries(Protocol):
         """Send them again, at once, as far as they are dead and not cancelled; how many were."""
         ...
 
+    async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:
+        """Somebody has clicked what a courier has brought them; the first time counts.
+
+        What was not sent to them, or is not known, is let be.
+        """
+        ...
+
     async def lane(self, notification: str) -> int:
         """The lane of a notification that has deliveries. Raises `not_found`."""
         ...

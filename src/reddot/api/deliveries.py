@@ -76,6 +76,7 @@ class DeliveryRoutes:
         push = "/v1/push/subscriptions"
         add("POST", push, "push", "Reach oneself on this browser", self.subscribe)
         add("DELETE", push, "push", "Not any more", self.unsubscribe)
+        add("POST", "/v1/push/clicks", "push", "Something that came was clicked", self.click)
         note = "/v1/notifications/{id:path}"
         add("GET", f"{note}/deliveries", "deliver", "What became of it, by person", self.journey)
         add("POST", f"{note}/review", "deliver", "Approve or reject what is held", self.review)
@@ -87,7 +88,7 @@ class DeliveryRoutes:
         add("GET", "/v1/plans", "deliver", "The table of plans", self.plans)
         add("PUT", "/v1/plans", "deliver", "Replace the table of plans", self.put_plans)
         add("DELETE", "/v1/plans", "deliver", "The table of the settings again", self.drop_plans)
-        for path in (push, "/v1/push/key"):
+        for path in (push, "/v1/push/key", "/v1/push/clicks"):
             reception.add_preflight(path)
 
     # ---- people, by whoever runs the application ----
@@ -157,6 +158,12 @@ class DeliveryRoutes:
     async def unsubscribe(self, caller: Caller) -> None:
         user, courier = user_of(caller.actor), self._pushed().courier
         await self._queue.drop_address(user, courier, slot_of(caller.body))
+
+    async def click(self, caller: Caller) -> None:
+        """Good also where there is no Web Push any more: the browser is to forget it then."""
+        user, ids = user_of(caller.actor), codec.decode_clicks(caller.body)
+        if self._push is not None and ids:
+            await self._queue.click(user, self._push.courier, ids)
 
     def _pushed(self) -> Push:
         if self._push is None:

@@ -19,6 +19,7 @@ ATTRIBUTES_MAX: Final = 100
 TIMEZONE: Final = "timezone"
 REVIEWS_MAX: Final = 100
 AGAIN_MAX: Final = 500
+CLICKS_MAX: Final = 100
 # What a segment can ask: see `core.segments`.
 Scalar = str | bool | int | float | None
 Attributes = dict[str, Scalar | list[Scalar]]
@@ -47,6 +48,12 @@ class Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     limit: Annotated[int, msgspec.Meta(ge=1, le=AGAIN_MAX)] = AGAIN_MAX
 
 
+class Clicks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Notifications that a person has clicked, by their ids."""
+
+    ids: Annotated[tuple[str, ...], msgspec.Meta(max_length=CLICKS_MAX)]
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """A browser's subscription, as far as it is told apart by it."""
 
@@ -57,6 +64,7 @@ _review = msgspec.json.Decoder(Review)
 _reviews = msgspec.json.Decoder(Reviews)
 _again = msgspec.json.Decoder(Again)
 _audience = msgspec.json.Decoder(codec.To)
+_clicks = msgspec.json.Decoder(Clicks)
 _endpoint = msgspec.json.Decoder(Endpoint)
 _attributes = msgspec.json.Decoder(Attributes)
 _value = msgspec.json.Decoder()
@@ -117,6 +125,11 @@ def decode_address(body: bytes, *, bytes_max: int) -> object:
     return _decoded(_value, body)
 
 
+def decode_clicks(body: bytes) -> tuple[str, ...]:
+    ids: tuple[str, ...] = _decoded(_clicks, body).ids
+    return ids
+
+
 def decode_endpoint(body: bytes) -> str:
     """What tells the subscriptions of one person's browsers apart."""
     endpoint: str = _decoded(_endpoint, body).endpoint
@@ -157,6 +170,7 @@ def delivery_fields(delivery: Delivery) -> dict[str, object]:
         "due": _time(delivery.due_ms),
         "changed": _time(delivery.changed_ms),
         "sent": _time(delivery.sent_ms),
+        "clicked": _time(delivery.clicked_ms),
     }
 
 

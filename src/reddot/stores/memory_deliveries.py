@@ -73,6 +73,7 @@ class _Row:
     lease_ms: int = 0
     attempts: int = 0
     sent_ms: int | None = None
+    clicked_ms: int | None = None
     digest: bool = False
     reason: str = ""
     detail: str = ""
@@ -451,6 +452,12 @@ class MemoryDeliveries:
         row.due_ms, row.attempts = self._clock.wall_ms(), 0
         self._move(row, State.PENDING, "retried")
 
+    async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:
+        for row in self._rows.values():
+            mine = (row.user, row.courier) == (user, courier) and row.sent_ms is not None
+            if mine and row.clicked_ms is None and row.sending.draft.id in notifications:
+                row.clicked_ms = self._clock.wall_ms()
+
     async def lane(self, notification: str) -> int:
         for outreach in reversed(self._outreaches):
             if outreach.sending.draft.id == notification and outreach.lane in self._lanes:
@@ -560,4 +567,5 @@ def _delivery(row: _Row) -> Delivery:
         reason=row.reason,
         detail=row.detail,
         sent_ms=row.sent_ms,
+        clicked_ms=row.clicked_ms,
     )

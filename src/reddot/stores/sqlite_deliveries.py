@@ -87,6 +87,11 @@ _REVIVE: Final = """
 UPDATE delivery SET state = 0, due_ms = ?, changed_ms = ?, attempts = 0, reason = 'retried',
   detail = '' WHERE id = ?
 """
+_CLICK: Final = """
+UPDATE delivery SET clicked_ms = ? WHERE user = ? AND courier = ?
+  AND num IN (SELECT num FROM notification WHERE id IN (SELECT value FROM json_each(?)))
+  AND sent_ms IS NOT NULL AND clicked_ms IS NULL
+"""
 _PROGRESS: Final = """
 INSERT INTO progress VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count
@@ -240,6 +245,10 @@ class DeliveryWriter:
         self._ready(dict.fromkeys(lanes, now_ms))
         self._count_moves([(*one, State.DEAD) for one in lanes], now_ms, by=-1)
         return len(rows)
+
+    def click(self, user: str, courier: str, notifications: Iterable[str]) -> None:
+        values = (self._clock.wall_ms(), user, courier, json_text(list(notifications)))
+        self._cursor.execute(_CLICK, values)
 
     def control(
         self, lane: int, paused: bool | None, cancelled: bool | None, approved: bool | None

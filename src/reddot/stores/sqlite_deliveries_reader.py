@@ -51,7 +51,7 @@ WHERE digest = 1 AND state < 2 AND user IN (SELECT value FROM json_each(?)) GROU
 """
 _DELIVERIES: Final = """
 SELECT d.id, ifnull(n.id, ''), user, courier, d.state, due_ms, changed_ms, attempts, reason,
-  detail, sent_ms FROM delivery AS d LEFT JOIN notification AS n USING (num)
+  detail, sent_ms, clicked_ms FROM delivery AS d LEFT JOIN notification AS n USING (num)
 WHERE {} AND d.id < ? ORDER BY d.id DESC LIMIT ?
 """
 _OF_NOTIFICATION: Final = "num IN (SELECT num FROM notification WHERE id = ?)"
@@ -201,7 +201,8 @@ def _case(
 
 
 def _delivery(row: Row) -> Delivery:
-    id, notification, user, courier, code, due_ms, changed_ms, attempts, reason, detail, sent = row
+    id, notification, user, courier, code, due_ms, changed_ms, attempts, *rest = row
+    reason, detail, sent_ms, clicked_ms = rest
     return Delivery(
         id=id,
         notification=notification,
@@ -213,5 +214,6 @@ def _delivery(row: Row) -> Delivery:
         attempts=attempts,
         reason=reason,
         detail=detail,
-        sent_ms=sent,
+        sent_ms=sent_ms,
+        clicked_ms=clicked_ms,
     )

@@ -121,6 +121,9 @@ class SqliteDeliveries:
     async def retry_all(self, ids: Collection[int]) -> int:
         return await self._deliver(lambda one: one.retry_all(ids))
 
+    async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:
+        await self._deliver(lambda one: one.click(user, courier, notifications))
+
     async def lane(self, notification: str) -> int:
         return await self._look(lambda snapshot: snapshot.lane(notification))
 

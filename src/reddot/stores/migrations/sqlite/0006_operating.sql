@@ -1,4 +1,4 @@
--- What operators of campaigns ask.
+-- What operators ask.
 
 -- The dead of one campaign, to be sent again.
 CREATE INDEX delivery_dead_lane ON delivery (lane, id) WHERE state = 7;
@@ -10,3 +10,6 @@ CREATE INDEX campaign_count ON campaign (count_ms) WHERE count_ms IS NOT NULL;
 -- Whom campaigns had reached at a time: a JSON array of [time_ms, delivered, seen, read], of a few
 -- hundred at most.
 CREATE TABLE figures (campaign INTEGER PRIMARY KEY, data TEXT NOT NULL);
+
+-- When a person has clicked what a courier has brought.
+ALTER TABLE delivery ADD COLUMN clicked_ms INTEGER;
