@@ -80,11 +80,11 @@ class DeliveryRoutes:
         note = "/v1/notifications/{id:path}"
         add("GET", f"{note}/deliveries", "deliver", "What became of it, by person", self.journey)
         add("POST", f"{note}/review", "deliver", "Approve or reject what is held", self.review)
-        add("GET", "/v1/deliveries", "deliver", "Dead letters, or what is held", self.listed)
-        several = "/v1/deliveries"
-        add("POST", f"{several}/retry", "deliver", "Send many dead ones again", self.retry_all)
-        add("POST", f"{several}/review", "deliver", "Decide about many texts", self.review_all)
-        add("POST", "/v1/deliveries/{id}/retry", "deliver", "Send a dead one again", self.retry)
+        many = "/v1/deliveries"
+        add("GET", many, "deliver", "Dead letters, or what is held", self.listed)
+        add("POST", f"{many}/retry", "deliver", "Send many dead ones again", self.retry_all)
+        add("POST", f"{many}/review", "deliver", "Decide about many texts", self.review_all)
+        add("POST", f"{many}/{{id}}/retry", "deliver", "Send a dead one again", self.retry)
         add("GET", "/v1/plans", "deliver", "The table of plans", self.plans)
         add("PUT", "/v1/plans", "deliver", "Replace the table of plans", self.put_plans)
         add("DELETE", "/v1/plans", "deliver", "The table of the settings again", self.drop_plans)

@@ -2,7 +2,7 @@
 
 Counting is work for the store, more for a larger campaign, and nobody waits for it. So after each
 turn it rests for many times as long as that took: publishing goes on as if it was not there, and
-the figures of a very large campaign are further apart.
+while there are very large campaigns, figures are further apart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from reddot.outreach import Campaign, Figures
 from reddot.ports import Clock, Deliveries, Inbox
 
 AT_ONCE: Final = 50
-"""Campaigns counted in one turn."""
+TURN_S: Final = 1.0
+"""A turn counts so many campaigns, and begins with no further one after so long."""
 REST: Final = 50
 
 
@@ -64,6 +65,8 @@ class Counting:
             except ReddotError as error:
                 if error.code != "not_found":  # It was forgotten in this very moment.
                     raise
+            if self._clock.monotonic() - began >= TURN_S:
+                break
         return (self._clock.monotonic() - began) * REST
 
     async def _advance(self, campaign: Campaign) -> None:

@@ -2,7 +2,7 @@
 
 Time is divided into steps from the first figures on, and the first of each step are kept. Steps are
 as short as `POINTS_MAX` of them allow, by doubling: ten seconds in the first forty minutes, a
-minute and twenty seconds after a few hours, three hours in the end.
+minute and twenty seconds after a few hours, a few hours in the end.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from reddot.core.counting import REST, Counting
+from reddot.core.counting import REST, TURN_S, Counting
 from reddot.core.reached import Reached
 from reddot.counters import Counters
 from reddot.errors import ReddotError
@@ -17,12 +17,13 @@ from reddot.testing import FakeClock
 
 
 class Slow:
-    """Store and campaigns at once: two are due, and each question takes a fifth of a second."""
+    """Store and campaigns at once: two are due, and each question takes its time."""
 
-    def __init__(self, *, forgotten: str = "") -> None:
+    def __init__(self, *, forgotten: str = "", takes_s: float = 0.2) -> None:
         self.clock = FakeClock()
         self.written: dict[str, tuple[Sequence[Figures], int | None]] = {}
         self.forgotten = forgotten
+        self.takes_s = takes_s
         inbox = cast("Any", self)
         self.counting = Counting(
             campaigns=inbox,
@@ -41,7 +42,7 @@ class Slow:
         return self.written.get(campaign.id, ((), None))[0]
 
     async def sent(self, **_: object) -> list[object]:
-        self.clock.advance(0.2)
+        self.clock.advance(self.takes_s)
         return []
 
     async def write_down_figures(
@@ -55,6 +56,12 @@ class Slow:
 def test_it_rests_many_times_as_long_as_it_has_worked() -> None:
     slow = Slow()
     assert asyncio.run(slow.counting.upkeep()) == pytest.approx(0.4 * REST)
+
+
+def test_a_turn_begins_with_no_further_one_after_a_second() -> None:
+    slow = Slow(takes_s=TURN_S)
+    assert asyncio.run(slow.counting.upkeep()) == pytest.approx(TURN_S * REST)
+    assert list(slow.written) == ["a"]
 
 
 def test_what_is_not_kept_any_more_is_counted_no_more_and_one_that_is_gone_stops_no_other() -> None:
