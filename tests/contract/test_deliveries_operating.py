@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -54,7 +55,7 @@ def test_the_dead_are_found_by_what_they_are_of_and_sent_again_together(
             reason = "http_400" if one.user == "1" else "timeout"
             await box.end(one, State.DEAD, reason=reason)
 
-        async def find(**which: object) -> set[tuple[str, str, str]]:
+        async def find(**which: Any) -> set[tuple[str, str, str]]:
             found = await box.queue.deliveries(Which(state=State.DEAD, **which), limit=99)
             assert [one.id for one in found] == sorted((one.id for one in found), reverse=True)
             return {(one.notification, one.user, one.courier) for one in found}

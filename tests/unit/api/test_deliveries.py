@@ -114,7 +114,13 @@ def test_dead_letters_are_sent_again_by_what_they_are_of_some_at_a_time() -> Non
         assert await office.ask("POST", path, {}) == {"retried": 1, "next": None}
         await office.ask("POST", path, {"campaign": "none"}, status=404)
         await office.ask("GET", "/v1/deliveries?campaign=none", status=404)
-        for wrong in ({"compaign": "sale"}, {"limit": 501}, {"limit": 0}, {"before": "x"}, []):
+        refused: list[object] = [
+            {"compaign": "sale"},
+            {"limit": 501},
+            {"limit": 0},
+            {"before": "x"},
+        ]
+        for wrong in [*refused, []]:
             await office.ask("POST", path, wrong, status=400)
         assert (await Someone(office.node, "p0").ask("POST", path, {})).status == 403
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from reddot.core.counting import REST, TURN_S, Counting
@@ -35,8 +36,16 @@ class Slow:
 
     async def due_counts(self, *, limit: int) -> list[Campaign]:
         now_ms = self.clock.wall_ms()
-        rest = {"stage": Stage.RUNNING, "command": b"{}", "start_ms": 0, "time_ms": 0}
-        return [Campaign(id=id, sent=1, count_ms=now_ms, **rest) for id in ("a", "b")][:limit]
+        campaign = Campaign(
+            id="a",
+            stage=Stage.RUNNING,
+            command=b"{}",
+            start_ms=0,
+            time_ms=0,
+            sent=1,
+            count_ms=now_ms,
+        )
+        return [campaign, msgspec.structs.replace(campaign, id="b")][:limit]
 
     async def figures(self, campaign: Campaign) -> Sequence[Figures]:
         return self.written.get(campaign.id, ((), None))[0]
