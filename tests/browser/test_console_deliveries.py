@@ -205,6 +205,30 @@ def test_a_campaign_that_waits_for_its_time_is_cancelled_by_two_presses(
     expect(row(console, f"Later {group}").get_by_role("button")).to_have_count(0)
 
 
+def test_every_audience_is_counted_before_anything_is_sent(
+    console: Page, server: Server, group: str
+) -> None:
+    for user in people(server, group, 3)[:2]:
+        ask(server, "PUT", f"/v1/users/{user}/follows/{group}/news")
+    known = ask(server, "POST", "/v1/audiences/count", {"everyone": True})["count"]
+    assert known >= 3
+    go(console, "Campaigns")
+    console.get_by_role("button", name="New campaign").click()
+    form = console.get_by_role("form", name="New campaign")
+    form.get_by_label("Title").fill(f"Counted {group}")
+    form.get_by_label("To", exact=True).select_option("topic")
+    form.get_by_label("Topic").fill(f"{group}/news")
+    form.get_by_role("button", name="Count and check").click()
+    checked = console.locator(".outcome.good")
+    expect(checked).to_contain_text(
+        f"To whoever follows {group}/news when it starts, 2 people as of now; starts at once."
+    )
+    form.get_by_label("To", exact=True).select_option("everyone")
+    form.get_by_role("button", name="Count and check").click()
+    expect(checked).to_contain_text(f"To everyone, {known} people known as of now")
+    assert not any(one["title"] == f"Counted {group}" for one in campaigns(server))
+
+
 def test_held_texts_are_approved_and_rejected(
     console: Page, server: Server, provider: Provider, group: str
 ) -> None:
