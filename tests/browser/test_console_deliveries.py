@@ -310,7 +310,7 @@ def test_what_failed_of_a_campaign_is_sent_again_by_two_presses(
     console.get_by_label("Courier").fill("hook")
     expect(console.get_by_text("50 dead letters on this page")).to_be_visible()
     provider.refused -= {*users, other}
-    surely(console, "Send all of these again")
+    surely(console, "Send all that match again")
     expect(console.locator("#toast")).to_have_text("Sent again: 60.")
     wait_for(console, lambda: set(users) <= set(provider.accepted))
     assert [provider.accepted.count(user) for user in users] == [1] * 60

@@ -12,7 +12,7 @@ import pytest
 from reddot.delivery import State, Step
 from reddot.errors import ReddotError
 from reddot.inbox import Erase, Follow, Prefer, Preferences, Retract, Unfollow
-from reddot.outreach import Address, Past, Settled, Which
+from reddot.outreach import Address, Campaign, Figures, Past, Settled, Stage, Which
 from reddot.testing import FakeClock
 from tests.contract.conftest import LASTING, Backend, Settings, opened
 from tests.contract.queues import DAY_S, LEASE_MS, TWO, Queue, plan, run
@@ -554,6 +554,10 @@ def test_a_restart_resumes_where_it_was(backend: Backend, tmp_path: Path) -> Non
             assert await box.queue.expand(rows_max=4)
             (lease, *_) = await box.lease(limit=2)
             await box.end(lease, State.SENT, attempts=1)
+            campaign = Campaign(
+                id="c", stage=Stage.DONE, command=b"", start_ms=1, time_ms=1, count_ms=1
+            )
+            await box.queue.put_campaign(campaign, figures=[Figures(1, 2, 3, 4)])
 
     async def second() -> None:
         async with opened(backend, settings) as store:
@@ -561,6 +565,8 @@ def test_a_restart_resumes_where_it_was(backend: Backend, tmp_path: Path) -> Non
             await box.expand()
             assert len(await box.states("n")) == 9
             assert len(await box.who()) == 7
+            (campaign,) = await box.queue.due_counts(limit=9)
+            assert list(await box.queue.figures(campaign)) == [Figures(1, 2, 3, 4)]
             settings.clock.advance(LEASE_MS / 1000)
             assert len(await box.who()) == 8
             assert await store.inbox.verify(repair=False) == []

@@ -97,18 +97,17 @@ function filters(campaign, changed) {
 
 /** Send again all that is looked for, some hundreds at a time. Returns what came of it, in words. */
 async function sendAll(api, chosen) {
-  let done = 0;
+  let [done, before] = [0, undefined];
   try {
-    for (let before, round = 0; before !== null && round < ROUNDS_MAX; round++) {
+    for (let round = 0; before !== null && round < ROUNDS_MAX; round++) {
       const { retried, next } = await api.post("v1/deliveries/retry", { ...chosen, before });
       done += retried;
       before = next;
-      if (next && round + 1 === ROUNDS_MAX) return `Sent again: ${count(done)}. There are more: press again.`;
     }
-    return `Sent again: ${count(done)}.`;
   } catch (error) {
     return `Sent again: ${count(done)}. ${error.message}`;
   }
+  return `Sent again: ${count(done)}.${before === null ? "" : " There are more: press again."}`;
 }
 
 function open(root, context) {
@@ -120,7 +119,7 @@ function open(root, context) {
     await api.post(`v1/deliveries/${id}/retry`).then(() => say("Sent again."), (error) => say(`Not done: ${error.message}`));
     await watch.refresh();
   };
-  const all = sureButton("Send all of these again", "Send all of these again", async () => {
+  const all = sureButton("Send all that match again", "Send all that match again", async () => {
     say(await sendAll(api, sought.chosen()));
     await watch.refresh();
   });

@@ -74,7 +74,7 @@ function open(root, { api, every, say }) {
   let version = "";
   const decide = (id, approve) => settle([id], approve ? "Approved: it goes out now." : "Rejected: it never goes out.", () =>
     api.post(`v1/notifications/${part(id)}/review`, { approve }));
-  /** What is on the page, and nothing that has come since. */
+  /** What is on the page at this moment, and nothing that has come since. */
   const decideAll = (approve) => {
     const notifications = shown.slice(0, AT_ONCE).map(({ id }) => id);
     const said = `${approve ? "Approved" : "Rejected"}: ${plural(notifications.length, "text")}.`;
