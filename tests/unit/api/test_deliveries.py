@@ -115,7 +115,7 @@ def test_dead_letters_are_sent_again_by_what_they_are_of_some_at_a_time() -> Non
         await office.ask("POST", path, {"campaign": "none"}, status=404)
         await office.ask("GET", "/v1/deliveries?campaign=none", status=404)
         refused: list[object] = [
-            {"compaign": "sale"},
+            {"campaigns": "sale"},
             {"limit": 501},
             {"limit": 0},
             {"before": "x"},
