@@ -24,15 +24,17 @@ const BYTES_MAX = {
 };
 /** The file that is served: the client, with all that it would load later, and the elements. */
 const SERVED = 'export * from "./src/index.js"; export * from "./src/element/index.js"; import "./src/element/define.js"';
-const SERVED_MAX = 15_000;
+const SERVED_MAX = 15 * 1024;
 /** What that loads by itself, for the panel of a bell. */
 const INSIDE = 'import { beep, draw, Inside } from "./src/element/inside/index.js"; give({ beep, draw, Inside })';
 const INSIDE_MAX = 6_850;
+/** What a client loads by itself, for Web Push; pages may import it as well. */
+const PUSH = 'export * from "./src/push/index.js"';
+const PUSH_MAX = 2.5 * 1024;
 /** What else is served beside the client, by file: source, format and budget. @type {[string, string, "esm" | "iife", number][]} */
 const BESIDE = [
   ["reddot-mqtt.js", 'export * from "./src/transports/mqtt.js"', "esm", 1.25 * 1024],
   ["reddot-diagnose.js", 'export * from "./src/diagnose.js"', "esm", 4 * 1024],
-  ["reddot-push.js", 'export * from "./src/push/index.js"', "esm", 2.5 * 1024],
   ["reddot-sw.js", 'import "./src/push/sw.js"', "iife", 2 * 1024],
 ];
 /** @type {import("esbuild").Plugin} */
@@ -46,11 +48,11 @@ const minifyStyles = {
     });
   },
 };
-/** The served file loads the inside from beside it, and of the client nothing. @type {import("esbuild").Plugin} */
+/** The served file loads the inside, and Web Push, from beside it, and else nothing of the client. @type {import("esbuild").Plugin} */
 const besideIt = {
   name: "load from beside",
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/load\.js$/ }, () => ({ path: here("served.js") }));
+    onResolve({ filter: /^\.\/(push\/)?load\.js$/ }, () => ({ path: here("served.js") }));
     onResolve({ filter: /\/later\.js$/ }, () => ({ path: here("whole.js") }));
   },
 };
@@ -116,7 +118,10 @@ function ship(file, contents, most) {
   writeFileSync(join(dirname(output), file), contents);
 }
 const inside = Buffer.from(`export default(parts,give)=>{${await bundle(INSIDE, { plugins: [givenParts] })}};`);
-const digest = `sha384-${createHash("sha384").update(inside).digest("base64")}`;
+const push = await bundle(PUSH);
+const digest = (/** @type {Uint8Array} */ contents) => JSON.stringify(`sha384-${createHash("sha384").update(contents).digest("base64")}`);
 ship("reddot-inbox.js", inside, INSIDE_MAX);
-ship("reddot.js", await bundle(SERVED, { plugins: [besideIt], define: { REDDOT_INBOX: JSON.stringify(digest) } }), SERVED_MAX);
+ship("reddot-push.js", push, PUSH_MAX);
+const define = { REDDOT_INBOX: digest(inside), REDDOT_PUSH: digest(push) };
+ship("reddot.js", await bundle(SERVED, { plugins: [besideIt], define }), SERVED_MAX);
 for (const [file, source, format, most] of BESIDE) ship(file, await bundle(source, { format }), most);

@@ -1,22 +1,31 @@
-/** In place of `src/element/load.js` in the file that is served: the inside is a file beside it. */
+/** In place of `load.js` of elements and of Web Push in the file that is served: they are beside it. */
 
 import * as parts from "./src/element/parts.js";
 
-/** The digest of that file. @type {string} */
-const digest = REDDOT_INBOX;
 /** @type {Promise<typeof import("./src/element/inside/index.js")> | undefined} */
 let loading;
 
 export const load = () =>
-  (loading ??= fetched().catch((error) => {
+  (loading ??= opened().catch((error) => {
     loading = undefined;
     throw error;
   }));
 
-async function fetched() {
-  const url = new URL(`reddot-inbox.js?v=${encodeURIComponent(digest)}`, import.meta.url).href;
+/** @returns {Promise<typeof import("./src/push/index.js")>} */
+export const loadPush = () => beside("push", REDDOT_PUSH);
+
+async function opened() {
+  const { default: open } = await beside("inbox", REDDOT_INBOX);
+  return new Promise((give) => open(parts, give));
+}
+
+/**
+ * @param {string} name
+ * @param {string} digest of the file with this name
+ */
+async function beside(name, digest) {
+  const url = new URL(`reddot-${name}.js?v=${encodeURIComponent(digest)}`, import.meta.url).href;
   // Fetched first, and then taken from the cache: that an import has failed, browsers remember.
   await fetch(url, { integrity: digest });
-  const { default: open } = await import(url);
-  return new Promise((give) => open(parts, give));
+  return import(url);
 }

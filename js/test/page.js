@@ -1,7 +1,7 @@
 /** What a test has in place of a page: a clock, the page's events, and clients that end with it. */
 
 import { afterEach, beforeEach, mock } from "node:test";
-import { Reddot } from "../src/index.js";
+import { Client, Reddot } from "../src/index.js";
 import "../src/transports/loaded.js"; // Loaded by now: a test does not wait for it.
 import { FakeServer } from "./fake_server.js";
 
@@ -9,7 +9,7 @@ import { FakeServer } from "./fake_server.js";
 
 /** @type {FakeServer} */
 export let server;
-/** @type {Reddot[]} */
+/** @type {Client[]} */
 let clients = [];
 export let page = new EventTarget();
 
@@ -48,9 +48,18 @@ export async function pass(ms) {
   await settle();
 }
 
-/** @param {import("../src/client.js").Options} [options] */
+/** @param {import("../src/client.js").Options & {push?: import("../src/push/index.js").PushOptions}} [options] */
 export function makeClient(options) {
-  const client = new Reddot({ server: "http://server.test", ...options });
+  return ending(new Reddot({ server: "http://server.test", ...options }));
+}
+
+/** One without an inbox. @param {import("../src/client.js").Options} [options] */
+export function makePlainClient(options) {
+  return ending(new Client({ server: "http://server.test", ...options }));
+}
+
+/** @template {Client} C @param {C} client */
+function ending(client) {
   clients.push(client);
   return client;
 }

@@ -5,7 +5,7 @@ import { beforeEach, mock, test } from "node:test";
 import { Push } from "../src/push/index.js";
 import { addRead } from "../src/push/pending.js";
 import { FakeCaches } from "./fake_caches.js";
-import { makeClient, pass, server, settle } from "./page.js";
+import { makeClient, makePlainClient, pass, server, settle } from "./page.js";
 
 const jwt = (/** @type {string} */ sub) => `x.${btoa(JSON.stringify({ sub }))}.x`;
 
@@ -52,6 +52,24 @@ function makeRegistration() {
   };
 }
 
+/** Names are properties as well, as in browsers. */
+class FakeStorage {
+  /** @type {Record<string, string>} */
+  #kept = /** @type {any} */ (this);
+
+  getItem(/** @type {string} */ name) {
+    return this.#kept[name] ?? null;
+  }
+
+  setItem(/** @type {string} */ name, /** @type {string} */ value) {
+    this.#kept[name] = value;
+  }
+
+  removeItem(/** @type {string} */ name) {
+    delete this.#kept[name];
+  }
+}
+
 beforeEach(() => {
   [told, key, answer, endpoints, broken, pushes] = [[], btoa("key one").replace(/=+$/, ""), "granted", new Set(), undefined, []];
   made = 0;
@@ -62,7 +80,6 @@ beforeEach(() => {
     register: async (/** @type {string} */ worker) => (container.registered.push(worker), registration),
     getRegistration: async () => (container.registered.length || localStorage.getItem("reddot push") ? registration : undefined),
   });
-  const kept = new Map();
   badges = [];
   const setAppBadge = async (/** @type {number} */ unread) => void badges.push(unread);
   // Node has one, which cannot be assigned to.
@@ -71,17 +88,17 @@ beforeEach(() => {
     caches: new FakeCaches(),
     PushManager: class {},
     Notification: { permission: "default", requestPermission: async () => (globalThis.Notification.permission !== "default" ? globalThis.Notification.permission : (/** @type {any} */ (Notification).permission = answer)) },
-    localStorage: {
-      getItem: (/** @type {string} */ name) => kept.get(name) ?? null,
-      setItem: (/** @type {string} */ name, /** @type {string} */ value) => kept.set(name, value),
-      removeItem: (/** @type {string} */ name) => kept.delete(name),
-    },
+    localStorage: new FakeStorage(),
   });
   server.answer = (path, { method = "GET", body }) => {
     const sent = JSON.parse(String(body ?? "null"));
     if (path === "push/key") return Response.json({ key });
     if (path === "push/subscriptions") {
       told.push(`${method} ${sent.endpoint.split("/").at(-1)}`);
+      return new Response(null, { status: 204 });
+    }
+    if (path === "push/clicks") {
+      told.push(`clicked ${sent.ids}`);
       return new Response(null, { status: 204 });
     }
     if (path === "inbox/mark") told.push(`mark ${sent.ids} ${sent.as}`);
@@ -92,7 +109,7 @@ beforeEach(() => {
 /** A page of a user, as it is loaded. */
 async function load(user = "42", options = {}) {
   pushes.forEach((push) => push.stop());
-  const client = makeClient({ token: async () => (user ? jwt(user) : null), inbox: false, ...options });
+  const client = makePlainClient({ token: async () => (user ? jwt(user) : null), inbox: false, ...options });
   /** @type {string[]} */
   const errors = [];
   client.on("error", (error) => errors.push(error.code ?? String(error)));
@@ -219,14 +236,14 @@ test("what was clicked is marked by the page that is there, or by the next; what
   assert.deepEqual([failed.errors, told], [["unauthorized"], []]);
   server.answer = answered;
   const { client } = await load();
-  assert.deepEqual(told, ["mark n1,n 2/3 read"]);
+  assert.deepEqual(told, ["mark n1,n 2/3 read", "clicked n1,n 2/3"]);
   /** @type {any[]} */
   const clicks = [];
   client.on("push", (click) => clicks.push(click));
   await addRead("n4");
   container.dispatchEvent(Object.assign(new Event("message"), { data: { reddot: "click", id: "n4", action: "later", data: 5 }, ports: [] }));
   await settle();
-  assert.deepEqual(told, ["mark n1,n 2/3 read", "mark n4 read"]);
+  assert.deepEqual(told.slice(2), ["mark n4 read", "clicked n4"]);
   assert.deepEqual(clicks, [{ id: "n4", action: "later", data: 5 }]);
 });
 
@@ -276,4 +293,84 @@ test("what is read on another device is taken away, what may be unread stays", a
   await pass(1_100);
   assert.deepEqual(ids(), ["theirs"]);
   assert.deepEqual(badges, [9, 0]);
+});
+
+/** @type {import("../src/index.js").Reddot | undefined} */
+let loaded;
+
+/** A page with a `Reddot`, which loads what it needs by itself. */
+async function loadReddot(user = "42", options = {}) {
+  loaded?.close();
+  const client = (loaded = makeClient({ token: async () => jwt(user), inbox: false, ...options }));
+  /** @type {string[]} */
+  const errors = [];
+  client.on("error", (error) => errors.push(error.code ?? String(error)));
+  await settle();
+  return { client, errors };
+}
+
+test("a client asks in the click itself, once, whatever is still to be loaded", async () => {
+  const { client } = await loadReddot();
+  let asked = 0;
+  const ask = Notification.requestPermission;
+  Notification.requestPermission = () => ((asked += 1), ask());
+  answer = "default";
+  const enabling = client.enablePush();
+  assert.equal(asked, 1, "before anything has been waited for");
+  await assert.rejects(enabling, { code: "dismissed" });
+  assert.equal(asked, 1);
+  answer = "granted";
+  await client.enablePush();
+  assert.deepEqual([await client.pushState(), told], ["on", ["POST 1"]]);
+  await client.disablePush();
+  assert.deepEqual([await client.pushState(), told], ["off", ["POST 1", "DELETE 1"]]);
+});
+
+test("a client that finds push enabled renews it and marks what was clicked; another does nothing", async () => {
+  await loadReddot();
+  assert.deepEqual(told, []);
+  const { client } = await loadReddot();
+  await client.enablePush();
+  await addRead("n1");
+  subscription = null;
+  /** @type {string[]} */
+  const workers = [];
+  const find = container.getRegistration;
+  container.getRegistration = (/** @type {string} */ worker) => (workers.push(worker), find());
+  const { errors } = await loadReddot("42", { push: { worker: "/own.js" } });
+  await settle();
+  assert.deepEqual([told, errors], [["POST 1", "mark n1 read", "clicked n1", "POST 2"], []]);
+  assert.deepEqual(workers, ["/own.js"]);
+});
+
+test("a client that is closed hears nothing of clicks any more", async () => {
+  const { client } = await loadReddot();
+  await client.enablePush();
+  /** @type {any[]} */
+  const clicks = [];
+  client.on("push", (click) => clicks.push(click));
+  const click = () => container.dispatchEvent(Object.assign(new Event("message"), { data: { reddot: "click", id: "n" }, ports: [] }));
+  click();
+  client.close();
+  click();
+  await settle();
+  assert.equal(clicks.length, 1);
+});
+
+test("a browser that cannot is asked nothing, and says so", async () => {
+  Reflect.deleteProperty(globalThis, "PushManager");
+  const { client } = await loadReddot();
+  assert.equal(await client.pushState(), "unsupported");
+  await assert.rejects(client.enablePush(), { code: "unsupported" });
+  assert.equal(Notification.permission, "default");
+  await client.disablePush();
+});
+
+test("a page that may store nothing has a client all the same", async () => {
+  Object.defineProperty(globalThis, "localStorage", { get: () => { throw new DOMException("no", "SecurityError"); }, configurable: true });
+  try {
+    assert.deepEqual((await loadReddot()).errors, []);
+  } finally {
+    Object.defineProperty(globalThis, "localStorage", { value: undefined, writable: true, configurable: true });
+  }
 });

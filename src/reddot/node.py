@@ -90,6 +90,7 @@ class Reddot(Parts):
         self.spawn(self._keep_inboxes())
         self.spawn(self.dispatcher.run())
         self.spawn(self._keep_deliveries())
+        self.spawn(self._count_campaigns())
         reddot.running.append(self)
         head = self.store.head
         _log.info("started", version=reddot.__version__, store=self.describe_store(), head=head)
@@ -279,6 +280,16 @@ class Reddot(Parts):
                     await asyncio.sleep(0.01)
             except ReddotError as error:
                 _log.warning("delivery_upkeep_failed", error=str(error))
+
+    async def _count_campaigns(self) -> None:
+        """Write down whom campaigns have reached, without haste."""
+        rest_s = 0.0
+        while True:
+            await asyncio.sleep(max(INBOX_UPKEEP_S, rest_s))
+            try:
+                rest_s = await self.counting.upkeep()
+            except ReddotError as error:
+                _log.warning("campaigns_not_counted", error=str(error))
 
     async def drain(self) -> None:
         """Ask all clients to come back, and let publishes under way be answered."""

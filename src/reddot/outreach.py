@@ -122,6 +122,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sent_ms: when it was sent, or when an attempt began that may have gone out.
         changed_ms: when the state was reached.
+        clicked_ms: when the person clicked what the courier had brought; None: not that we know.
     """
 
     id: int
@@ -135,6 +136,21 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     detail: str = ""
     sent_ms: int | None = None
+    clicked_ms: int | None = None
+
+
+class Which(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries that an operator looks for; None: whatever it is."""
+
+    notification: str | None = None
+    lane: int | None = None
+    user: str | None = None
+    courier: str | None = None
+    reason: str | None = None
+    state: State | None = None
+
+
+ANY: Final = Which()
 
 
 # ---- campaigns ----
@@ -175,6 +191,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
         parts: stored lists of members.
         sent: how many parts have gone live.
         error: why it was cancelled by the server, as a code and in words.
+        count_ms: when whom it has reached is to be counted again; None: it is not.
     """
 
     id: str
@@ -190,11 +207,25 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     parts: int = 0
     sent: int = 0
     error: str = ""
+    count_ms: int | None = None
 
 
 def lane_of(campaign: Campaign) -> int:
     """Lanes of campaigns are below zero, those of single notifications are their positions."""
     return -campaign.number
+
+
+class Figures(msgspec.Struct, frozen=True, array_like=True):
+    """How many people a campaign had reached in their inboxes at a time, since its start.
+
+    Attributes:
+        delivered: were connected when it went live.
+    """
+
+    time_ms: int
+    delivered: int
+    seen: int
+    read: int
 
 
 class Progress(msgspec.Struct, frozen=True):

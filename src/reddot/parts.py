@@ -19,6 +19,7 @@ from reddot.core.access import Policy
 from reddot.core.boxes import Boxes, BoxLimits
 from reddot.core.campaigns import CampaignLimits, Campaigns
 from reddot.core.console import ConsoleAccess, ConsoleLimits
+from reddot.core.counting import Counting
 from reddot.core.deliveries import DeliveryLimits, Dispatcher
 from reddot.core.dots import Dots
 from reddot.core.feed import Feed
@@ -202,6 +203,13 @@ class Parts:
             clock=self.clock,
             hint=self.dispatcher.hint,
             limits=pick(CampaignLimits, self.settings),
+        )
+        self.counting = Counting(
+            campaigns=self.campaigns,
+            queue=self.store.deliveries,
+            inbox=self.store.inbox,
+            reached=self.reached,
+            clock=self.clock,
         )
 
     async def _unread(self, user: str) -> int:

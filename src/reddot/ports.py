@@ -8,11 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
-from reddot.delivery import Outcome, Parcel, State
+from reddot.delivery import Outcome, Parcel
 from reddot.errors import ReddotError
 from reddot.inbox import Audit, Due, InboxPage, Sent, View, Warm
 from reddot.model import Appended, ClientRow, Draft, Page, Publication, TopicState
-from reddot.outreach import Address, Campaign, Case, Delivery, Lease, Progress, Settled
+from reddot.outreach import (
+    ANY,
+    Address,
+    Campaign,
+    Case,
+    Delivery,
+    Figures,
+    Lease,
+    Progress,
+    Settled,
+    Which,
+)
 
 AppendDone = Callable[[Sequence[Appended] | ReddotError], None]
 
@@ -319,6 +330,14 @@ class Deliveries(Protocol):
         """A JSON object; an empty one of somebody unknown."""
         ...
 
+    async def audience(self, topic: str | None) -> int:
+        """How many follow a topic now; None: how many people are known.
+
+        Known is who has a notification of their own, marks, follows, preferences, attributes or an
+        address.
+        """
+        ...
+
     async def people(self, *, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
         """People with attributes, in order, above `after`."""
         ...
@@ -326,19 +345,24 @@ class Deliveries(Protocol):
     # operators
 
     async def deliveries(
-        self,
-        *,
-        notification: str | None = None,
-        user: str | None = None,
-        state: State | None = None,
-        before: int | None = None,
-        limit: int,
+        self, which: Which = ANY, *, before: int | None = None, limit: int
     ) -> Sequence[Delivery]:
-        """By notification, person or state (HELD or DEAD), the newest first, below `before`."""
+        """The newest first, below `before`. Without notification and person, only HELD or DEAD."""
         ...
 
     async def retry(self, id: int) -> None:
         """Send a dead one again, at once. Raises `not_found`, `not_possible`."""
+        ...
+
+    async def retry_all(self, ids: Collection[int]) -> int:
+        """Send them again, at once, as far as they are dead and not cancelled; how many were."""
+        ...
+
+    async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:
+        """Somebody has clicked what a courier has brought them; the first time counts.
+
+        What was not sent to them, or is not known, is let be.
+        """
         ...
 
     async def lane(self, notification: str) -> int:
@@ -372,10 +396,16 @@ class Deliveries(Protocol):
 
     # campaigns
 
-    async def put_campaign(self, campaign: Campaign, part: Sequence[str] | None = None) -> Campaign:
-        """Store a campaign, in place of the one with its id, and one more part of its members.
+    async def put_campaign(
+        self,
+        campaign: Campaign,
+        part: Sequence[str] | None = None,
+        figures: Sequence[Figures] | None = None,
+    ) -> Campaign:
+        """Store a campaign, in place of the one with its id.
 
-        A new one gets its number. Raises `id_conflict` for a new one with a known id.
+        With it one more part of its members, and figures in place of those that it had; None leaves
+        them. A new one gets its number. Raises `id_conflict` for a new one with a known id.
         """
         ...
 
@@ -387,6 +417,14 @@ class Deliveries(Protocol):
 
     async def due_campaigns(self, *, limit: int) -> Sequence[Campaign]:
         """Those that are to be looked at: SCHEDULED and due, STARTING, or RUNNING."""
+        ...
+
+    async def due_counts(self, *, limit: int) -> Sequence[Campaign]:
+        """Those whose `count_ms` has come, the earliest first."""
+        ...
+
+    async def figures(self, campaign: Campaign) -> Sequence[Figures]:
+        """What was put last; nothing if nothing was."""
         ...
 
     async def part(self, campaign: Campaign, index: int) -> Sequence[str]:

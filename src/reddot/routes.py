@@ -199,8 +199,7 @@ def _register_deliveries(parts: Parts, notify: Notify, reception: Reception) -> 
     campaigns = CampaignRoutes(
         campaigns=parts.campaigns,
         queue=queue,
-        inbox=parts.store.inbox,
-        reached=parts.reached,
+        counting=parts.counting,
         clock=parts.clock,
         entropy=parts.entropy,
         check=parts.campaigns.wanted,

@@ -273,6 +273,24 @@ def test_their_etags_pin_them(page: Page, shared_server: ServerFactory, forged: 
     assert shown == expected[forged]
 
 
+def test_web_push_is_taken_by_its_digest_only(page: Page, shared_server: ServerFactory) -> None:
+    server = shared_server(dev=True, api_key=API_KEY)
+    forged = "globalThis.forged = true; export const pushOf = () => ({ state: () => 'forged' });"
+    page.route(
+        "**/reddot-push.js**",
+        lambda route: route.fulfill(body=forged, content_type="text/javascript"),
+    )
+    page.goto(f"{server.url}/livez")
+    ask = "client.pushState().catch(() => 'refused')"
+    start = (
+        f"import('/reddot.js').then(({{ Reddot }}) => (globalThis.client = new Reddot(), {ask}))"
+    )
+    assert page.evaluate(start) == "refused"
+    assert page.evaluate("globalThis.forged") is None
+    page.unroute_all()
+    assert page.evaluate(ask) in ("off", "denied"), "it is tried again"
+
+
 # ---- tabs ----
 
 

@@ -149,11 +149,23 @@ def test_a_campaign_is_counted_watched_paused_and_ended(
     assert deliveries.locator("path.is-sent").last.get_attribute("d")
     inboxes = console.get_by_role("img", name=re.compile("^In inboxes, from"))
     expect(inboxes).to_have_attribute("aria-label", re.compile("Seen 1, Read 1$"))
+    # This page has just been opened: what was before, the server has written down.
+    wait_for(console, lambda: [one["seen"] for one in samples(server, group)][-1:] == [1])
+    console.reload()
+    expect(inboxes).to_have_attribute("aria-label", re.compile("Seen 1, Read 1$"))
+    heights = re.findall(r" ([\d.]+)", inboxes.locator("path.is-seen").get_attribute("d") or "")
+    assert heights[0] == "148.0" and heights[-1] == "6.0" and len(heights) > 2
     expect(row(console, "hook").get_by_role("cell").nth(1)).to_have_text("12")
     expect(console.get_by_role("button", name="Cancel")).to_have_count(0)
     console.get_by_role("link", name="Person by person").click()
     expect(row(console, users[5])).to_contain_text("Sent")
     assert sorted(user for user in provider.accepted if user in users) == sorted(users)
+
+
+def samples(server: Server, group: str) -> list[dict[str, Any]]:
+    (one,) = [one for one in campaigns(server) if one["title"] == f"Sale {group}"]
+    found: list[dict[str, Any]] = ask(server, "GET", f"/v1/campaigns/{one['id']}/counts")["samples"]
+    return found
 
 
 def campaigns(server: Server) -> list[dict[str, Any]]:
@@ -193,6 +205,30 @@ def test_a_campaign_that_waits_for_its_time_is_cancelled_by_two_presses(
     expect(row(console, f"Later {group}").get_by_role("button")).to_have_count(0)
 
 
+def test_every_audience_is_counted_before_anything_is_sent(
+    console: Page, server: Server, group: str
+) -> None:
+    for user in people(server, group, 3)[:2]:
+        ask(server, "PUT", f"/v1/users/{user}/follows/{group}/news")
+    known = ask(server, "POST", "/v1/audiences/count", {"everyone": True})["count"]
+    assert known >= 3
+    go(console, "Campaigns")
+    console.get_by_role("button", name="New campaign").click()
+    form = console.get_by_role("form", name="New campaign")
+    form.get_by_label("Title").fill(f"Counted {group}")
+    form.get_by_label("To", exact=True).select_option("topic")
+    form.get_by_label("Topic").fill(f"{group}/news")
+    form.get_by_role("button", name="Count and check").click()
+    checked = console.locator(".outcome.good")
+    expect(checked).to_contain_text(
+        f"To whoever follows {group}/news when it starts, 2 people as of now; starts at once."
+    )
+    form.get_by_label("To", exact=True).select_option("everyone")
+    form.get_by_role("button", name="Count and check").click()
+    expect(checked).to_contain_text(f"To everyone, {known} people known as of now")
+    assert not any(one["title"] == f"Counted {group}" for one in campaigns(server))
+
+
 def test_held_texts_are_approved_and_rejected(
     console: Page, server: Server, provider: Provider, group: str
 ) -> None:
@@ -217,7 +253,7 @@ def test_held_texts_are_approved_and_rejected(
 
 
 def wait_for(page: Page, condition: Any) -> None:
-    for _ in range(100):
+    for _ in range(200):
         if condition():
             return
         page.wait_for_timeout(100)
@@ -249,6 +285,57 @@ def test_a_dead_letter_is_inspected_and_sent_again(
     expect(console.get_by_text("There are no dead letters.")).to_be_visible()
     wait_for(console, lambda: user in provider.accepted)
     assert provider.accepted.count(user) == 1
+
+
+def test_what_failed_of_a_campaign_is_sent_again_by_two_presses(
+    console: Page, server: Server, provider: Provider, group: str
+) -> None:
+    users = people(server, group, 60)
+    (other,) = people(server, f"{group}-other", 1)
+    provider.refused |= {*users, other}
+    notify(server, {"users": [other]}, f"Alone {group}")
+    wanted = {"to": {"segment": f"group = '{group}'"}, "title": f"Sale {group}", "id": group}
+    ask(server, "POST", "/v1/campaigns", wanted)
+    wait_for(console, lambda: dead_of(server, group) == 60)
+    wait_for(console, lambda: ask(server, "GET", f"/v1/deliveries?user={other}")["items"])
+    console.evaluate("address => { location.hash = address }", f"#campaigns?id={group}")
+    expect(console.get_by_text("60 deliveries have failed.")).to_be_visible()
+    console.get_by_role("link", name="See why, or send them again").click()
+    expect(console.get_by_label("Campaign's id")).to_have_value(group)
+    expect(console.get_by_text("50 dead letters on this page")).to_be_visible()
+    expect(row(console, other)).to_have_count(0)
+    console.get_by_label("Reason").fill("timeout")
+    expect(console.get_by_text("There are no dead letters.")).to_be_visible()
+    console.get_by_label("Reason").fill("http_400")
+    console.get_by_label("Courier").fill("hook")
+    expect(console.get_by_text("50 dead letters on this page")).to_be_visible()
+    provider.refused -= {*users, other}
+    surely(console, "Send all that match again")
+    expect(console.locator("#toast")).to_have_text("Sent again: 60.")
+    wait_for(console, lambda: set(users) <= set(provider.accepted))
+    assert [provider.accepted.count(user) for user in users] == [1] * 60
+    assert other not in provider.accepted
+
+
+def dead_of(server: Server, campaign: str) -> int:
+    found = ask(server, "GET", f"/v1/deliveries?campaign={campaign}&limit=500")
+    return len(found["items"])
+
+
+def test_held_texts_are_decided_together(
+    console: Page, server: Server, provider: Provider, group: str
+) -> None:
+    (user,) = people(server, group, 1)
+    for number in range(3):
+        notify(server, {"users": [user]}, f"Prize {number} for {group}", category="read")
+    go(console, "Review")
+    held = console.get_by_role("listitem").filter(has_text=group)
+    expect(held).to_have_count(3, timeout=15_000)
+    surely(console, "Reject all of these")
+    expect(held).to_have_count(0)
+    expect(console.locator("#toast")).to_contain_text("Rejected: ")
+    console.wait_for_timeout(1500)
+    assert user not in provider.accepted
 
 
 def test_a_journey_says_who_got_it_and_why_not(

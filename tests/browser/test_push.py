@@ -17,126 +17,32 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Playwright, Worker
 
-from reddot.couriers.vapid import Vapid, VapidKey
+from reddot.couriers.vapid import Vapid
 from reddot.couriers.web_push import WebPush
 from reddot.delivery import Message, Parcel, Verdict
 from reddot.net.outbound import Guard, Outbound
 from reddot.system import SystemClock
 from tests.browser.conftest import ENGINES, PATHS
+from tests.browser.push_pages import (
+    CLICKED,
+    KEYED,
+    NAMED,
+    SHOWN,
+    SOON_S,
+    VAPID_KEY,
+    PushApi,
+    load,
+    notify,
+    start,
+    unread,
+    wait,
+    wait_shown,
+)
 from tests.browser.push_service import OK, PushService, push_service
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
-SOON_S: Final = 15.0
-KEYED: Final = {"authorization": f"Bearer {API_KEY}"}
-
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-VAPID_KEY: Final = VapidKey.make()
-
-
-# ---- a page ----
-
-START: Final = """
-async ([token, live]) => {
-  const { Client, Reddot } = await import("/reddot.js");
-  const { Push } = await import("/reddot-push.js");
-  const options = { token: () => token, shared: false };
-  const client = live ? new Reddot(options) : new Client({ ...options, inbox: false });
-  Object.assign(window, { client, push: new Push(client), clicks: [], errors: [] });
-  client.on("push", (click) => clicks.push(click));
-  client.on("error", (error) => errors.push(String(error)));
-}
-"""
-SHOWN: Final = """
-async () => {
-  const registration = await navigator.serviceWorker.getRegistration("/");
-  const shown = await registration.getNotifications();
-  return shown.map(({ title, body, tag, data }) => ({ title, body, tag, data }));
-}
-"""
-
-
-# What the server says and keeps of subscriptions, in the page: Firefox tells nobody what it posts.
-PUSH_API: Final = """
-const ask = fetch;
-globalThis.fetch = async (url, init) => {
-  const path = new URL(url, location.href).pathname;
-  if (!path.startsWith("/v1/push/")) return ask(url, init);
-  if (!init.headers.authorization?.startsWith("Bearer ")) return new Response("", { status: 401 });
-  if (path.endsWith("/key")) return Response.json({ key: localStorage["test key"] });
-  const kept = JSON.parse(localStorage["test subscriptions"] ?? "{}");
-  const body = JSON.parse(init.body);
-  if (init.method === "DELETE") delete kept[body.endpoint];
-  else kept[body.endpoint] = body;
-  localStorage["test subscriptions"] = JSON.stringify(kept);
-  return new Response(null, { status: 204 });
-};
-"""
-
-
-class PushApi:
-    """What the server says and keeps of the browser's subscriptions."""
-
-    def __init__(self) -> None:
-        self.key = VAPID_KEY.public
-        self.page: Page | None = None
-
-    def change_key(self) -> None:
-        assert self.page is not None
-        self.key = VapidKey.make().public
-        self.page.evaluate("(key) => localStorage['test key'] = key", self.key)
-
-    @property
-    def subscriptions(self) -> dict[str, dict[str, Any]]:
-        assert self.page is not None
-        kept: str = self.page.evaluate("localStorage['test subscriptions'] ?? '{}'")
-        return dict(json.loads(kept))
-
-    @property
-    def only(self) -> dict[str, Any]:
-        (subscription,) = self.subscriptions.values()
-        return subscription
-
-
-def start(page: Page, server: Server, user: str, api: PushApi, *, live: bool = False) -> None:
-    page.add_init_script(PUSH_API)
-    page.goto(f"{server.url}/livez")
-    api.page = page
-    page.evaluate("(key) => localStorage['test key'] = key", api.key)
-    load(page, server, user, live=live)
-
-
-def load(page: Page, server: Server, user: str, *, live: bool = False) -> None:
-    page.goto(f"{server.url}/livez")
-    page.evaluate(START, [user_token(user), live])
-
-
-def wait(page: Page, condition: str) -> None:
-    until = time.monotonic() + SOON_S
-    while not page.evaluate(condition):
-        assert time.monotonic() < until, f"{condition} is not true: {page.evaluate('errors')}"
-        page.wait_for_timeout(20)
-
-
-def wait_shown(page: Page, count: int) -> list[dict[str, Any]]:
-    until = time.monotonic() + SOON_S
-    while len(shown := list[dict[str, Any]](page.evaluate(SHOWN))) != count:
-        assert time.monotonic() < until, shown
-        page.wait_for_timeout(20)
-    return shown
-
-
-def notify(server: Server, user: str, title: str) -> str:
-    body = {"to": {"users": [user]}, "title": title}
-    answer = httpx.post(f"{server.url}/v1/notifications", json=body, headers=KEYED)
-    return str(answer.raise_for_status().json()["id"])
-
-
-def unread(server: Server, user: str) -> int:
-    headers = {"authorization": f"Bearer {user_token(user)}"}
-    return int(httpx.get(f"{server.url}/v1/badge", headers=headers).json()["unread"])
 
 
 @pytest.fixture
@@ -309,11 +215,11 @@ def test_what_is_read_elsewhere_is_taken_away(
     fox: Page, server: Server, api: PushApi, topic: str
 ) -> None:
     start(fox, server, topic, api, live=True)
-    fox.evaluate("push.enable()")
+    fox.evaluate("client.enablePush()")
     first, second = notify(server, topic, "first"), notify(server, topic, "second")
     wait(fox, "client.inbox.badge?.unread === 2")
     now = int(time.time() * 1000)
-    fox.evaluate("push.stop(); client.close()")
+    fox.evaluate("client.close()")
     for id, title in ((first, "first"), (second, "second")):
         send(api.only, Message(id=id, title=title, time_ms=now), unread=2)
     wait_shown(fox, 2)
@@ -354,16 +260,30 @@ def test_from_a_notification_of_the_server_to_one_of_the_browser(
         deliveries='[{"couriers":[{"courier":"web_push"}]}]',
         outbound_allowed="127.0.0.0/8",
     )
-    load(fox, server, topic)
-    fox.evaluate("push.enable()")
+    fox.goto(f"{server.url}/livez")
+    fox.evaluate(NAMED, user_token(topic))
+    assert fox.evaluate("loaded()") == [], "who does not want it does not load it"
+    fox.evaluate("client.enablePush()")
+    script = fox.evaluate("loaded().find((name) => name.includes('reddot-push.js'))")
+    assert "reddot-push.js?v=sha384-" in script
     id = notify(server, topic, "You have mail")
     (shown,) = wait_shown(fox, 1)
     assert (shown["title"], shown["data"]["id"]) == ("You have mail", id)
-    fox.evaluate("push.disable()")
-    fox.evaluate("push.enable()")
-    assert fox.evaluate("push.state()") == "on"
-    journey = httpx.get(f"{server.url}/v1/notifications/{id}/deliveries", headers=KEYED).json()
-    assert "sent" in json.dumps(journey)
+    address = f"{server.url}/v1/notifications/{id}/deliveries"
+    (delivery,) = httpx.get(address, headers=KEYED).json()["items"]
+    assert (delivery["state"], delivery["clicked"]) == ("sent", None)
+    fox.evaluate(CLICKED, [id, topic])
+    fox.goto(f"{server.url}/livez")
+    fox.evaluate(NAMED, user_token(topic))
+    until = time.monotonic() + SOON_S
+    while not httpx.get(address, headers=KEYED).json()["items"][0]["clicked"]:
+        assert time.monotonic() < until, fox.evaluate("errors")
+        time.sleep(0.05)
+    assert unread(server, topic) == 0
+    fox.evaluate("client.disablePush()")
+    assert fox.evaluate("client.pushState()") == "off"
+    fox.evaluate("client.enablePush()")
+    assert fox.evaluate("client.pushState()") == "on"
 
 
 # ---- Chromium: the worker's events ----

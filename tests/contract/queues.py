@@ -12,7 +12,7 @@ import msgspec
 from reddot.delivery import Plan, State, Step
 from reddot.inbox import Keep
 from reddot.model import Appended, Retention
-from reddot.outreach import Address, Case, DeliveryKeep, Lease, Settled
+from reddot.outreach import Address, Case, DeliveryKeep, Lease, Settled, Which
 from reddot.ports import Deliveries
 from reddot.testing import FakeClock
 from tests.contract.conftest import Backend, Settings, opened
@@ -69,7 +69,7 @@ class Queue(Boxes):
 
     async def states(self, notification: str) -> dict[str, str]:
         """User → state, of one courier's deliveries."""
-        found = await self.queue.deliveries(notification=notification, limit=100)
+        found = await self.queue.deliveries(Which(notification=notification), limit=100)
         return {one.user: one.state.value for one in found}
 
 

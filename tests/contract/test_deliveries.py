@@ -12,7 +12,7 @@ import pytest
 from reddot.delivery import State, Step
 from reddot.errors import ReddotError
 from reddot.inbox import Erase, Follow, Prefer, Preferences, Retract, Unfollow
-from reddot.outreach import Address, Past, Settled
+from reddot.outreach import Address, Campaign, Figures, Past, Settled, Stage, Which
 from reddot.testing import FakeClock
 from tests.contract.conftest import LASTING, Backend, Settings, opened
 from tests.contract.queues import DAY_S, LEASE_MS, TWO, Queue, plan, run
@@ -29,14 +29,14 @@ def test_a_plan_makes_a_delivery_per_person_and_courier_with_an_address(
         await box.notify("n", "users/1", "users/2", "users/3", plan=plan(TWO))
         await box.send("silent", "users/1")
         await box.expand()
-        found = await box.queue.deliveries(notification="n", limit=10)
+        found = await box.queue.deliveries(Which(notification="n"), limit=10)
         now = box.clock.wall_ms()
         assert {(one.user, one.courier, one.due_ms - now) for one in found} == {
             ("1", "push", 60_000),
             ("1", "mail", 600_000),
             ("2", "mail", 600_000),
         }
-        assert await box.queue.deliveries(notification="silent", limit=10) == []
+        assert await box.queue.deliveries(Which(notification="silent"), limit=10) == []
 
     run(backend, tmp_path, test)
 
@@ -340,31 +340,6 @@ def test_a_gone_address_is_forgotten_unless_it_has_been_replaced(
     run(backend, tmp_path, test)
 
 
-def test_the_dead_are_listed_and_sent_again(backend: Backend, tmp_path: Path) -> None:
-    async def test(box: Queue) -> None:
-        for user in "12":
-            await box.address(user)
-        await box.notify("n", "everyone")
-        await box.expand()
-        for lease in await box.lease():
-            await box.end(lease, State.DEAD, attempts=8, reason="http_400", detail="no such")
-        dead = await box.queue.deliveries(state=State.DEAD, limit=1)
-        assert [(one.user, one.reason, one.detail) for one in dead] == [
-            ("2", "http_400", "no such")
-        ]
-        rest = await box.queue.deliveries(state=State.DEAD, before=dead[0].id, limit=5)
-        assert [one.user for one in rest] == ["1"]
-        await box.queue.retry(dead[0].id)
-        with pytest.raises(ReddotError, match="not_possible"):
-            await box.queue.retry(dead[0].id)
-        with pytest.raises(ReddotError, match="not_found"):
-            await box.queue.retry(99)
-        (lease,) = await box.lease()
-        assert (lease.user, lease.attempts) == ("2", 0)
-
-    run(backend, tmp_path, test)
-
-
 @pytest.mark.parametrize(("approved", "state"), [(True, "pending"), (False, "skipped")])
 def test_held_ones_move_when_an_administrator_has_spoken(
     backend: Backend, tmp_path: Path, approved: bool, state: str
@@ -377,7 +352,7 @@ def test_held_ones_move_when_an_administrator_has_spoken(
         first, *rest, late = await box.lease()
         for lease in (first, *rest):
             await box.end(lease, State.HELD, reason="keyword")
-        assert len(await box.queue.deliveries(state=State.HELD, limit=9)) == 2
+        assert len(await box.queue.deliveries(Which(state=State.HELD), limit=9)) == 2
         lane = await box.queue.lane("n")
         await box.queue.control(lane, approved=approved)
         assert (await box.case(late)).approved is approved
@@ -478,6 +453,29 @@ def test_attributes_are_paged_and_forgotten(backend: Backend, tmp_path: Path) ->
     run(backend, tmp_path, test)
 
 
+def test_an_audience_is_counted(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Queue) -> None:
+        assert await box.queue.audience(None) == await box.queue.audience("news") == 0
+        for user in "123":
+            await box.change(Follow(user=user, topic="news"))
+        await box.change(Follow(user="1", topic="sport"))
+        await box.send("own", "users/4", "users/4/below")
+        await box.address("5", "push", "mail")
+        await box.queue.put_attributes("1", b'{"n":1}')
+        await box.queue.put_attributes("6", b'{"n":1}')
+        await box.change(Prefer(user="7", preferences=Preferences(categories=frozenset({"x"}))))
+        assert await box.queue.audience("news") == 3
+        assert await box.queue.audience(None) == 7
+        await box.change(Unfollow(user="3", topic="news"))
+        assert await box.queue.audience("news") == 2
+        for user in "1245":
+            await box.change(Erase(user=user))
+        assert await box.queue.audience("news") == await box.queue.audience("sport") == 0
+        assert await box.queue.audience(None) == 3
+
+    run(backend, tmp_path, test)
+
+
 def test_who_is_forgotten_is_forgotten_here_as_well(backend: Backend, tmp_path: Path) -> None:
     async def test(box: Queue) -> None:
         for user in "12":
@@ -490,7 +488,7 @@ def test_who_is_forgotten_is_forgotten_here_as_well(backend: Backend, tmp_path: 
         await box.change(Erase(user="1"))
         assert await box.queue.addresses("1") == []
         assert await box.queue.attributes("1") == b"{}"
-        assert await box.queue.deliveries(user="1", limit=9) == []
+        assert await box.queue.deliveries(Which(user="1"), limit=9) == []
         assert await box.states("n") == {"2": "leased"}
         assert list(await box.store.inbox.verify(repair=False)) == []
 
@@ -556,6 +554,10 @@ def test_a_restart_resumes_where_it_was(backend: Backend, tmp_path: Path) -> Non
             assert await box.queue.expand(rows_max=4)
             (lease, *_) = await box.lease(limit=2)
             await box.end(lease, State.SENT, attempts=1)
+            campaign = Campaign(
+                id="c", stage=Stage.DONE, command=b"", start_ms=1, time_ms=1, count_ms=1
+            )
+            await box.queue.put_campaign(campaign, figures=[Figures(1, 2, 3, 4)])
 
     async def second() -> None:
         async with opened(backend, settings) as store:
@@ -563,6 +565,8 @@ def test_a_restart_resumes_where_it_was(backend: Backend, tmp_path: Path) -> Non
             await box.expand()
             assert len(await box.states("n")) == 9
             assert len(await box.who()) == 7
+            (campaign,) = await box.queue.due_counts(limit=9)
+            assert list(await box.queue.figures(campaign)) == [Figures(1, 2, 3, 4)]
             settings.clock.advance(LEASE_MS / 1000)
             assert len(await box.who()) == 8
             assert await store.inbox.verify(repair=False) == []

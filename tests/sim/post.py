@@ -19,7 +19,7 @@ from reddot.counters import Counters
 from reddot.delivery import Outcome, Parcel, Plan, State, Step, Verdict
 from reddot.inbox import Mark, Note
 from reddot.model import Draft, Retention
-from reddot.outreach import Address
+from reddot.outreach import Address, Which
 from reddot.stores.memory import MemoryStore
 from reddot.testing import FakeClock, SeededEntropy
 from tests.contract.inboxes import Boxes
@@ -189,7 +189,7 @@ class Post:
 
     async def states(self, **wanted: Any) -> dict[tuple[str, str, str], tuple[State, str]]:
         """Notification, user, courier → state and reason."""
-        found = await self.store.deliveries.deliveries(limit=1_000_000, **wanted)
+        found = await self.store.deliveries.deliveries(Which(**wanted), limit=1_000_000)
         return {(one.notification, one.user, one.courier): (one.state, one.reason) for one in found}
 
     async def state(self, notification: str, user: str = "1", courier: str = "mail") -> str:

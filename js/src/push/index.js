@@ -1,6 +1,8 @@
 /**
  * Web Push in a page: subscribing, renewing, and what the service worker cannot do by itself.
  *
+ * What `enablePush` and `disablePush` of a `Reddot` load. By itself it is for a `Client`:
+ *
  *     const push = new Push(client);    // on every page: renews, marks what was clicked, tidies up
  *     await push.enable();              // in a click: asks the person
  *     await push.disable();             // when they have had enough, or log out
@@ -41,6 +43,25 @@ export class PushError extends Error {
     super(code, { cause });
     this.code = code;
   }
+}
+
+/** @type {WeakMap<object, Push>} */
+const pushes = new WeakMap();
+
+/**
+ * The one of a client, until that is closed.
+ *
+ * @param {import("../reddot.js").Reddot} client
+ * @param {{push?: PushOptions, user?: string}} options the client's
+ */
+export function pushOf(client, { push, user }) {
+  let found = pushes.get(client);
+  if (!found) {
+    found = new Push(client, { user, ...push });
+    pushes.set(client, found);
+    client.on("close", () => found?.stop());
+  }
+  return found;
 }
 
 export class Push {
@@ -89,11 +110,12 @@ export class Push {
   /**
    * Ask the person if they have not been, subscribe, and tell the server. Again is as good as once.
    *
+   * @param {Promise<NotificationPermission>} [asked] what they will have answered, if they are asked already
    * @throws {PushError}
    * @throws {import("../api.js").ReddotError} the server has no Web Push (404), or cannot be reached
    */
-  enable() {
-    return (this.#enabling ??= this.#enable().finally(() => (this.#enabling = undefined)));
+  enable(asked) {
+    return (this.#enabling ??= this.#enable(asked).finally(() => (this.#enabling = undefined)));
   }
 
   /** Unsubscribe here and there. It is off for this browser even if the server cannot be told. */
@@ -118,9 +140,10 @@ export class Push {
 
   // ---- subscribing ----
 
-  async #enable() {
+  /** @param {Promise<NotificationPermission>} [asked] */
+  async #enable(asked) {
     if (!this.supported) throw new PushError("unsupported");
-    const permission = await Notification.requestPermission();
+    const permission = await (asked ?? Notification.requestPermission());
     if (permission !== "granted") throw new PushError(permission === "denied" ? "denied" : "dismissed");
     this.#registration ??= await navigator.serviceWorker.register(this.#worker).catch((error) => {
       throw new PushError("unsupported", error);
@@ -215,10 +238,11 @@ export class Push {
   };
 
   async #flush() {
-    const { api, inbox } = this.#client;
-    const mark = (/** @type {string[]} */ ids) =>
-      inbox ? inbox.mark(ids, "read") : api.call("POST", api.url("inbox/mark"), { ids, as: "read" });
-    await flush((await this.#user()) ?? "", mark);
+    const { inbox } = this.#client;
+    await flush((await this.#user()) ?? "", async (ids) => {
+      await (inbox ? inbox.mark(ids, "read") : this.#call("POST", "inbox/mark", { ids, as: "read" }));
+      await this.#call("POST", "push/clicks", { ids });
+    });
   }
 
   /** @param {Promise<unknown>} work */

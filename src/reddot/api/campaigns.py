@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from reddot.api.reception import Caller, Reception
 from reddot.codecs import deliveries as codec
-from reddot.core.campaigns import Campaigns, part_id
-from reddot.core.reached import Reached
+from reddot.core.campaigns import Campaigns
+from reddot.core.counting import Counting
 from reddot.outreach import Campaign, lane_of
-from reddot.ports import Clock, Deliveries, Entropy, Inbox
+from reddot.ports import Clock, Deliveries, Entropy
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
@@ -28,23 +28,21 @@ class CampaignRoutes:
         *,
         campaigns: Campaigns,
         queue: Deliveries,
-        inbox: Inbox,
-        reached: Reached,
+        counting: Counting,
         clock: Clock,
         entropy: Entropy,
         check: Callable[[bytes], object],
     ) -> None:
         self._campaigns = campaigns
         self._queue = queue
-        self._inbox = inbox
-        self._reached = reached
+        self._counting = counting
         self._clock = clock
         self._entropy = entropy
         self._check = check
 
     def register(self, reception: Reception) -> None:
         add = reception.add
-        add("POST", "/v1/audiences/count", "deliver", "How many a segment has now", self.count)
+        add("POST", "/v1/audiences/count", "deliver", "How many it would reach now", self.count)
         add("GET", "/v1/campaigns", "deliver", "Campaigns, newest first", self.listed)
         add("POST", "/v1/campaigns", "deliver", "Begin a campaign, now or later", self.create)
         one = "/v1/campaigns/{id}"
@@ -56,7 +54,12 @@ class CampaignRoutes:
 
     async def count(self, caller: Caller) -> Any:
         caller.require_admin()
-        return {"count": await self._campaigns.count(codec.decode_audience(caller.body))}
+        to = codec.decode_audience(caller.body)
+        if to.segment is not None:
+            return {"count": await self._campaigns.count(to.segment)}
+        if to.users:
+            return {"count": len(set(to.users))}
+        return {"count": await self._queue.audience(to.topic)}
 
     async def create(self, caller: Caller) -> Any:
         caller.require_admin()
@@ -85,17 +88,12 @@ class CampaignRoutes:
         return codec.campaign_fields(campaign) | {"progress": codec.progress_fields(progress)}
 
     async def counts(self, caller: Caller) -> Any:
-        """Summed over what has gone out for it; people are in one part only."""
+        """Now, as far as it can still be counted; and as it was written down since the start."""
         caller.require_admin()
         campaign = await self._campaigns.get(caller.place["id"])
-        seen = read = delivered = 0
-        for index in range(campaign.sent):
-            id = part_id(campaign, index)
-            for one in await self._inbox.sent(id=id, before=None, limit=1):
-                seen += one.seen or 0
-                read += one.read or 0
-                delivered += (one.reached or 0) + self._reached.waiting(id)
-        return {"delivered_live": delivered, "seen": seen, "read": read}
+        series = await self._queue.figures(campaign)
+        now, complete = await self._counting.count(campaign)
+        return codec.counts_fields(now if complete or not series else series[-1], series)
 
     async def pause(self, caller: Caller) -> Any:
         caller.require_admin()

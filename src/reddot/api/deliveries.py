@@ -14,14 +14,17 @@ from reddot.codecs.plans import decode_plans, plans_fields
 from reddot.core.access import is_user_name
 from reddot.core.inbox import user_of
 from reddot.core.plans import Plans
+from reddot.core.quiet import is_zone
 from reddot.delivery import State
 from reddot.errors import ReddotError
-from reddot.outreach import Address
+from reddot.outreach import Address, Which, lane_of
 from reddot.ports import Clock, Courier, Deliveries
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 500
 LISTED: Final = (State.DEAD, State.HELD)
+SOUGHT: Final = ("campaign", "notification", "user", "courier", "reason")
+"""What deliveries are looked for by, besides their state."""
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -73,15 +76,19 @@ class DeliveryRoutes:
         push = "/v1/push/subscriptions"
         add("POST", push, "push", "Reach oneself on this browser", self.subscribe)
         add("DELETE", push, "push", "Not any more", self.unsubscribe)
+        add("POST", "/v1/push/clicks", "push", "Something that came was clicked", self.click)
         note = "/v1/notifications/{id:path}"
         add("GET", f"{note}/deliveries", "deliver", "What became of it, by person", self.journey)
         add("POST", f"{note}/review", "deliver", "Approve or reject what is held", self.review)
-        add("GET", "/v1/deliveries", "deliver", "Dead letters, or what is held", self.listed)
-        add("POST", "/v1/deliveries/{id}/retry", "deliver", "Send a dead one again", self.retry)
+        many = "/v1/deliveries"
+        add("GET", many, "deliver", "Dead letters, or what is held", self.listed)
+        add("POST", f"{many}/retry", "deliver", "Send many dead ones again", self.retry_all)
+        add("POST", f"{many}/review", "deliver", "Decide about many texts", self.review_all)
+        add("POST", f"{many}/{{id}}/retry", "deliver", "Send a dead one again", self.retry)
         add("GET", "/v1/plans", "deliver", "The table of plans", self.plans)
         add("PUT", "/v1/plans", "deliver", "Replace the table of plans", self.put_plans)
         add("DELETE", "/v1/plans", "deliver", "The table of the settings again", self.drop_plans)
-        for path in (push, "/v1/push/key"):
+        for path in (push, "/v1/push/key", "/v1/push/clicks"):
             reception.add_preflight(path)
 
     # ---- people, by whoever runs the application ----
@@ -92,7 +99,9 @@ class DeliveryRoutes:
 
     async def put_attributes(self, caller: Caller) -> Any:
         caller.require_admin()
-        data = codec.decode_attributes(caller.body, bytes_max=self._attributes_bytes_max)
+        data = codec.decode_attributes(
+            caller.body, bytes_max=self._attributes_bytes_max, is_zone=is_zone
+        )
         await self._queue.put_attributes(_user(caller), data)
         return msgspec.Raw(data)
 
@@ -150,6 +159,12 @@ class DeliveryRoutes:
         user, courier = user_of(caller.actor), self._pushed().courier
         await self._queue.drop_address(user, courier, slot_of(caller.body))
 
+    async def click(self, caller: Caller) -> None:
+        """Good also where there is no Web Push any more: the browser is to forget it then."""
+        user, ids = user_of(caller.actor), codec.decode_clicks(caller.body)
+        if self._push is not None and ids:
+            await self._queue.click(user, self._push.courier, ids)
+
     def _pushed(self) -> Push:
         if self._push is None:
             raise ReddotError("not_found", "there is no Web Push here")
@@ -160,12 +175,8 @@ class DeliveryRoutes:
     async def journey(self, caller: Caller) -> Any:
         caller.require_admin()
         limit = caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX)
-        found = await self._queue.deliveries(
-            notification=caller.place["id"],
-            user=caller.query.get("user"),
-            before=caller.place_before(),
-            limit=limit,
-        )
+        which = Which(notification=caller.place["id"], user=caller.query.get("user"))
+        found = await self._queue.deliveries(which, before=caller.place_before(), limit=limit)
         return codec.page_fields(found, limit)
 
     async def listed(self, caller: Caller) -> Any:
@@ -175,10 +186,22 @@ class DeliveryRoutes:
         state = words.get(caller.query.get("state", State.DEAD.value))
         if state is None:
             raise ReddotError("field_invalid", f"'state' is one of {', '.join(words)}")
-        found = await self._queue.deliveries(
-            state=state, user=caller.query.get("user"), before=caller.place_before(), limit=limit
-        )
+        asked = {name: caller.query[name] for name in SOUGHT if name in caller.query}
+        which = await self._which(state, **asked)
+        found = await self._queue.deliveries(which, before=caller.place_before(), limit=limit)
         return codec.page_fields(found, limit)
+
+    async def _which(
+        self, state: State, *, campaign: str | None = None, **names: str | None
+    ) -> Which:
+        """What is looked for; raises `not_found` if there is no such campaign."""
+        lane = None
+        if campaign is not None:
+            found = await self._queue.campaign(campaign)
+            if found is None:
+                raise ReddotError("not_found", "no such campaign")
+            lane = lane_of(found)
+        return Which(lane=lane, state=state, **names)
 
     async def retry(self, caller: Caller) -> None:
         caller.require_admin()
@@ -188,12 +211,39 @@ class DeliveryRoutes:
         await self._queue.retry(int(text))
         self._hint()
 
+    async def retry_all(self, caller: Caller) -> Any:
+        """Newest first; `next` goes into `before`, so that going on ends, whatever dies again."""
+        caller.require_admin()
+        again = codec.decode_again(caller.body)
+        which = await self._which(State.DEAD, **{name: getattr(again, name) for name in SOUGHT})
+        before = None if again.before is None else int(again.before)
+        found = await self._queue.deliveries(which, before=before, limit=again.limit + 1)
+        some = [one.id for one in found[: again.limit]]
+        retried = await self._queue.retry_all(some)
+        self._hint()
+        return {"retried": retried, "next": str(some[-1]) if len(found) > again.limit else None}
+
     async def review(self, caller: Caller) -> None:
         """For the whole notification, or the whole campaign: it is about their text."""
         caller.require_admin()
         approve = codec.decode_review(caller.body)
         lane = await self._queue.lane(caller.place["id"])
         await self._queue.control(lane, approved=approve)
+
+    async def review_all(self, caller: Caller) -> Any:
+        """As `review`, for each; those of which nothing is delivered are named in the answer."""
+        caller.require_admin()
+        reviews = codec.decode_reviews(caller.body)
+        unknown = []
+        for id in reviews.notifications:
+            try:
+                lane = await self._queue.lane(id)
+                await self._queue.control(lane, approved=reviews.approve)
+            except ReddotError as error:
+                if error.code != "not_found":
+                    raise
+                unknown.append(id)
+        return {"decided": len(reviews.notifications) - len(unknown), "unknown": unknown}
 
     # ---- plans ----
 

@@ -10,6 +10,7 @@ from reddot.codecs import deliveries
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
 from reddot.inbox import View
+from reddot.outreach import Which
 from reddot.ports import Store
 
 PAGE: Final = 100
@@ -51,8 +52,8 @@ async def export_user(store: Store, user: str) -> dict[str, Any]:
 
 async def _deliveries(store: Store, user: str) -> list[Any]:
     found: list[Any] = []
-    before: int | None = None
-    while page := await store.deliveries.deliveries(user=user, before=before, limit=PAGE):
+    before, which = None, Which(user=user)
+    while page := await store.deliveries.deliveries(which, before=before, limit=PAGE):
         found += [deliveries.delivery_fields(one) for one in page]
         before = page[-1].id
     return found

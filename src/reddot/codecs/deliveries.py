@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -12,10 +12,14 @@ from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
 from reddot.delivery import State
 from reddot.errors import ReddotError
-from reddot.outreach import Address, Campaign, Delivery, Progress, Stage
+from reddot.outreach import Address, Campaign, Delivery, Figures, Progress, Stage
 
 MINUTE_MS: Final = 60_000
 ATTRIBUTES_MAX: Final = 100
+TIMEZONE: Final = "timezone"
+REVIEWS_MAX: Final = 100
+AGAIN_MAX: Final = 500
+CLICKS_MAX: Final = 100
 # What a segment can ask: see `core.segments`.
 Scalar = str | bool | int | float | None
 Attributes = dict[str, Scalar | list[Scalar]]
@@ -25,8 +29,29 @@ class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approve: bool
 
 
-class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    segment: str
+class Reviews(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One decision about several notifications."""
+
+    approve: bool
+    notifications: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=REVIEWS_MAX)]
+
+
+class Again(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which dead letters are to be sent again, a bounded number at a time."""
+
+    campaign: str | None = None
+    notification: str | None = None
+    user: str | None = None
+    courier: str | None = None
+    reason: str | None = None
+    before: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,17}$")] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=AGAIN_MAX)] = AGAIN_MAX
+
+
+class Clicks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Notifications that a person has clicked, by their ids."""
+
+    ids: Annotated[tuple[str, ...], msgspec.Meta(max_length=CLICKS_MAX)]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -36,7 +61,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 _review = msgspec.json.Decoder(Review)
-_audience = msgspec.json.Decoder(Audience)
+_reviews = msgspec.json.Decoder(Reviews)
+_again = msgspec.json.Decoder(Again)
+_audience = msgspec.json.Decoder(codec.To)
+_clicks = msgspec.json.Decoder(Clicks)
 _endpoint = msgspec.json.Decoder(Endpoint)
 _attributes = msgspec.json.Decoder(Attributes)
 _value = msgspec.json.Decoder()
@@ -57,18 +85,37 @@ def decode_review(body: bytes) -> bool:
     return approve
 
 
-def decode_audience(body: bytes) -> str:
-    segment: str = _decoded(_audience, body).segment
-    return segment
+def decode_reviews(body: bytes) -> Reviews:
+    found: Reviews = _decoded(_reviews, body)
+    return found
 
 
-def decode_attributes(body: bytes, *, bytes_max: int) -> bytes:
-    """A JSON object of texts, numbers, truth values and lists of them, as it is stored."""
+def decode_again(body: bytes) -> Again:
+    """What a body asks to be sent again; one that names nothing asks for all that is dead."""
+    found: Again = _decoded(_again, body)
+    return found
+
+
+def decode_audience(body: bytes) -> codec.To:
+    """To whom, as `to` of a notification says it."""
+    return codec.check_to(_decoded(_audience, body), "an audience")
+
+
+def decode_attributes(body: bytes, *, bytes_max: int, is_zone: Callable[[str], bool]) -> bytes:
+    """A JSON object of texts, numbers, truth values and lists of them, as it is stored.
+
+    Args:
+        is_zone: whether a text may be a `timezone`; null may be as well, and stands for none.
+    """
     if len(body) > bytes_max:
         raise ReddotError("data_too_large", f"{bytes_max} bytes are allowed")
     found: Attributes = _decoded(_attributes, body)
     if len(found) > ATTRIBUTES_MAX:
         raise ReddotError("field_invalid", f"{ATTRIBUTES_MAX} attributes are allowed")
+    zone = found.get(TIMEZONE)
+    if zone is not None and not (isinstance(zone, str) and is_zone(zone)):
+        detail = f"{zone!r:.80} is no time zone that is known here; one is 'Europe/Berlin'"
+        raise ReddotError("field_invalid", f"'timezone': {detail}")
     return codec.encode(found)
 
 
@@ -76,6 +123,11 @@ def decode_address(body: bytes, *, bytes_max: int) -> object:
     if len(body) > bytes_max:
         raise ReddotError("data_too_large", f"{bytes_max} bytes are allowed")
     return _decoded(_value, body)
+
+
+def decode_clicks(body: bytes) -> tuple[str, ...]:
+    ids: tuple[str, ...] = _decoded(_clicks, body).ids
+    return ids
 
 
 def decode_endpoint(body: bytes) -> str:
@@ -118,6 +170,7 @@ def delivery_fields(delivery: Delivery) -> dict[str, object]:
         "due": _time(delivery.due_ms),
         "changed": _time(delivery.changed_ms),
         "sent": _time(delivery.sent_ms),
+        "clicked": _time(delivery.clicked_ms),
     }
 
 
@@ -151,6 +204,16 @@ def campaign_fields(campaign: Campaign) -> dict[str, object]:
         "parts": campaign.sent,
         "error": campaign.error or None,
     }
+
+
+def counts_fields(now: Figures, series: Sequence[Figures]) -> dict[str, object]:
+    """Whom a campaign has reached, and in `samples` since when how many of them."""
+    samples = [{"time": _time(one.time_ms)} | _counts(one) for one in series]
+    return {**_counts(now), "samples": samples}
+
+
+def _counts(figures: Figures) -> dict[str, object]:
+    return {"delivered_live": figures.delivered, "seen": figures.seen, "read": figures.read}
 
 
 def progress_fields(progress: Sequence[Progress]) -> dict[str, object]:

@@ -116,13 +116,18 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
 def decode_notification(body: bytes) -> NotificationCommand:
     """Raises `json_invalid` or `field_invalid`, as everything here that decodes."""
     command: NotificationCommand = _decoded(_notification, body)
-    to = command.to
-    given = (bool(to.users), to.topic is not None, to.everyone, to.segment is not None)
-    if sum(given) != 1:
-        raise ReddotError("field_invalid", "'to' has one of users, topic, everyone and segment")
+    check_to(command.to, "'to'")
     if command.publish_at is not None and command.publish_at.tzinfo is None:
         raise ReddotError("field_invalid", "'publish_at' needs an offset, such as Z")
     return command
+
+
+def check_to(to: To, name: str) -> To:
+    """Raises `field_invalid`, about what is called `name`, unless it says one thing."""
+    given = (bool(to.users), to.topic is not None, to.everyone, to.segment is not None)
+    if sum(given) != 1:
+        raise ReddotError("field_invalid", f"{name} has one of users, topic, everyone and segment")
+    return to
 
 
 class Content(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -9,7 +9,7 @@ that a crash has interrupted goes on without sending twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from reddot.core.publishing import check_name
 from reddot.core.segments import Attribute, Segment, matches, parse
 from reddot.errors import ReddotError
 from reddot.model import Actor
-from reddot.outreach import STAGES, Campaign, Stage, lane_of
+from reddot.outreach import STAGES, Campaign, Figures, Stage, lane_of
 from reddot.ports import Clock, Deliveries
 
 PART: Final = 1_000
@@ -98,6 +98,12 @@ class Campaigns:
         """What is in inboxes stays there; nothing more goes there or elsewhere."""
         return await self._change(id, Stage.CANCELLED, control={"cancelled": True})
 
+    async def write_down_figures(
+        self, id: str, figures: Sequence[Figures], count_ms: int | None
+    ) -> None:
+        """Keep what it has reached so far, and when to count again."""
+        await self._change(id, figures=figures, count_ms=count_ms)
+
     async def get(self, id: str) -> Campaign:
         """Raises `not_found`."""
         campaign = await self._queue.campaign(id)
@@ -111,6 +117,7 @@ class Campaigns:
         stage: Stage | None = None,
         *,
         part: list[str] | None = None,
+        figures: Sequence[Figures] | None = None,
         control: dict[str, bool] | None = None,
         **fields: Any,
     ) -> Campaign:
@@ -124,7 +131,8 @@ class Campaigns:
                 fields |= {"stage": stage, "paused_at": paused_at}
             if control is not None:
                 await self._queue.control(lane_of(campaign), **control)
-            return await self._queue.put_campaign(msgspec.structs.replace(campaign, **fields), part)
+            changed = msgspec.structs.replace(campaign, **fields)
+            return await self._queue.put_campaign(changed, part, figures)
 
     # ---- audiences ----
 
@@ -182,7 +190,8 @@ class Campaigns:
                 await self._change(campaign.id, Stage.RUNNING)
                 return
             await self._send(campaign)
-            await self._change(campaign.id, sent=campaign.sent + 1)
+            count_ms = campaign.count_ms or self._clock.wall_ms()
+            await self._change(campaign.id, sent=campaign.sent + 1, count_ms=count_ms)
 
     async def _write_down(self, campaign: Campaign, segment: Segment) -> None:
         """Note the members in parts, until it is done or was stopped."""

@@ -15,21 +15,26 @@ from reddot.core.unreached import is_muted, is_seen
 from reddot.delivery import TRANSITIONS, Plan, State
 from reddot.errors import ReddotError
 from reddot.outreach import (
+    ANY,
     Address,
     Campaign,
     Case,
     Delivery,
     DeliveryKeep,
+    Figures,
     Lease,
     Past,
     Progress,
     Settled,
     Stage,
+    Which,
 )
 from reddot.ports import Clock
-from reddot.stores.memory_inbox import MemoryInbox, Sending
+from reddot.stores.memory_inbox import MemoryInbox
+from reddot.stores.memory_notes import Sending
 
 MINUTE_MS: Final = 60_000
+PEOPLE_MAX: Final = 2**31
 LOOKED_AT: Final = (Stage.SCHEDULED, Stage.STARTING, Stage.RUNNING)
 NOTED: Final = frozenset(State) - {State.PENDING, State.LEASED}
 
@@ -68,6 +73,7 @@ class _Row:
     lease_ms: int = 0
     attempts: int = 0
     sent_ms: int | None = None
+    clicked_ms: int | None = None
     digest: bool = False
     reason: str = ""
     detail: str = ""
@@ -92,6 +98,7 @@ class MemoryDeliveries:
         self._plans: bytes | None = None
         self._campaigns: dict[str, Campaign] = {}
         self._parts: dict[tuple[int, int], tuple[str, ...]] = {}
+        self._figures: dict[int, tuple[Figures, ...]] = {}
         self._progress: dict[tuple[int, int, str, State | None], int] = {}
 
     # ---- in the transaction of the notification, and of the erasure of a person ----
@@ -346,6 +353,7 @@ class MemoryDeliveries:
         ]
         for one in old:
             del self._campaigns[one.id]
+            self._figures.pop(one.number, None)
             self._lanes.pop(-one.number, None)
             self._parts = {k: users for k, users in self._parts.items() if k[0] != one.number}
             self._progress = {k: n for k, n in self._progress.items() if k[0] != -one.number}
@@ -395,26 +403,29 @@ class MemoryDeliveries:
     async def attributes(self, user: str) -> bytes:
         return self._attributes.get(user, b"{}")
 
+    async def audience(self, topic: str | None) -> int:
+        if topic is not None:
+            return self._inbox.followers(topic)
+        known = {one.user for one in self._addresses.values()} | self._attributes.keys()
+        return len(known.union(await self._inbox.users(after="", limit=PEOPLE_MAX)))
+
     async def people(self, *, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
         return [one for one in sorted(self._attributes.items()) if one[0] > after][:limit]
 
     # ---- operators ----
 
     async def deliveries(
-        self,
-        *,
-        notification: str | None = None,
-        user: str | None = None,
-        state: State | None = None,
-        before: int | None = None,
-        limit: int,
+        self, which: Which = ANY, *, before: int | None = None, limit: int
     ) -> Sequence[Delivery]:
         found = [
             row
             for row in reversed(self._rows.values())
-            if notification in (None, row.sending.draft.id)
-            and user in (None, row.user)
-            and state in (None, row.state)
+            if which.notification in (None, row.sending.draft.id)
+            and which.lane in (None, row.lane)
+            and which.user in (None, row.user)
+            and which.courier in (None, row.courier)
+            and which.reason in (None, row.reason)
+            and which.state in (None, row.state)
             and (before is None or row.id < before)
         ]
         return [_delivery(row) for row in found[:limit]]
@@ -425,9 +436,27 @@ class MemoryDeliveries:
             raise ReddotError("not_found", "no such delivery")
         if row.state is not State.DEAD:
             raise ReddotError("not_possible", f"it is {row.state.value}, not dead")
+        if self._lanes[row.lane].cancelled:
+            raise ReddotError("not_possible", "what it belongs to is cancelled")
+        self._revive(row)
+
+    async def retry_all(self, ids: Collection[int]) -> int:
+        found = [self._rows[id] for id in ids if id in self._rows]
+        dead = [r for r in found if r.state is State.DEAD and not self._lanes[r.lane].cancelled]
+        for row in dead:
+            self._revive(row)
+        return len(dead)
+
+    def _revive(self, row: _Row) -> None:
         self._note(row.lane, row.courier, State.DEAD, by=-1)
         row.due_ms, row.attempts = self._clock.wall_ms(), 0
         self._move(row, State.PENDING, "retried")
+
+    async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:
+        for row in self._rows.values():
+            mine = (row.user, row.courier) == (user, courier) and row.sent_ms is not None
+            if mine and row.clicked_ms is None and row.sending.draft.id in notifications:
+                row.clicked_ms = self._clock.wall_ms()
 
     async def lane(self, notification: str) -> int:
         for outreach in reversed(self._outreaches):
@@ -475,7 +504,12 @@ class MemoryDeliveries:
 
     # ---- campaigns ----
 
-    async def put_campaign(self, campaign: Campaign, part: Sequence[str] | None = None) -> Campaign:
+    async def put_campaign(
+        self,
+        campaign: Campaign,
+        part: Sequence[str] | None = None,
+        figures: Sequence[Figures] | None = None,
+    ) -> Campaign:
         if not campaign.number:
             if campaign.id in self._campaigns:
                 raise ReddotError("id_conflict", "there is a campaign with this id")
@@ -484,6 +518,8 @@ class MemoryDeliveries:
         self._campaigns[campaign.id] = campaign
         if part is not None:
             self._parts[campaign.number, campaign.parts - 1] = tuple(part)
+        if figures is not None:
+            self._figures[campaign.number] = tuple(figures)
         return campaign
 
     async def campaign(self, id: str) -> Campaign | None:
@@ -502,6 +538,18 @@ class MemoryDeliveries:
         ]
         return sorted(due, key=lambda one: (one.start_ms, one.number))[:limit]
 
+    async def due_counts(self, *, limit: int) -> Sequence[Campaign]:
+        now_ms = self._clock.wall_ms()
+        found = [
+            (one.count_ms, one.number, one)
+            for one in self._campaigns.values()
+            if one.count_ms is not None and one.count_ms <= now_ms
+        ]
+        return [one for *_, one in sorted(found)[:limit]]
+
+    async def figures(self, campaign: Campaign) -> Sequence[Figures]:
+        return self._figures.get(campaign.number, ())
+
     async def part(self, campaign: Campaign, index: int) -> Sequence[str]:
         return self._parts.get((campaign.number, index), ())
 
@@ -519,4 +567,5 @@ def _delivery(row: _Row) -> Delivery:
         reason=row.reason,
         detail=row.detail,
         sent_ms=row.sent_ms,
+        clicked_ms=row.clicked_ms,
     )

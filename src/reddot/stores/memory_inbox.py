@@ -5,10 +5,8 @@ Written to be read: it keeps one record per notification and topic, and asks eve
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
 from typing import Any, Final
@@ -48,50 +46,22 @@ from reddot.inbox import (
 )
 from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication, Retention
 from reddot.ports import Clock
+from reddot.stores.memory_notes import (
+    EXPIRED,
+    LIVE,
+    REPLACED,
+    RETRACTED,
+    Record,
+    Sending,
+    Topic,
+    has_words,
+    is_expired,
+    item_of,
+    waiting_one,
+    words_of,
+)
 
-LIVE, EXPIRED, RETRACTED, REPLACED = "live", "expired", "retracted", "replaced"
 NOBODY: Final = Person(0, {})
-
-_words = re.compile(r"\w+").findall
-
-
-@dataclass(slots=True)
-class Sending:
-    """A notification as it was sent; shared by all its topics."""
-
-    draft: Draft
-    note: Note
-    position: int
-    keep_ms: int
-    state: str = LIVE
-    reached: int = 0
-
-
-@dataclass(slots=True)
-class _Record:
-    """One notification of one topic."""
-
-    seq: int
-    position: int
-    sending: Sending
-    state: str = LIVE
-
-
-@dataclass(slots=True)
-class _Topic:
-    top: int = 0
-    rev: int = 0
-    records: list[_Record] = field(default_factory=list)
-
-    @property
-    def base(self) -> int:
-        return self.records[0].seq - 1 if self.records else self.top
-
-    def below(self, position: int | None) -> int:
-        """How many of the records have a lower position."""
-        if position is None:
-            return len(self.records)
-        return bisect_left(self.records, position, key=lambda one: one.position)
 
 
 class MemoryInbox:
@@ -125,7 +95,7 @@ class MemoryInbox:
         self._last = last
         self._deliver = deliver
         self._erased = erased
-        self._topics: dict[str, _Topic] = {}
+        self._topics: dict[str, Topic] = {}
         self._people: dict[str, Person] = {}
         self._sent: dict[str, Sending] = {}
         self._scheduled: list[tuple[int, str, bytes, Schedule]] = []
@@ -155,18 +125,18 @@ class MemoryInbox:
         publications = []
         for name in note.topics:
             stored = self._place(name, draft)
-            topic = self._topics.setdefault(name, _Topic())
+            topic = self._topics.setdefault(name, Topic())
             replaced = self._replaced(topic, note)
             topic.top += 1
             topic.rev = stored.position
-            topic.records.append(_Record(topic.top, stored.position, sending))
+            topic.records.append(Record(topic.top, stored.position, sending))
             noted = Noted(topic.top, note.category, draft.expires_ms, replaced)
             publications.append(msgspec.structs.replace(stored, inbox=noted))
         if note.plan:
             self._deliver(sending)
         return Appended(publications[0], False, tuple(publications[1:]))
 
-    def _replaced(self, topic: _Topic, note: Note) -> int:
+    def _replaced(self, topic: Topic, note: Note) -> int:
         if note.collapse_key is None:
             return 0
         for record in reversed(topic.records):
@@ -225,7 +195,7 @@ class MemoryInbox:
                     altered[name] = new
         return self._alter(change.user, altered, position)
 
-    def _marked(self, topic: _Topic, marks: Marks, change: Mark) -> Marks:
+    def _marked(self, topic: Topic, marks: Marks, change: Mark) -> Marks:
         if change.upto is None:
             seqs = [r.seq for r in topic.records if r.sending.draft.id in change.ids]
             return badge.mark(marks, change.state, seqs)
@@ -249,7 +219,7 @@ class MemoryInbox:
             return Effect(user=change.user)
         if sum(one.followed for one in followed.values()) >= self._keep.follows_max:
             raise _too_many_follows(self._keep.follows_max)
-        top = self._topics.get(change.topic, _Topic()).top
+        top = self._topics.get(change.topic, Topic()).top
         marks = badge.joined(None, top=top, backfill=change.backfill)
         return self._alter(change.user, {change.topic: marks}, position)
 
@@ -271,7 +241,7 @@ class MemoryInbox:
         if person.since_ms >= change.since_ms:
             return Effect(user=change.user)
         self._people[change.user] = msgspec.structs.replace(person, since_ms=change.since_ms)
-        records = self._topics.get(EVERYONE, _Topic()).records
+        records = self._topics.get(EVERYONE, Topic()).records
         before = [r.seq for r in records if r.sending.draft.time_ms < change.since_ms]
         marks = self._marks(change.user)[EVERYONE]
         new = badge.raised(marks, max(before, default=0))
@@ -304,7 +274,9 @@ class MemoryInbox:
     def _settle(self, change: Settle, position: int) -> Effect:
         now_ms = self._clock.wall_ms()
         died: dict[str, tuple[int, ...]] = {}
-        expired = [s for s in self._sent.values() if s.state == LIVE and _expired(s.draft, now_ms)]
+        expired = [
+            s for s in self._sent.values() if s.state == LIVE and is_expired(s.draft, now_ms)
+        ]
         for sending in expired[: change.rows_max]:
             sending.state = EXPIRED
             for name, seqs in self._kill(sending, EXPIRED, position).items():
@@ -316,7 +288,7 @@ class MemoryInbox:
             del self._sent[id]
         return Effect(died=died, more=len(expired) > change.rows_max)
 
-    def _trim(self, topic: _Topic, now_ms: int, position: int) -> list[int]:
+    def _trim(self, topic: Topic, now_ms: int, position: int) -> list[int]:
         """Delete what is beyond retention; the seqs of live ones."""
         least = topic.top - self._keep.count
         gone = [r for r in topic.records if r.seq <= least or r.sending.keep_ms <= now_ms]
@@ -362,8 +334,13 @@ class MemoryInbox:
             if (marks := person.marks.get(names[0])) and marks.followed and marks.join < seq
         ]
 
-    def _records(self, sending: Sending, topic: str) -> Iterator[_Record]:
-        return (r for r in self._topics.get(topic, _Topic()).records if r.sending is sending)
+    def followers(self, topic: str) -> int:
+        """How many follow a topic."""
+        marks = (person.marks.get(topic) for person in self._people.values())
+        return sum(one is not None and one.followed for one in marks)
+
+    def _records(self, sending: Sending, topic: str) -> Iterator[Record]:
+        return (r for r in self._topics.get(topic, Topic()).records if r.sending is sending)
 
     def standing(self, sending: Sending, topic: str, user: str) -> tuple[bool, int | None, Marks]:
         """Whether it is live in an inbox, its seq there, and the user's marks."""
@@ -371,7 +348,7 @@ class MemoryInbox:
         if (record := next(self._records(sending, topic), None)) is None:
             return False, None, marks
         live = record.state == sending.state == LIVE
-        return live and not _expired(sending.draft, self._clock.wall_ms()), record.seq, marks
+        return live and not is_expired(sending.draft, self._clock.wall_ms()), record.seq, marks
 
     def preferences(self, user: str) -> Preferences:
         return self._people.get(user, NOBODY).preferences
@@ -414,7 +391,7 @@ class MemoryInbox:
         text: str | None = None,
     ) -> InboxPage:
         """As `ports.Inbox.page`."""
-        words = None if text is None else [word.casefold() for word in _words(text)]
+        words = None if text is None else [word.casefold() for word in words_of(text)]
         streams = [
             self._shown(name, marks, view, category, before, words)
             for name, marks in self._marks(user).items()
@@ -442,10 +419,10 @@ class MemoryInbox:
             note, draft, seq = record.sending.note, record.sending.draft, record.seq
             if (
                 record.state != LIVE
-                or _expired(draft, now_ms)
+                or is_expired(draft, now_ms)
                 or (category is not None and note.category != category)
                 or not badge.is_shown(marks, seq, view)
-                or not _has_words(note, words)
+                or not has_words(note, words)
             ):
                 continue
             yield item_of(marks, seq, note.category, record.position, name, draft)
@@ -454,7 +431,7 @@ class MemoryInbox:
         """As `ports.Inbox.due`."""
         now_ms = self._clock.wall_ms()
         settle = any(
-            (s.state == LIVE and _expired(s.draft, now_ms)) or s.keep_ms <= now_ms
+            (s.state == LIVE and is_expired(s.draft, now_ms)) or s.keep_ms <= now_ms
             for s in self._sent.values()
         ) or any(len(topic.records) > self._keep.count for topic in self._topics.values())
         ready = [one for one in self._scheduled if one[0] <= now_ms]
@@ -463,7 +440,7 @@ class MemoryInbox:
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         """As `ports.Inbox.sent`."""
         if id is not None:
-            waiting = [_waiting(*one) for one in self._scheduled if one[1] == id]
+            waiting = [waiting_one(*one) for one in self._scheduled if one[1] == id]
             found = self._sent.get(id)
             return waiting or ([self._sent_one(found, counts=True)] if found else [])
         newest = [
@@ -475,7 +452,7 @@ class MemoryInbox:
 
     async def scheduled(self, *, limit: int) -> Sequence[Sent]:
         """As `ports.Inbox.scheduled`."""
-        return [_waiting(*one) for one in self._scheduled[:limit]]
+        return [waiting_one(*one) for one in self._scheduled[:limit]]
 
     def _sent_one(self, sending: Sending, *, counts: bool) -> Sent:
         draft, note = sending.draft, sending.note
@@ -515,7 +492,7 @@ class MemoryInbox:
         found = []
         for name, marks in self._marks(user).items():
             tally = badge.Tally(name, marks, preferences)
-            for record in self._topics.get(name, _Topic()).records:
+            for record in self._topics.get(name, Topic()).records:
                 tally.add(record.seq, record.sending.note.category, record.state == LIVE)
             found.append(tally.audit())
         return sorted(found, key=lambda one: one.topic)
@@ -546,50 +523,8 @@ def describe(change: Any, effect: Effect) -> bytes:
     return msgspec.json.encode(told)
 
 
-def item_of(marks: Marks, seq: int, category: str, position: int, topic: str, draft: Draft) -> Item:
-    """What the user sees of one notification."""
-    read = badge.is_read(marks, seq)
-    return Item(
-        id=draft.id,
-        topic=topic,
-        position=position,
-        time_ms=draft.time_ms,
-        category=category,
-        data=draft.data,
-        seen=read or badge.is_seen(marks, seq),
-        read=read,
-        archived=badge.is_archived(marks, seq),
-        expires_ms=draft.expires_ms,
-    )
-
-
-def _waiting(publish_ms: int, id: str, data: bytes, schedule: Schedule) -> Sent:
-    note = schedule.note
-    return Sent(
-        id=id,
-        state="scheduled",
-        time_ms=publish_ms,
-        category=note.category,
-        topics=note.topics,
-        data=data,
-        publish_ms=publish_ms,
-        collapse_key=note.collapse_key,
-    )
-
-
-def _expired(draft: Draft, now_ms: int) -> bool:
-    return draft.expires_ms is not None and draft.expires_ms <= now_ms
-
-
 def _first(one: tuple[Any, ...]) -> Any:
     return one[:2]
-
-
-def _has_words(note: Note, words: list[str] | None) -> bool:
-    if words is None:
-        return True
-    known = [word.casefold() for word in _words(f"{note.title} {note.text}")]
-    return bool(words) and all(any(one.startswith(word) for one in known) for word in words)
 
 
 def _too_many_follows(most: int) -> ReddotError:

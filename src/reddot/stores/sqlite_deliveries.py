@@ -79,6 +79,19 @@ _SWEEP: Final = """
 UPDATE lane SET sweep = 1
 WHERE id IN (SELECT value FROM json_each(?)) AND (cancelled = 1 OR approved IS NOT NULL)
 """
+_DEAD: Final = """
+SELECT DISTINCT delivery.id, lane, courier FROM json_each(?) JOIN delivery ON delivery.id = value
+JOIN lane ON lane.id = lane WHERE state = 7 AND cancelled = 0
+"""
+_REVIVE: Final = """
+UPDATE delivery SET state = 0, due_ms = ?, changed_ms = ?, attempts = 0, reason = 'retried',
+  detail = '' WHERE id = ?
+"""
+_CLICK: Final = """
+UPDATE delivery SET clicked_ms = ? WHERE user = ? AND courier = ?
+  AND num IN (SELECT num FROM notification WHERE id IN (SELECT value FROM json_each(?)))
+  AND sent_ms IS NOT NULL AND clicked_ms IS NULL
+"""
 _PROGRESS: Final = """
 INSERT INTO progress VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count
@@ -216,21 +229,26 @@ class DeliveryWriter:
     # ---- operators ----
 
     def retry(self, id: int) -> None:
-        select = "SELECT lane, courier, state FROM delivery WHERE id = ?"
-        row = self._cursor.execute(select, (id,)).fetchone()
+        row = self._cursor.execute("SELECT state FROM delivery WHERE id = ?", (id,)).fetchone()
         if row is None:
             raise ReddotError("not_found", "no such delivery")
-        lane, courier, code = row
-        if STATES[code] is not State.DEAD:
-            raise ReddotError("not_possible", f"it is {STATES[code].value}, not dead")
+        if STATES[row[0]] is not State.DEAD:
+            raise ReddotError("not_possible", f"it is {STATES[row[0]].value}, not dead")
+        if not self.retry_all([id]):
+            raise ReddotError("not_possible", "what it belongs to is cancelled")
+
+    def retry_all(self, ids: Iterable[int]) -> int:
+        rows = self._cursor.execute(_DEAD, (json_text(list(ids)),)).fetchall()
         now_ms = self._clock.wall_ms()
-        update = (
-            "UPDATE delivery SET state = 0, due_ms = ?, changed_ms = ?, attempts = 0,"
-            " reason = 'retried', detail = '' WHERE id = ?"
-        )
-        self._cursor.execute(update, (now_ms, now_ms, id))
-        self._ready({(lane, courier): now_ms})
-        self._count_moves([(lane, courier, State.DEAD)], now_ms, by=-1)
+        self._cursor.executemany(_REVIVE, [(now_ms, now_ms, id) for id, _, _ in rows])
+        lanes = [(lane, courier) for _, lane, courier in rows]
+        self._ready(dict.fromkeys(lanes, now_ms))
+        self._count_moves([(*one, State.DEAD) for one in lanes], now_ms, by=-1)
+        return len(rows)
+
+    def click(self, user: str, courier: str, notifications: Iterable[str]) -> None:
+        values = (self._clock.wall_ms(), user, courier, json_text(list(notifications)))
+        self._cursor.execute(_CLICK, values)
 
     def control(
         self, lane: int, paused: bool | None, cancelled: bool | None, approved: bool | None
@@ -335,6 +353,7 @@ class DeliveryWriter:
             return 0
         self._cursor.execute("DELETE FROM campaign WHERE num = ?", row)
         self._cursor.execute("DELETE FROM audience WHERE campaign = ?", row)
+        self._cursor.execute("DELETE FROM figures WHERE campaign = ?", row)
         self._forget_lane(-row[0])
         return 1
 

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from reddot.codecs.message import message_of
 from reddot.core.unreached import is_muted, is_seen
-from reddot.delivery import State
 from reddot.errors import ReddotError
 from reddot.inbox import NO_PREFERENCES, UNMARKED
-from reddot.outreach import Address, Case, Delivery, Lease, Past, Progress
+from reddot.outreach import Address, Case, Delivery, Lease, Past, Progress, Which
 from reddot.stores.sqlite_deliveries import CODES, STATES
 from reddot.stores.sqlite_inbox import marks_in
 from reddot.stores.sqlite_inbox_reader import preferences_in
@@ -52,7 +51,7 @@ WHERE digest = 1 AND state < 2 AND user IN (SELECT value FROM json_each(?)) GROU
 """
 _DELIVERIES: Final = """
 SELECT d.id, ifnull(n.id, ''), user, courier, d.state, due_ms, changed_ms, attempts, reason,
-  detail, sent_ms FROM delivery AS d LEFT JOIN notification AS n USING (num)
+  detail, sent_ms, clicked_ms FROM delivery AS d LEFT JOIN notification AS n USING (num)
 WHERE {} AND d.id < ? ORDER BY d.id DESC LIMIT ?
 """
 _OF_NOTIFICATION: Final = "num IN (SELECT num FROM notification WHERE id = ?)"
@@ -125,19 +124,15 @@ class DeliverySnapshot:
 
     # ---- what operators ask ----
 
-    def deliveries(
-        self,
-        notification: str | None,
-        user: str | None,
-        state: State | None,
-        before: int | None,
-        limit: int,
-    ) -> list[Delivery]:
+    def deliveries(self, which: Which, before: int | None, limit: int) -> list[Delivery]:
         """As `ports.Deliveries.deliveries`."""
         wanted = {
-            _OF_NOTIFICATION: notification,
-            "user = ?": user,
-            "d.state = ?": None if state is None else CODES[state],
+            _OF_NOTIFICATION: which.notification,
+            "lane = ?": which.lane,
+            "user = ?": which.user,
+            "courier = ?": which.courier,
+            "reason = ?": which.reason,
+            "d.state = ?": None if which.state is None else CODES[which.state],
         }
         given = {text: value for text, value in wanted.items() if value is not None}
         statement = _DELIVERIES.format(" AND ".join(given) or "true")
@@ -206,7 +201,8 @@ def _case(
 
 
 def _delivery(row: Row) -> Delivery:
-    id, notification, user, courier, code, due_ms, changed_ms, attempts, reason, detail, sent = row
+    id, notification, user, courier, code, due_ms, changed_ms, attempts, *rest = row
+    reason, detail, sent_ms, clicked_ms = rest
     return Delivery(
         id=id,
         notification=notification,
@@ -218,5 +214,6 @@ def _delivery(row: Row) -> Delivery:
         attempts=attempts,
         reason=reason,
         detail=detail,
-        sent_ms=sent,
+        sent_ms=sent_ms,
+        clicked_ms=clicked_ms,
     )

@@ -12,13 +12,25 @@ from typing import Any, Final
 import msgspec
 
 from reddot.errors import ReddotError
-from reddot.outreach import Address, Campaign, Stage
+from reddot.outreach import Address, Campaign, Figures, Stage
 from reddot.stores.sqlite_topics import json_text
 
 _PUT_ADDRESS: Final = "INSERT OR REPLACE INTO address VALUES (?, ?, ?, ?, ?)"
 _SLOTS: Final = "SELECT slot FROM address WHERE user = ? AND courier = ?"
 _DROP: Final = "DELETE FROM address WHERE user = ? AND courier = ? AND slot = ifnull(?, slot)"
 _CAMPAIGN: Final = "SELECT num, data FROM campaign WHERE {}"
+
+_FOLLOWERS: Final = """
+SELECT count(*) FROM marks
+WHERE topic_id = (SELECT id FROM topic WHERE name = ?) AND followed = 1
+"""
+_KNOWN: Final = """
+SELECT count(*) FROM (SELECT name FROM person
+  UNION SELECT substr(name, 7) FROM topic
+    WHERE name > 'users/' AND name < 'users0' AND instr(substr(name, 7), '/') = 0
+      AND EXISTS (SELECT 1 FROM note WHERE topic_id = topic.id)
+  UNION SELECT user FROM attributes UNION SELECT user FROM address)
+"""
 
 # A connection or its cursor.
 Database = sqlite3.Connection | sqlite3.Cursor
@@ -67,6 +79,13 @@ def people(database: Database, after: str, limit: int) -> list[tuple[str, bytes]
     return [(user, data.encode()) for user, data in database.execute(select, (after, limit))]
 
 
+def audience(database: Database, topic: str | None) -> int:
+    """As `ports.Deliveries.audience`; one row, so that the interpreter's lock is free meanwhile."""
+    if topic is None:
+        return int(database.execute(_KNOWN).fetchone()[0])
+    return int(database.execute(_FOLLOWERS, (topic,)).fetchone()[0])
+
+
 def erase(database: Database, user: str) -> None:
     """Forget a person: addresses, attributes, deliveries, membership of audiences."""
     granted = (
@@ -101,7 +120,12 @@ def plans(database: Database) -> bytes | None:
 # ---- campaigns ----
 
 
-def put_campaign(database: Database, campaign: Campaign, part: list[str] | None) -> Campaign:
+def put_campaign(
+    database: Database,
+    campaign: Campaign,
+    part: list[str] | None,
+    figures: list[Figures] | None,
+) -> Campaign:
     """As `ports.Deliveries.put_campaign`."""
     if not campaign.number:
         insert = "INSERT OR IGNORE INTO campaign (id, time_ms, data) VALUES (?, ?, '')"
@@ -112,12 +136,15 @@ def put_campaign(database: Database, campaign: Campaign, part: list[str] | None)
             "SELECT num FROM campaign WHERE id = ?", (campaign.id,)
         ).fetchone()
         campaign = msgspec.structs.replace(campaign, number=number)
-    update = "UPDATE campaign SET look_ms = ?, data = ? WHERE num = ?"
+    update = "UPDATE campaign SET look_ms = ?, count_ms = ?, data = ? WHERE num = ?"
     text = msgspec.json.encode(campaign).decode()
-    database.execute(update, (look_ms(campaign), text, campaign.number))
+    database.execute(update, (look_ms(campaign), campaign.count_ms, text, campaign.number))
     if part is not None:
         put = "INSERT OR REPLACE INTO audience VALUES (?, ?, ?)"
         database.execute(put, (campaign.number, campaign.parts - 1, json_text(part)))
+    if figures is not None:
+        put = "INSERT OR REPLACE INTO figures VALUES (?, ?)"
+        database.execute(put, (campaign.number, msgspec.json.encode(figures).decode()))
     return campaign
 
 
@@ -141,6 +168,17 @@ def campaigns(database: Database, before: int, limit: int) -> list[Campaign]:
 def due_campaigns(database: Database, now_ms: int, limit: int) -> list[Campaign]:
     select = _CAMPAIGN.format("look_ms <= ? ORDER BY look_ms, num LIMIT ?")
     return [_campaign(row) for row in database.execute(select, (now_ms, limit)).fetchall()]
+
+
+def due_counts(database: Database, now_ms: int, limit: int) -> list[Campaign]:
+    select = _CAMPAIGN.format("count_ms <= ? ORDER BY count_ms, num LIMIT ?")
+    return [_campaign(row) for row in database.execute(select, (now_ms, limit)).fetchall()]
+
+
+def figures(database: Database, number: int) -> list[Figures]:
+    select = "SELECT data FROM figures WHERE campaign = ?"
+    row = database.execute(select, (number,)).fetchone()
+    return [] if row is None else msgspec.json.decode(row[0], type=list[Figures])
 
 
 def _campaign(row: tuple[Any, ...]) -> Campaign:

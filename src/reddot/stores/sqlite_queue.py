@@ -9,16 +9,18 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from reddot.delivery import State
 from reddot.outreach import (
+    ANY,
     Address,
     Campaign,
     Case,
     Delivery,
     DeliveryKeep,
+    Figures,
     Lease,
     Progress,
     Settled,
+    Which,
 )
 from reddot.ports import Clock
 from reddot.stores import sqlite_people
@@ -100,26 +102,27 @@ class SqliteDeliveries:
     async def attributes(self, user: str) -> bytes:
         return await self._get(partial(sqlite_people.attributes, user=user))
 
+    async def audience(self, topic: str | None) -> int:
+        return await self._get(partial(sqlite_people.audience, topic=topic))
+
     async def people(self, *, after: str, limit: int) -> Sequence[tuple[str, bytes]]:
         return await self._get(partial(sqlite_people.people, after=after, limit=limit))
 
     # ---- operators ----
 
     async def deliveries(
-        self,
-        *,
-        notification: str | None = None,
-        user: str | None = None,
-        state: State | None = None,
-        before: int | None = None,
-        limit: int,
+        self, which: Which = ANY, *, before: int | None = None, limit: int
     ) -> Sequence[Delivery]:
-        return await self._look(
-            lambda snapshot: snapshot.deliveries(notification, user, state, before, limit)
-        )
+        return await self._look(lambda snapshot: snapshot.deliveries(which, before, limit))
 
     async def retry(self, id: int) -> None:
         await self._deliver(lambda one: one.retry(id))
+
+    async def retry_all(self, ids: Collection[int]) -> int:
+        return await self._deliver(lambda one: one.retry_all(ids))
+
+    async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:
+        await self._deliver(lambda one: one.click(user, courier, notifications))
 
     async def lane(self, notification: str) -> int:
         return await self._look(lambda snapshot: snapshot.lane(notification))
@@ -148,9 +151,19 @@ class SqliteDeliveries:
 
     # ---- campaigns ----
 
-    async def put_campaign(self, campaign: Campaign, part: Sequence[str] | None = None) -> Campaign:
-        users = None if part is None else list(part)
-        return await self._put(partial(sqlite_people.put_campaign, campaign=campaign, part=users))
+    async def put_campaign(
+        self,
+        campaign: Campaign,
+        part: Sequence[str] | None = None,
+        figures: Sequence[Figures] | None = None,
+    ) -> Campaign:
+        put = partial(
+            sqlite_people.put_campaign,
+            campaign=campaign,
+            part=None if part is None else list(part),
+            figures=None if figures is None else list(figures),
+        )
+        return await self._put(put)
 
     async def campaign(self, id: str) -> Campaign | None:
         return await self._get(partial(sqlite_people.campaign, id=id))
@@ -162,6 +175,13 @@ class SqliteDeliveries:
     async def due_campaigns(self, *, limit: int) -> Sequence[Campaign]:
         now_ms = self._clock.wall_ms()
         return await self._get(partial(sqlite_people.due_campaigns, now_ms=now_ms, limit=limit))
+
+    async def due_counts(self, *, limit: int) -> Sequence[Campaign]:
+        now_ms = self._clock.wall_ms()
+        return await self._get(partial(sqlite_people.due_counts, now_ms=now_ms, limit=limit))
+
+    async def figures(self, campaign: Campaign) -> Sequence[Figures]:
+        return await self._get(partial(sqlite_people.figures, number=campaign.number))
 
     async def part(self, campaign: Campaign, index: int) -> Sequence[str]:
         return await self._get(partial(sqlite_people.part, number=campaign.number, index=index))

@@ -1,21 +1,16 @@
-"""Deliveries and campaigns from outside: a whole node, real routes; couriers answer as told."""
+"""Deliveries from outside: a whole node, real routes; couriers answer as told."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
-import pytest
-
 from reddot.couriers.vapid import Vapid, VapidKey
 from reddot.couriers.web_push import WebPush
+from reddot.delivery import Outcome, Parcel
 from reddot.net.outbound import Guard, Outbound
 from reddot.testing import FakeClock
-from tests.sim.post import BAD, SENT, ScriptedCourier
-from tests.wire.node import WireNode, run_node
+from tests.sim.post import BAD, SENT
+from tests.unit.api.office import Office, add_people, run
 from tests.wire.people import Someone
 
-MAIL = [{"couriers": [{"courier": "mail", "after": 10}]}]
 SUBSCRIPTION = {
     "endpoint": "https://push.example.net/abc",
     "expirationTime": None,
@@ -25,42 +20,6 @@ SUBSCRIPTION = {
         "auth": "BTBZMqHH6r4Tts7J_aSIgg",
     },
 }
-
-
-class Office:
-    """A node with one scripted courier, `mail`, and an operator."""
-
-    def __init__(self, node: WireNode, mail: ScriptedCourier) -> None:
-        self.node = node
-        self.mail = mail
-        self.operator = Someone(node, None)
-
-    async def ask(self, method: str, path: str, body: object = None, *, status: int = 200) -> Any:
-        answer = await self.operator.ask(method, path, body)
-        assert answer.status == status, answer
-        return answer.json if answer.body else None
-
-    async def address(self, *users: str) -> None:
-        for user in users:
-            await self.ask("PUT", f"/v1/users/{user}/addresses/mail", f"{user}@example.com")
-
-    async def attributes(self, **people: Mapping[str, object]) -> None:
-        for user, known in people.items():
-            await self.ask("PUT", f"/v1/users/{user}/attributes", known)
-
-    async def journey(self, id: str) -> dict[str, str]:
-        found = await self.ask("GET", f"/v1/notifications/{id}/deliveries")
-        return {one["user"]: f"{one['state']} {one['reason']}" for one in found["items"]}
-
-
-def run(test: Callable[[Office], Awaitable[None]], **settings: Any) -> None:
-    mail = ScriptedCourier()
-    couriers = {"mail": mail} | settings.pop("couriers", {})
-
-    async def main(node: WireNode) -> None:
-        await test(Office(node, mail))
-
-    run_node(main, couriers=couriers, **({"deliveries": MAIL} | settings))
 
 
 def test_one_post_lights_the_dot_and_reaches_who_has_not_looked() -> None:
@@ -126,6 +85,72 @@ def test_dead_letters_are_listed_and_sent_again() -> None:
     run(test)
 
 
+def test_dead_letters_are_sent_again_by_what_they_are_of_some_at_a_time() -> None:
+    async def test(office: Office) -> None:
+        await add_people(office)
+        office.mail.answer = lambda parcel: BAD
+        await office.operator.notify(to=["p0", "p1"], title="Alone")
+        campaign = {"to": {"segment": "plan in ('pro', 'free')"}, "title": "Sale", "id": "sale"}
+        await office.ask("POST", "/v1/campaigns", campaign)
+        await office.node.advance(16)
+        path = "/v1/deliveries/retry"
+        office.mail.answer = lambda parcel: SENT
+        assert await office.ask("POST", path, {"campaign": "sale", "reason": "timeout"}) == {
+            "retried": 0,
+            "next": None,
+        }
+        dead = (await office.ask("GET", "/v1/deliveries?campaign=sale&courier=mail"))["items"]
+        assert len(dead) == 6
+        first = await office.ask("POST", path, {"campaign": "sale", "limit": 4})
+        assert first == {"retried": 4, "next": str(dead[3]["id"])}
+        rest = await office.ask("POST", path, {"campaign": "sale", "before": first["next"]})
+        assert rest == {"retried": 2, "next": None}
+        await office.node.advance(2)
+        assert sorted(parcel.user for parcel in office.mail.accepted) == [f"p{n}" for n in range(6)]
+        assert await office.ask("POST", path, {"user": "p0", "limit": 1}) == {
+            "retried": 1,
+            "next": None,
+        }
+        assert await office.ask("POST", path, {}) == {"retried": 1, "next": None}
+        await office.ask("POST", path, {"campaign": "none"}, status=404)
+        await office.ask("GET", "/v1/deliveries?campaign=none", status=404)
+        refused: list[object] = [
+            {"campaigns": "sale"},
+            {"limit": 501},
+            {"limit": 0},
+            {"before": "x"},
+        ]
+        for wrong in [*refused, []]:
+            await office.ask("POST", path, wrong, status=400)
+        assert (await Someone(office.node, "p0").ask("POST", path, {})).status == 403
+
+    run(test)
+
+
+def test_many_held_texts_are_decided_at_once() -> None:
+    plans = [{"couriers": [{"courier": "mail"}], "keywords": ["prize"]}]
+
+    async def test(office: Office) -> None:
+        await office.address("a")
+        ids = [(await office.operator.notify(to="a", title=f"Prize {n}"))["id"] for n in range(3)]
+        await office.node.advance(2)
+        path = "/v1/deliveries/review"
+        wanted = {"approve": True, "notifications": [*ids[:2], "none"]}
+        assert await office.ask("POST", path, wanted) == {"decided": 2, "unknown": ["none"]}
+        await office.ask("POST", path, {"approve": False, "notifications": ids[2:]})
+        await office.node.advance(6)
+        assert [await office.journey(id) for id in ids] == [
+            {"a": "sent due"},
+            {"a": "sent due"},
+            {"a": "skipped rejected"},
+        ]
+        for names in ([], ["n"] * 101):
+            wrong = {"approve": True, "notifications": names}
+            await office.ask("POST", path, wrong, status=400)
+
+    run(test, deliveries=plans)
+
+
 def test_held_texts_are_approved_or_rejected() -> None:
     plans = [{"couriers": [{"courier": "mail"}], "keywords": ["prize"]}]
 
@@ -166,6 +191,22 @@ def test_attributes_are_flat_and_bounded() -> None:
     run(test, attributes_bytes_max=2048)
 
 
+def test_a_time_zone_that_nobody_knows_is_refused_and_the_one_before_stays() -> None:
+    async def test(office: Office) -> None:
+        path = "/v1/users/a/attributes"
+        known = {"plan": "pro", "timezone": "Asia/Tokyo"}
+        await office.attributes(a=known)
+        for zone in ("Mars/Base", "localtime", "", "../UTC", "europe berlin", 1, True, ["UTC"]):
+            problem = await office.ask("PUT", path, {"timezone": zone}, status=400)
+            assert problem["code"] == "field_invalid"
+            assert problem["detail"].startswith(f"'timezone': {zone!r} is no time zone")
+        assert await office.ask("GET", path) == known
+        for nothing in ({"timezone": None}, {"timezones": "Mars/Base"}):
+            await office.ask("PUT", path, nothing)
+
+    run(test)
+
+
 def test_addresses_are_known_by_courier() -> None:
     async def test(office: Office) -> None:
         path = "/v1/users/a/addresses/mail"
@@ -204,12 +245,41 @@ def test_only_operators_may_ask_for_other_people() -> None:
     run(test)
 
 
+class Accepted(WebPush):
+    """Web Push whose push service takes everything."""
+
+    def __init__(self) -> None:
+        clock = FakeClock()
+        vapid = Vapid(VapidKey.make(), subject="mailto:a@example.com", clock=clock)
+        super().__init__(outbound=Outbound(Guard(())), vapid=vapid, clock=clock)
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        return SENT
+
+
+def test_a_click_stands_in_the_journey() -> None:
+    plans = [{"couriers": [{"courier": "browser"}, {"courier": "mail"}]}]
+
+    async def test(office: Office) -> None:
+        anna = Someone(office.node, "anna")
+        await office.address("anna")
+        await anna.ask("POST", "/v1/push/subscriptions", SUBSCRIPTION)
+        sent = await office.operator.notify(to=["anna"])
+        await office.node.advance(2)
+        path, ids = "/v1/push/clicks", [sent["id"]]
+        assert (await anna.ask("POST", path, {"ids": [*ids, "none"]})).status == 204
+        found = (await office.ask("GET", f"/v1/notifications/{ids[0]}/deliveries"))["items"]
+        clicked = {one["courier"]: one["clicked"] is not None for one in found}
+        assert clicked == {"browser": True, "mail": False}
+        for wrong in ({"ids": ["n"] * 101}, {"ids": [1]}, {"id": "n"}):
+            assert (await anna.ask("POST", path, wrong)).status == 400
+        assert (await office.operator.ask("POST", path, {"ids": ids})).status == 403
+
+    run(test, couriers={"browser": Accepted()}, deliveries=plans)
+
+
 def test_browsers_subscribe_and_their_number_is_limited() -> None:
-    clock = FakeClock()
-    key = VapidKey.make()
-    outbound = Outbound(Guard(()))
-    vapid = Vapid(key, subject="mailto:a@example.com", clock=clock)
-    push = WebPush(outbound=outbound, vapid=vapid, clock=clock)
+    push = Accepted()
 
     async def test(office: Office) -> None:
         anna = Someone(office.node, "anna")
@@ -236,6 +306,8 @@ def test_browsers_subscribe_and_their_number_is_limited() -> None:
 def test_without_web_push_there_is_no_key() -> None:
     async def test(office: Office) -> None:
         await office.ask("GET", "/v1/push/key", status=404)
+        anna = Someone(office.node, "anna")
+        assert (await anna.ask("POST", "/v1/push/clicks", {"ids": ["n"]})).status == 204
 
     run(test)
 
@@ -279,179 +351,3 @@ def test_plans_are_put_over_the_ones_of_the_settings() -> None:
         assert (await office.ask("DELETE", "/v1/plans"))["plans"] == shown["plans"]
 
     run(test)
-
-
-# ---- campaigns ----
-
-PRO = "plan = 'pro'"
-
-
-async def _people(office: Office, count: int = 6) -> None:
-    known = {f"p{n}": {"plan": "pro" if n % 2 else "free"} for n in range(count)}
-    await office.attributes(**known)
-    await office.address(*known)
-
-
-def test_a_segment_is_counted_fixed_at_its_start_and_reached() -> None:
-    async def test(office: Office) -> None:
-        await _people(office)
-        audience = {"segment": PRO}
-        assert await office.ask("POST", "/v1/audiences/count", audience) == {"count": 3}
-        await office.ask("POST", "/v1/audiences/count", {"segment": "plan ="}, status=400)
-        wanted = {"to": audience, "title": "Sale", "id": "sale"}
-        answer = await office.operator.ask("POST", "/v1/notifications", wanted)
-        assert (answer.status, answer.json["id"]) == (202, "sale")
-        await office.node.advance(3)
-        late = Someone(office.node, "late")
-        await office.attributes(late={"plan": "pro"})
-        await office.node.advance(12)
-        assert {parcel.user for parcel in office.mail.accepted} == {"p1", "p3", "p5"}
-        assert await late.unread() == 0
-        assert await Someone(office.node, "p1").unread() == 1
-        assert await Someone(office.node, "p2").unread() == 0
-        shown = await office.ask("GET", "/v1/campaigns/sale")
-        assert (shown["state"], shown["members"]) == ("done", 3)
-        assert shown["progress"]["totals"] == {"mail": {"made": 3, "sent": 3, "open": 0}}
-        assert sum(one["count"] for one in shown["progress"]["minutes"]) == 6
-        assert shown["parts"] == 1
-        counts = {"delivered_live": 0, "seen": 0, "read": 0}
-        assert await office.ask("GET", "/v1/campaigns/sale/counts") == counts
-        again = await office.operator.ask("POST", "/v1/notifications", wanted)
-        assert again.status == 202
-        conflict = await office.operator.ask("POST", "/v1/notifications", wanted | {"title": "No"})
-        assert (conflict.status, conflict.json["code"]) == (409, "id_conflict")
-        await office.node.advance(12)
-        assert len(office.mail.accepted) == 3
-
-    run(test)
-
-
-@pytest.mark.parametrize("per_part", [1, 2, 1000])
-def test_a_large_segment_is_sent_in_parts_to_each_once(per_part: int) -> None:
-    async def test(office: Office) -> None:
-        await _people(office)
-        body = {"to": {"segment": "plan in ('pro', 'free')"}, "title": "x", "id": "c"}
-        await office.ask("POST", "/v1/campaigns", body)
-        await office.node.advance(15)
-        assert [await Someone(office.node, f"p{n}").unread() for n in range(6)] == [1] * 6
-        assert sorted(parcel.user for parcel in office.mail.accepted) == [f"p{n}" for n in range(6)]
-        shown = await office.ask("GET", "/v1/campaigns/c")
-        assert (shown["state"], shown["members"]) == ("done", 6)
-
-    run(test, notification_users_max=per_part)
-
-
-def test_what_a_campaign_has_reached_is_summed_over_its_parts() -> None:
-    async def test(office: Office) -> None:
-        await _people(office)
-        people = [Someone(office.node, f"p{n}") for n in range(6)]
-        body = {"to": {"segment": "plan in ('pro', 'free')"}, "title": "x", "id": "c"}
-        await office.ask("POST", "/v1/campaigns", body)
-        await office.node.advance(3)
-        assert (await office.ask("GET", "/v1/campaigns/c"))["parts"] == 3
-        await people[0].mark("seen", "c.0")
-        await people[1].mark("read", "c.0")
-        await people[5].mark("read", "c.2")
-        counts = await office.ask("GET", "/v1/campaigns/c/counts")
-        assert counts == {"delivered_live": 0, "seen": 3, "read": 2}
-        await office.ask("GET", "/v1/campaigns/none/counts", status=404)
-
-    run(test, notification_users_max=2)
-
-
-def test_what_a_campaign_holds_is_counted_until_it_is_reviewed() -> None:
-    plans = [{"couriers": [{"courier": "mail"}], "keywords": ["prize"]}]
-
-    async def test(office: Office) -> None:
-        await _people(office)
-        body = {"to": {"segment": PRO}, "title": "A prize", "id": "c"}
-        await office.ask("POST", "/v1/campaigns", body)
-        await office.node.advance(5)
-        totals = (await office.ask("GET", "/v1/campaigns/c"))["progress"]["totals"]["mail"]
-        assert totals == {"made": 3, "held": 3, "open": 3}
-        await office.ask("POST", "/v1/notifications/c.0/review", {"approve": True}, status=204)
-        await office.node.advance(5)
-        totals = (await office.ask("GET", "/v1/campaigns/c"))["progress"]["totals"]["mail"]
-        assert totals == {"made": 3, "held": 0, "sent": 3, "open": 0}
-
-    run(test, deliveries=plans)
-
-
-def test_a_segment_beyond_the_limit_is_cancelled_with_its_reason() -> None:
-    async def test(office: Office) -> None:
-        await _people(office)
-        body = {"to": {"segment": PRO}, "title": "x", "id": "exact"}
-        await office.ask("POST", "/v1/campaigns", body)
-        body = {"to": {"segment": "plan != ''"}, "title": "x", "id": "more"}
-        await office.ask("POST", "/v1/campaigns", body)
-        await office.node.advance(3)
-        shown = await office.ask("GET", "/v1/campaigns/more")
-        assert (shown["state"], shown["error"]) == ("cancelled", "more than 3 members")
-        assert (await office.ask("GET", "/v1/campaigns/exact"))["state"] == "running"
-        assert await Someone(office.node, "p2").unread() == 0
-
-    run(test, audience_people_max=3)
-
-
-def test_a_campaign_waits_pauses_resumes_and_is_cancelled() -> None:
-    plans = [{"couriers": [{"courier": "mail"}], "per_second": 1}]
-
-    async def test(office: Office) -> None:
-        await _people(office, 20)
-        body = {
-            "to": {"everyone": True},
-            "title": "x",
-            "id": "c",
-            "publish_at": "2026-01-01T00:00:10Z",
-        }
-        assert (await office.ask("POST", "/v1/campaigns", body))["state"] == "scheduled"
-        await office.node.advance(9)
-        assert office.mail.asked == []
-        await office.node.advance(4)
-        some = len(office.mail.accepted)
-        assert 1 <= some <= 4
-        assert (await office.ask("POST", "/v1/campaigns/c/pause"))["state"] == "paused"
-        await office.node.advance(1)
-        some = len(office.mail.accepted)
-        await office.node.advance(10)
-        assert len(office.mail.accepted) == some
-        await office.ask("POST", "/v1/campaigns/c/pause", status=409)
-        assert (await office.ask("POST", "/v1/campaigns/c/resume"))["state"] == "running"
-        await office.node.advance(1)
-        more = len(office.mail.accepted)
-        assert some < more < 20
-        await office.ask("POST", "/v1/campaigns/c/cancel")
-        await office.node.advance(5)
-        shown = await office.ask("GET", "/v1/campaigns/c")
-        totals = shown["progress"]["totals"]["mail"]
-        assert totals == {
-            "made": 20,
-            "sent": len(office.mail.accepted),
-            "cancelled": 20 - len(office.mail.accepted),
-            "open": 0,
-        }
-        for word in ("pause", "resume", "cancel"):
-            await office.ask("POST", f"/v1/campaigns/c/{word}", status=409)
-        await office.ask("GET", "/v1/campaigns/none", status=404)
-
-    run(test, deliveries=plans)
-
-
-def test_a_campaign_that_cannot_be_sent_says_why_and_holds_up_no_other() -> None:
-    async def test(office: Office) -> None:
-        await _people(office)
-        body = {"to": {"everyone": True}, "title": "x", "category": "four", "id": "bad"}
-        await office.ask("POST", "/v1/campaigns", body)
-        body = {"to": {"everyone": True}, "title": "x", "category": "one", "id": "good"}
-        await office.ask("POST", "/v1/campaigns", body)
-        await office.node.advance(3)
-        bad = await office.ask("GET", "/v1/campaigns/bad")
-        assert bad["state"] == "cancelled"
-        assert bad["error"].startswith("field_invalid")
-        assert (await office.ask("GET", "/v1/campaigns/good"))["state"] == "running"
-        listed = await office.ask("GET", "/v1/campaigns?limit=1")
-        assert [one["id"] for one in listed["items"]] == ["good"]
-        rest = await office.ask("GET", f"/v1/campaigns?before={listed['next']}")
-        assert [one["id"] for one in rest["items"]] == ["bad"]
-
-    run(test, category_bytes_max=3)

@@ -10,6 +10,7 @@ import pytest
 from reddot.core.breaker import CIRCUITS, Breaker, Circuit
 from reddot.delivery import Cap, Outcome, Quiet, Verdict
 from reddot.inbox import Retract
+from reddot.outreach import Which
 from reddot.testing import FakeClock
 from tests.sim.post import BAD, BUSY, GONE, SENT, Post, plan, run
 
@@ -77,7 +78,7 @@ def test_attempts_end_as_a_dead_letter_with_the_last_reason() -> None:
         assert Counter(one.user for one in post.couriers["mail"].asked) == {"1": 3, "2": 1}
         assert await post.state("n", "1") == "dead http_503"
         assert await post.state("n", "2") == "dead http_400"
-        (dead,) = await post.store.deliveries.deliveries(user="2", limit=1)
+        (dead,) = await post.store.deliveries.deliveries(Which(user="2"), limit=1)
         assert dead.detail == "no such number"
         post.couriers["mail"].answer = lambda parcel: SENT
         await post.store.deliveries.retry(dead.id)

@@ -14,8 +14,6 @@ const EVERY_MS = 2000;
 const COUNTS_MS = 5000;
 /** Counting is work for the server: it rests so many times as long as it took. */
 const REST = 20;
-const SAMPLES_MAX = 600;
-const WATCHED_MAX = 20;
 const PARTS_SHOWN = 50;
 /** Nothing happens to it any more. */
 export const OVER = new Set(["done", "cancelled"]);
@@ -36,18 +34,6 @@ export function actions({ state, title }, act) {
     button(stop[0], () => act(stop[1]), { "aria-label": `${stop[0]} ${title}` }),
     sureButton("Cancel", `Cancel ${title}`, () => act("cancel")),
   ];
-}
-
-/** What the server was seen to count, by campaign: it keeps no past of it. */
-const watched = new Map();
-
-function remember(id, at, counts) {
-  const samples = watched.get(id) ?? [];
-  if (!watched.has(id) && watched.size >= WATCHED_MAX) watched.delete(watched.keys().next().value);
-  samples.push([at, counts]);
-  // Twice as far apart when there are too many: the first and the last stay.
-  watched.set(id, samples.length > SAMPLES_MAX ? samples.filter((_, i) => i % 2 === 0) : samples);
-  return watched.get(id);
 }
 
 function courierTable() {
@@ -81,7 +67,7 @@ function journeys({ id, to, parts }) {
   return links;
 }
 
-/** Delivered, seen and read, as the server was seen to count them, from the start of the campaign. */
+/** Delivered, seen and read, from the start of the campaign: as the server wrote it down, and now. */
 class Inboxes {
   constructor({ api, live, say }, path) {
     Object.assign(this, { api, live, say, path, dueMs: 0 });
@@ -89,26 +75,24 @@ class Inboxes {
   }
 
   /** Count again, if it is time. */
-  async renew({ id, start, parts }) {
+  async renew({ parts }) {
     const began = performance.now();
     if (!parts || began < this.dueMs) return;
     this.dueMs = Infinity; // Not while one is under way.
     try {
-      const counts = await this.api.get(`${this.path}/counts`);
-      this.#draw(remember(id, this.live.now(), counts), Date.parse(start));
+      this.#draw(await this.api.get(`${this.path}/counts`), this.live.now());
     } catch (error) {
       this.say(`Not counted: ${error.message}`);
     }
     this.dueMs = performance.now() + Math.max(COUNTS_MS, REST * (performance.now() - began));
   }
 
-  #draw(samples, startMs) {
-    const first = samples[0][0];
+  #draw({ samples, ...counts }, now) {
     const points = INBOX.map(([key, name]) => [
       name,
-      [...(startMs < first ? [[startMs, 0]] : []), ...samples.map(([at, counts]) => [at, counts[key]])],
+      [...samples.map(({ time, [key]: value }) => [Date.parse(time), value]), [now, counts[key]]],
     ]);
-    this.lines.draw(Object.fromEntries(points), samples.at(-1)[0], first);
+    this.lines.draw(Object.fromEntries(points), now);
   }
 }
 
@@ -127,6 +111,7 @@ export function openCampaign(root, { api, live, every, say, query }) {
   const bar = new Bar("Progress");
   const couriers = courierTable();
   const review = el("p", { class: "message", hidden: true }, el("span"), " ", el("a", { href: "#review" }, "Review it"));
+  const dead = el("p", { class: "message", hidden: true }, el("span"), " ", el("a", { href: `#dead?${new URLSearchParams({ campaign: query.id })}` }, "See why, or send them again"));
   const progress = new Lines({ title: "Deliveries", series: [["made", "In all"], ...PARTS] });
   const inboxes = new Inboxes({ api, live, say }, path);
   let campaign = null;
@@ -152,6 +137,8 @@ export function openCampaign(root, { api, live, every, say, query }) {
     bar.show(all);
     review.hidden = all.held <= 0;
     setText(review.firstChild, `${plural(all.held, "delivery is", "deliveries are")} held for review.`);
+    dead.hidden = all.dead <= 0;
+    setText(dead.firstChild, `${plural(all.dead, "delivery has", "deliveries have")} failed.`);
     couriers.show(Object.entries(one.progress.totals).map(([courier, totals]) => ({ courier, ...totals })));
     drawProgress(progress, one.progress, one, now);
   };
@@ -159,9 +146,9 @@ export function openCampaign(root, { api, live, every, say, query }) {
     content: el("div", { class: "stack" },
       el("section", { class: "card", "aria-label": "Campaign" },
         el("div", { class: "card-row" }, title, state, buttons), bar.element, facts, links),
-      review,
+      review, dead,
       card("Deliveries", progress.element, couriers.element),
-      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. The server keeps only the sums: over time it is what this page has watched, and dotted before."), inboxes.lines.element)),
+      card("In inboxes", el("p", { class: "hint" }, "Everybody it went to, reached elsewhere or not. Counted for thirty days, at first every ten seconds and ever less often."), inboxes.lines.element)),
     load: () => api.get(path),
     show,
   });

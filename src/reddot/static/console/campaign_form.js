@@ -20,11 +20,11 @@ function recipients(kind, text) {
 
 /** Whom it would reach as things are, in words. */
 async function counted(api, to) {
-  if (to.users) return `${plural(new Set(to.users).size, "person", "people")}, by name`;
-  if (to.topic) return `whoever follows ${to.topic} when it starts`;
-  if (to.everyone) return "everyone";
   const { count } = await api.post("v1/audiences/count", to);
-  return `${plural(count, "person", "people")}, as of now`;
+  const people = plural(count, "person", "people");
+  if (to.users) return `${people}, by name`;
+  if (to.topic) return `whoever follows ${to.topic} when it starts, ${people} as of now`;
+  return to.everyone ? `everyone, ${people} known as of now` : `${people}, as of now`;
 }
 
 /** How it leaves the house, in words: what the first plan says that has its category. */

@@ -21,14 +21,13 @@ export class Lines {
       name,
       label,
       path: svg("path", { class: `line-path is-${name}` }),
-      before: svg("path", { class: `line-path line-before is-${name}` }),
       value: el("strong", {}, "–"),
     }));
     this.mark = svg("line", { class: "plot-mark", y1: 0, y2: HEIGHT, visibility: "hidden" });
     this.drawing = svg(
       "svg",
       { class: "plot lines-plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
-      ...this.series.flatMap(({ before, path }) => [before, path]),
+      ...this.series.map(({ path }) => path),
       this.mark,
     );
     this.top = el("span", { class: "plot-top" });
@@ -49,21 +48,18 @@ export class Lines {
    * @param {Record<string, [number, number][]>} points by series: when, in milliseconds, and how
    *   many, in order
    * @param {number} to when the plot ends
-   * @param {number} [known] what was before is not known point by point, and is dashed
    */
-  draw(points, to, known = 0) {
+  draw(points, to) {
     this.points = points;
     const all = Object.values(points).flat();
     const from = all.reduce((least, [at]) => Math.min(least, at), to);
     this.span = [from, Math.max(to, from + SPAN_MS_MIN)];
     const most = all.reduce((found, [, value]) => Math.max(found, value), 1);
-    for (const { name, path, before } of this.series) {
+    for (const { name, path } of this.series) {
       const counted = points[name] ?? [];
       // What never was is not drawn: many lines at nothing would cover each other.
       const line = counted.some(([, value]) => value) ? counted : [];
-      const first = line.findIndex(([at]) => at >= known);
-      before.setAttribute("d", this.#path(line.slice(0, first + 1), most));
-      path.setAttribute("d", this.#path(line.slice(Math.max(first, 0)), most));
+      path.setAttribute("d", this.#path(line, most));
     }
     setText(this.top, count(most));
     setText(this.from, stamp(from));

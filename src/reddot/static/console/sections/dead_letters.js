@@ -14,6 +14,8 @@ import { why } from "../words.js";
 
 const EVERY_MS = 5000;
 const PAGE = 50;
+/** Requests of one press; each sends up to 500 again. */
+const ROUNDS_MAX = 20;
 
 async function inspect(one, { api, titles }) {
   const rows = [
@@ -63,46 +65,76 @@ function deadTable(context, again) {
       {
         title: "",
         class: "end",
-        node: (one) => button("Send again", () => again([one]), { "aria-label": `Send again to ${one.user}` }),
+        node: (one) => button("Send again", () => again(one), { "aria-label": `Send again to ${one.user}` }),
         version: () => "",
       },
     ],
   });
 }
 
-function open(root, context) {
-  const { api, every, say } = context;
-  const titles = new Titles(api);
-  const user = input("user", { placeholder: "everybody", on: { input: () => (pages.reset(), watch.refresh()) } });
-  const summary = el("p", { class: "summary", role: "status" });
-  let items = [];
-  const again = async (some) => {
-    let done = 0;
-    try {
-      for (const { id } of some) {
-        // Somebody else may have been faster.
-        await api.post(`v1/deliveries/${id}/retry`).then(() => done++, (error) => {
-          if (!["not_possible", "not_found"].includes(error.code)) throw error;
-        });
+/** What is looked for, by person, courier, reason and campaign; reasons as the server writes them. */
+function filters(campaign, changed) {
+  const reasons = el("datalist", { id: "dead-reasons" });
+  const on = { input: changed };
+  const inputs = {
+    user: input("user", { placeholder: "everybody", on }),
+    courier: input("courier", { placeholder: "any", on }),
+    reason: input("reason", { placeholder: "any", list: reasons.id, on }),
+    campaign: input("campaign", { placeholder: "any, or none", value: campaign, on: { change: changed } }),
+  };
+  const known = new Set();
+  return {
+    fields: [field("Person", inputs.user), field("Courier", inputs.courier), field("Reason", inputs.reason), field("Campaign's id", inputs.campaign), reasons],
+    chosen: () => Object.fromEntries(Object.entries(inputs).map(([name, { value }]) => [name, value.trim()]).filter(([, text]) => text)),
+    learn(items) {
+      for (const one of items) {
+        if (!known.has(one.reason)) reasons.append(el("option", { value: one.reason }, why(one)));
+        known.add(one.reason);
       }
-      say(`Sent again: ${count(done)}.`);
-    } catch (error) {
-      say(`Sent again: ${count(done)}. ${error.message}`);
+    },
+  };
+}
+
+/** Send again all that is looked for, some hundreds at a time. Returns what came of it, in words. */
+async function sendAll(api, chosen) {
+  let [done, before] = [0, undefined];
+  try {
+    for (let round = 0; before !== null && round < ROUNDS_MAX; round++) {
+      const { retried, next } = await api.post("v1/deliveries/retry", { ...chosen, before });
+      done += retried;
+      before = next;
     }
+  } catch (error) {
+    return `Sent again: ${count(done)}. ${error.message}`;
+  }
+  return `Sent again: ${count(done)}.${before === null ? "" : " There are more: press again."}`;
+}
+
+function open(root, context) {
+  const { api, every, say, query } = context;
+  const titles = new Titles(api);
+  const sought = filters(query.campaign ?? "", () => (pages.reset(), watch.refresh()));
+  const summary = el("p", { class: "summary", role: "status" });
+  const again = async ({ id }) => {
+    await api.post(`v1/deliveries/${id}/retry`).then(() => say("Sent again."), (error) => say(`Not done: ${error.message}`));
     await watch.refresh();
   };
-  const all = sureButton("Send all of these again", "Send all of these again", () => again(items));
+  const all = sureButton("Send all that match again", "Send all that match again", async () => {
+    say(await sendAll(api, sought.chosen()));
+    await watch.refresh();
+  });
   const table = deadTable({ ...context, titles }, again);
   const pages = new Pages(() => watch.refresh());
   const watch = new Watch({
     content: el("div", {}, table.element, pages.element),
     async load() {
-      const page = await api.get("v1/deliveries", { state: "dead", user: user.value, before: pages.place, limit: PAGE });
+      const page = await api.get("v1/deliveries", { state: "dead", ...sought.chosen(), before: pages.place, limit: PAGE });
       await titles.learn(page.items.map(({ notification }) => notification));
       return page;
     },
     show(page) {
-      items = page.items;
+      const { items } = page;
+      sought.learn(items);
       all.hidden = !items.length;
       pages.show(page.next);
       table.show(items);
@@ -110,7 +142,7 @@ function open(root, context) {
     },
   });
   root.append(
-    el("section", { class: "card bar", "aria-label": "Which" }, field("Person", user), all, summary),
+    el("section", { class: "card bar", "aria-label": "Which" }, ...sought.fields, all, summary),
     el("section", { class: "card", "aria-label": "Dead letters" }, watch.element),
   );
   every(EVERY_MS, () => watch.poll());

@@ -3,7 +3,7 @@
 import { part } from "../api.js";
 import { journeyOf, momentText, stateNode, whyNode } from "../delivery.js";
 import { el, setText } from "../dom.js";
-import { ago, count, plural, stamp } from "../format.js";
+import { NONE, ago, count, plural, stamp } from "../format.js";
 import { Pages } from "../pages.js";
 import { card, field, input } from "../parts.js";
 import { Table } from "../table.js";
@@ -23,6 +23,7 @@ function table({ live }) {
       { title: "Courier", text: ({ courier }) => courier },
       { title: "State", node: stateNode, version: ({ state }) => state },
       { title: "When", class: "number", text: (one) => momentText(one, live.now()), hint: (one) => stamp(moment(one)[1]) },
+      { title: "Clicked", class: "number", text: ({ clicked }) => (clicked ? ago(clicked, live.now()) : NONE), hint: ({ clicked }) => (clicked ? stamp(clicked) : "") },
       { title: "Attempts", class: "number", text: ({ attempts }) => count(attempts) },
       { title: "Why", class: "detail", node: whyNode, version: (one) => `${one.state} ${one.reason} ${one.detail}` },
     ],

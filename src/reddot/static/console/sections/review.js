@@ -11,6 +11,7 @@ import { why } from "../words.js";
 
 const EVERY_MS = 3000;
 const PAGE = 200;
+const AT_ONCE = 100;
 
 /** Held deliveries by what they deliver, the longest held first. */
 function texts(items) {
@@ -65,13 +66,25 @@ function open(root, { api, every, say }) {
   const list = el("ul", { class: "entries review-list", "aria-label": "Held texts" });
   const empty = el("p", { class: "card empty" }, "Nothing is held. A plan's keywords decide what is.");
   const summary = el("p", { class: "summary", role: "status" });
+  const both = el("div", { class: "buttons", hidden: true },
+    sureButton("Approve all of these", "Approve all of these", () => decideAll(true)),
+    sureButton("Reject all of these", "Reject all of these", () => decideAll(false)));
   const decided = new Set();
+  let shown = [];
   let version = "";
-  const decide = async (id, approve) => {
+  const decide = (id, approve) => settle([id], approve ? "Approved: it goes out now." : "Rejected: it never goes out.", () =>
+    api.post(`v1/notifications/${part(id)}/review`, { approve }));
+  /** What is on the page at this moment, and nothing that has come since. */
+  const decideAll = (approve) => {
+    const notifications = shown.slice(0, AT_ONCE).map(({ id }) => id);
+    const said = `${approve ? "Approved" : "Rejected"}: ${plural(notifications.length, "text")}.`;
+    return settle(notifications, said, () => api.post("v1/deliveries/review", { approve, notifications }));
+  };
+  const settle = async (ids, done, ask) => {
     try {
-      await api.post(`v1/notifications/${part(id)}/review`, { approve });
-      decided.add(id); // What is held leaves in small steps.
-      say(approve ? "Approved: it goes out now." : "Rejected: it never goes out.");
+      await ask();
+      for (const id of ids) decided.add(id); // What is held leaves in small steps.
+      say(done);
     } catch (error) {
       say(`Not done: ${error.message}`);
     }
@@ -79,7 +92,7 @@ function open(root, { api, every, say }) {
     root.closest("main")?.focus({ preventScroll: true });
   };
   const watch = new Watch({
-    content: el("div", { class: "stack" }, summary, empty, list),
+    content: el("div", { class: "stack" }, summary, both, empty, list),
     async load() {
       const { items, next } = await api.get("v1/deliveries", { state: "held", limit: PAGE });
       await titles.learn(items.map(({ notification }) => notification));
@@ -87,8 +100,9 @@ function open(root, { api, every, say }) {
     },
     show({ held, total, next }) {
       for (const id of decided) if (!held.some((one) => one.id === id)) decided.delete(id);
-      const shown = held.filter(({ id }) => !decided.has(id));
+      shown = held.filter(({ id }) => !decided.has(id));
       empty.hidden = shown.length > 0;
+      both.hidden = shown.length < 2;
       setText(summary, shown.length ? `${plural(shown.length, "text")}, ${next ? "at least " : ""}${count(total)} held` : "");
       const now = JSON.stringify(shown.map(({ id, people, words }) => [id, people.size, [...words]]));
       if (now === version) return; // What is focused or half pressed is left in peace.

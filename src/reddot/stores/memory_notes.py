@@ -1,0 +1,97 @@
+"""What inboxes in memory are made of. Layer: stores; part of `stores.memory`."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Final
+
+from reddot.core import badge
+from reddot.inbox import Item, Marks, Note, Schedule, Sent
+from reddot.model import Draft
+
+LIVE, EXPIRED, RETRACTED, REPLACED = "live", "expired", "retracted", "replaced"
+
+words_of: Final = re.compile(r"\w+").findall
+
+
+@dataclass(slots=True)
+class Sending:
+    """A notification as it was sent; shared by all its topics."""
+
+    draft: Draft
+    note: Note
+    position: int
+    keep_ms: int
+    state: str = LIVE
+    reached: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """One notification of one topic."""
+
+    seq: int
+    position: int
+    sending: Sending
+    state: str = LIVE
+
+
+@dataclass(slots=True)
+class Topic:
+    top: int = 0
+    rev: int = 0
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def base(self) -> int:
+        return self.records[0].seq - 1 if self.records else self.top
+
+    def below(self, position: int | None) -> int:
+        """How many of the records have a lower position."""
+        if position is None:
+            return len(self.records)
+        return bisect_left(self.records, position, key=lambda one: one.position)
+
+
+def item_of(marks: Marks, seq: int, category: str, position: int, topic: str, draft: Draft) -> Item:
+    """What the user sees of one notification."""
+    read = badge.is_read(marks, seq)
+    return Item(
+        id=draft.id,
+        topic=topic,
+        position=position,
+        time_ms=draft.time_ms,
+        category=category,
+        data=draft.data,
+        seen=read or badge.is_seen(marks, seq),
+        read=read,
+        archived=badge.is_archived(marks, seq),
+        expires_ms=draft.expires_ms,
+    )
+
+
+def waiting_one(publish_ms: int, id: str, data: bytes, schedule: Schedule) -> Sent:
+    note = schedule.note
+    return Sent(
+        id=id,
+        state="scheduled",
+        time_ms=publish_ms,
+        category=note.category,
+        topics=note.topics,
+        data=data,
+        publish_ms=publish_ms,
+        collapse_key=note.collapse_key,
+    )
+
+
+def is_expired(draft: Draft, now_ms: int) -> bool:
+    return draft.expires_ms is not None and draft.expires_ms <= now_ms
+
+
+def has_words(note: Note, words: list[str] | None) -> bool:
+    if words is None:
+        return True
+    known = [word.casefold() for word in words_of(f"{note.title} {note.text}")]
+    return bool(words) and all(any(one.startswith(word) for one in known) for word in words)
