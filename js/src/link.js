@@ -9,7 +9,7 @@
  * opened with the same cursor, has spoken; what both bring is dropped by its offset.
  */
 
-import { backoff } from "./backoff.js";
+import { BACKOFF_FIRST_MS, jitter } from "./backoff.js";
 import { Chooser } from "./chooser.js";
 import { race } from "./race.js";
 
@@ -31,6 +31,8 @@ import { race } from "./race.js";
 
 /** A connection that has said nothing for so long is not trusted when somebody comes back. */
 const DOUBTFUL_MS = 15_000;
+/** A wait is this part of the time that the server has been away: who was away shortly is back at once. */
+const AWAY_SHARE = 4;
 
 export class Link {
   /** @type {State} */
@@ -42,7 +44,10 @@ export class Link {
 
   #chooser;
   #hooks;
-  #attempts = 0;
+  /** Since when nothing works, in milliseconds of the wall; 0: it does. */
+  #lostAt = 0;
+  /** Within how long all clients of the server come back, as it says. */
+  #spreadMs = BACKOFF_FIRST_MS;
   /** @type {Connection | undefined} */
   #current;
   /** @type {(() => void) | undefined} what ends the attempts that are under way */
@@ -166,10 +171,11 @@ export class Link {
     if (connection !== this.#current) return;
     if (frame) {
       if (connection.frames === 2) {
-        this.#attempts = 0;
+        this.#lostAt = 0;
         this.#chooser.prove(connection.transport);
       }
       this.#hooks.frame(frame);
+      this.#spreadMs = frame.spread_ms ?? this.#spreadMs;
       if (frame.type === "reconnect") {
         if (frame.reason === "reauth") this.#hooks.refused({ reason: "token_expired" });
         this.#wait(`asked to reconnect: ${frame.reason}`, frame.retry_ms);
@@ -189,7 +195,8 @@ export class Link {
     } else if (end.final) {
       this.close(reason);
     } else {
-      this.#wait(reason, Math.max(end.retryMs ?? 0, backoff(this.#attempts++)));
+      this.#lostAt ||= Date.now();
+      this.#wait(reason, Math.max(end.retryMs ?? 0, jitter(Math.max(this.#spreadMs, (Date.now() - this.#lostAt) / AWAY_SHARE))));
     }
   }
 
