@@ -257,6 +257,7 @@ export class Client extends Emitter {
       hear: (message) => this.#hear(message),
       want: () => ({ filters: this.#own(), cursor: this.#cursor }),
       wanted: () => this.#change(),
+      woke: this.#wake,
     });
     this.#tabs.start();
   }

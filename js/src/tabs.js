@@ -7,6 +7,8 @@
 
 const PING_MS = 400;
 const UNANSWERED_MAX = 2;
+/** A ping that is so late comes from a machine that slept. */
+const SLEPT_MS = 10_000;
 
 /**
  * @typedef {object} TabHooks
@@ -15,6 +17,7 @@ const UNANSWERED_MAX = 2;
  * @property {(message: any) => void} hear what another tab says
  * @property {() => object} want what this tab wants, to tell the others
  * @property {() => void} wanted what the others want has changed
+ * @property {() => void} woke this tab did not run for a while
  */
 
 export class Tabs {
@@ -31,6 +34,7 @@ export class Tabs {
   #stop = new AbortController();
   #queued = new AbortController();
   #unanswered = 0;
+  #pingedAt = Date.now();
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #pinger;
 
@@ -163,6 +167,8 @@ export class Tabs {
   }
 
   #ping() {
+    if (Date.now() - this.#pingedAt > SLEPT_MS) this.#hooks.woke();
+    this.#pingedAt = Date.now();
     if (this.leads || document.hidden) {
       this.#unanswered = 0;
     } else if (++this.#unanswered > UNANSWERED_MAX) {
