@@ -1,4 +1,5 @@
-"""Real browsers: Debian's Chromium, and its Firefox over WebDriver BiDi. No browser is downloaded.
+"""Real browsers: Debian's Chromium, and its Firefox over WebDriver BiDi; its WebKitGTK is in
+`webkit.py`. No browser is downloaded.
 
 An absent browser skips its tests; the global conftest makes that an error in CI. `ENGINES` narrows
 the choice: `ENGINES=chromium pytest tests/browser`.
