@@ -8,7 +8,6 @@ published and the event its own name; control frames keep their names, which are
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -49,7 +48,7 @@ def encode_sync(
 ) -> bytes:
     """Also tells a plain EventSource when to come back if the stream breaks: it waits as long each
     time, so not too short, and each session, whose id is random, another while."""
-    wait_ms = (spread_ms + zlib.crc32(session.encode()) % spread_ms) // 2
+    wait_ms = (spread_ms + int.from_bytes(session.encode()) % spread_ms) // 2
     frame = frames.encode_sync(cursor, gaps, session, spread_ms, badge)
     return b"retry: %d\n" % wait_ms + encode_event("sync", frame, cursor)
 
