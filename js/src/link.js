@@ -31,8 +31,8 @@ import { race } from "./race.js";
 
 /** A connection that has said nothing for so long is not trusted when somebody comes back. */
 const DOUBTFUL_MS = 15_000;
-/** A wait is this part of the time that the server has been away: who was away shortly is back at once. */
-const AWAY_SHARE = 4;
+/** A wait is at most a tenth of the time away: who was away for ten seconds is back within one of the return. */
+const AWAY_SHARE = 10;
 
 export class Link {
   /** @type {State} */

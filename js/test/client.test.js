@@ -115,8 +115,8 @@ test("a stream that has gone silent is replaced with its cursor", async () => {
   assert.deepEqual(got, [1]);
 });
 
-test("who was away for seconds is back within a second of the server's return, however it went", async () => {
-  for (let awayMs = 100; awayMs <= 3_900; awayMs += 200) {
+test("who was away for ten seconds is back within a second of the server's return, however it went", async () => {
+  for (let awayMs = 100; awayMs <= 9_900; awayMs += 700) {
     mock.method(Math, "random", () => 0.999);
     const { client } = await listen();
     server.publish("news/a", "which proves it");
@@ -144,7 +144,7 @@ test("a crowd comes back as spread out as its server asks", async () => {
 test("waits grow to 30 s, and start over once a connection is proved", async () => {
   server.down = true;
   const { client } = await listen({ transports: [websocket] });
-  await pass(200_000);
+  await pass(400_000);
   const attempts = server.requests.length;
   await pass(60_000);
   assert.equal(server.requests.length - attempts, 4); // 15 s each: half of the longest

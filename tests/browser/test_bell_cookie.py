@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.shop import ROWS, THE_BELL, Shop, badge, bell, notify, wait
+from tests.browser.shop import IN_ONE, ROWS, THE_BELL, Shop, badge, bell, notify, wait
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
@@ -87,6 +87,7 @@ def test_tabs_share_one_connection(
     assert own_server.metric("reddot_sessions") == 1
 
 
+@IN_ONE
 def test_an_origin_that_is_not_listed_gets_nothing(
     context: BrowserContext, shop: Shop, own_server: Server, user: str
 ) -> None:
