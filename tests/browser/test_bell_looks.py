@@ -16,7 +16,7 @@ from typing import Final, Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
-from tests.browser.conftest import ENGINES, launch
+from tests.browser.conftest import ENGINES, RUNNING, launch
 from tests.browser.shop import BELL, THE_BELL, Shop, notify, wait
 from tests.integration.server import ROOT, Server, ServerFactory
 
@@ -105,31 +105,28 @@ Painter = Callable[[str, Look], BrowserContext]
 @pytest.fixture(scope="module")
 def painter(playwright: Playwright) -> Iterator[Painter]:
     """Opens an engine's context with a look. Firefox is told by its profile, one per scheme."""
-    launched: dict[tuple[str, str], Browser] = {}
+    firefoxes: dict[str, Browser] = {}
 
     def paint(engine: str, look: Look) -> BrowserContext:
         if engine not in ENGINES:
             pytest.skip(f"{engine} is not among ENGINES")
         viewport: ViewportSize = {"width": look.width, "height": 720}
         if engine == "chromium":
-            chromium = launched.get((engine, "")) or launch(playwright, engine)
-            launched[engine, ""] = chromium
-            return chromium.new_context(
+            return RUNNING.browser(engine).new_context(
                 viewport=viewport,
                 color_scheme=look.scheme,
                 reduced_motion="reduce",
                 forced_colors="active" if look.forced else "none",
                 bypass_csp=True,
             )
-        firefox = launched.get((engine, look.scheme)) or launch(
-            playwright, engine, FIREFOX | {FIREFOX_SCHEME: 0 if look.scheme == "dark" else 1}
-        )
-        launched[engine, look.scheme] = firefox
-        return firefox.new_context(viewport=viewport)
+        if look.scheme not in firefoxes:
+            scheme = {FIREFOX_SCHEME: 0 if look.scheme == "dark" else 1}
+            firefoxes[look.scheme] = launch(playwright, engine, FIREFOX | scheme)
+        return firefoxes[look.scheme].new_context(viewport=viewport)
 
     yield paint
-    for browser in launched.values():
-        browser.close()
+    for firefox in firefoxes.values():
+        firefox.close()
 
 
 CASES: Final = [
