@@ -22,7 +22,7 @@ TOGETHER := $(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=tar
 FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
 # PACKAGE=COMMAND: what the tests need besides Python.
 PACKAGES := chromium=chromium firefox-esr=firefox-esr nginx-light=nginx curl=curl nodejs=node npm=npm \
-	mosquitto-clients=mosquitto_pub
+	mosquitto-clients=mosquitto_pub webkit2gtk-driver=WebKitWebDriver xvfb=Xvfb
 
 .PHONY: help setup js demo test test-fast check style types layers bench packages clean js-test
 

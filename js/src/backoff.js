@@ -7,13 +7,18 @@ export const BACKOFF_MAX_MS = 30_000;
 const BACKOFF_MIN_MS = 50;
 
 /**
+ * @param {number} longest milliseconds
+ * @returns {number} milliseconds: anything up to it, and to 30 s
+ */
+export function jitter(longest) {
+  return Math.max(BACKOFF_MIN_MS, Math.random() * Math.min(BACKOFF_MAX_MS, longest));
+}
+
+/**
  * @param {number} attempt 0 for the first wait
  * @returns {number} milliseconds: anything up to 0.5 s, 1 s, 2 s … 30 s
  */
-export function backoff(attempt) {
-  const longest = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempt);
-  return Math.max(BACKOFF_MIN_MS, Math.random() * longest);
-}
+export const backoff = (attempt) => jitter(BACKOFF_FIRST_MS * 2 ** attempt);
 
 /**
  * @param {string | null} value of `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3)

@@ -211,6 +211,7 @@ export class Client extends Emitter {
       miss: feed.miss,
       want: () => ({ filters: feed.filters(), cursor: feed.cursor }),
       wanted: () => this.#update(),
+      woke: () => this.#wake(),
     });
     if (!tabs) this.#start();
   }
@@ -243,13 +244,14 @@ export class Client extends Emitter {
   }
 
   /** Somebody comes, or goes. @param {Event} event */
-  #visit = ({ type }) => {
-    if (type === "pagehide") this.#pause();
-    else if (!this.#begun) this.#update();
+  #visit = ({ type }) => (type === "pagehide" ? this.#pause() : this.#wake());
+
+  #wake() {
+    if (!this.#begun) this.#update();
     else if (document.hidden) return;
     else if (this.leads) this.#link.hurry();
     else this.#tabs?.tell({ hurry: 1 });
-  };
+  }
 
   // ---- what the link asks ----
 

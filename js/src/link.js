@@ -9,7 +9,7 @@
  * opened with the same cursor, has spoken; what both bring is dropped by its offset.
  */
 
-import { backoff } from "./backoff.js";
+import { BACKOFF_FIRST_MS, jitter } from "./backoff.js";
 import { makeChooser } from "./chooser.js";
 import { isRefusal, race } from "./race.js";
 
@@ -39,6 +39,8 @@ import { isRefusal, race } from "./race.js";
 
 /** A connection that has said nothing for so long is not trusted when somebody comes back. */
 const DOUBTFUL_MS = 15_000;
+/** A wait is at most a tenth of the time away: who was away for ten seconds is back within one of the return. */
+const AWAY_SHARE = 10;
 
 /**
  * @param {Transport[]} transports best first
@@ -47,7 +49,10 @@ const DOUBTFUL_MS = 15_000;
  */
 export function makeLink(transports, key, { prepare, take, change, refused, note }) {
   const chooser = makeChooser(transports, key, note);
-  let attempts = 0;
+  /** Since when nothing works, in milliseconds of the wall; 0: it does. */
+  let lostAt = 0;
+  /** Within how long all clients of the server come back, as it says. */
+  let spreadMs = BACKOFF_FIRST_MS;
   /** @type {Connection | undefined} */
   let current;
   /** What ends the attempts that are under way. @type {(() => void) | undefined} */
@@ -125,11 +130,12 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
     if (connection !== current) return;
     if (frame) {
       if (connection.frames === 2) {
-        attempts = 0;
+        lostAt = 0;
         chooser.prove(connection.transport);
       }
       take(frame);
-      const { type, reason } = frame;
+      const { type, reason, spread_ms = spreadMs } = frame;
+      spreadMs = spread_ms;
       if (type === "reconnect") {
         if (reason === "reauth") refused({ reason });
         wait(reason, frame.retry_ms);
@@ -143,8 +149,10 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
   /** @param {End} end */
   const ended = (end) => {
     const { reason, retryMs = 0 } = end;
-    if (isRefusal(end) ? !refused(end) : end.final) link.close(reason);
-    else wait(reason, isRefusal(end) ? 0 : Math.max(retryMs, backoff(attempts++)));
+    if (isRefusal(end) ? !refused(end) : end.final) return link.close(reason);
+    if (isRefusal(end)) return wait(reason, 0);
+    lostAt ||= Date.now();
+    wait(reason, Math.max(retryMs, jitter(Math.max(spreadMs, (Date.now() - lostAt) / AWAY_SHARE))));
   };
 
   /**

@@ -11,6 +11,8 @@ const PING_MS = 400;
 const UNANSWERED_MAX = 2;
 /** Frames; beyond, the page is told of a gap. */
 const HELD_MAX = 10_000;
+/** A ping that is so late comes from a machine that slept. */
+const SLEPT_MS = 10_000;
 
 /**
  * @typedef {object} TabHooks
@@ -22,6 +24,7 @@ const HELD_MAX = 10_000;
  * @property {() => void} miss that could not be had
  * @property {() => {filters: string[], cursor?: string}} want what this tab wants, to tell the others
  * @property {() => void} wanted what the others want has changed
+ * @property {() => void} woke this tab did not run for a while
  *
  * @typedef {ReturnType<typeof joinTabs>} Tabs
  */
@@ -34,7 +37,7 @@ export const userOf = (token) => claimsOf(token).sub;
  * @param {string | undefined} user never shared between users: each has rights and an inbox of their own
  * @param {TabHooks} hooks
  */
-export function joinTabs(what, user, { lead, follow, hear, take, catchUp, miss, want, wanted }) {
+export function joinTabs(what, user, { lead, follow, hear, take, catchUp, miss, want, wanted, woke }) {
   const name = `${what} ${user ?? ""}`;
   const id = `${Date.now()}-${Math.random()}`;
   const channel = new BroadcastChannel(name);
@@ -46,6 +49,7 @@ export function joinTabs(what, user, { lead, follow, hear, take, catchUp, miss, 
   /** What the leader says before a tab that was away has what it missed. @type {object[] | undefined} */
   let held = want().cursor ? [] : undefined;
   let catching = false;
+  let pingedAt = Date.now();
 
   /** @param {object} message */
   const tell = (message) => {
@@ -121,6 +125,8 @@ export function joinTabs(what, user, { lead, follow, hear, take, catchUp, miss, 
   };
 
   const ping = () => {
+    if (Date.now() - pingedAt > SLEPT_MS) woke();
+    pingedAt = Date.now();
     if (tabs.leads || document.hidden) {
       unanswered = 0;
     } else if (++unanswered > UNANSWERED_MAX) {

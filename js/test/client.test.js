@@ -1,7 +1,7 @@
 /** The client against a server in this process: transports, switches, resumes, credentials. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { longPoll, shortPoll, sse, websocket } from "../src/index.js";
 import { listen, makeClient, page, pass, server, settle } from "./page.js";
 
@@ -29,7 +29,7 @@ for (const transport of [websocket, sse, longPoll, shortPoll]) {
     assert.notEqual(client.state, "live");
     server.publish("news/a", 2);
     server.down = false;
-    await pass(40_000);
+    await pass(30_000);
     assert.equal(client.state, "live");
     assert.deepEqual(got, [1, 2]);
   });
@@ -115,10 +115,36 @@ test("a stream that has gone silent is replaced with its cursor", async () => {
   assert.deepEqual(got, [1]);
 });
 
+test("who was away for ten seconds is back within a second of the server's return, however it went", async () => {
+  for (let awayMs = 100; awayMs <= 9_900; awayMs += 700) {
+    mock.method(Math, "random", () => 0.999);
+    const { client } = await listen();
+    server.publish("news/a", "which proves it");
+    server.down = true;
+    server.cut();
+    await pass(awayMs);
+    server.down = false;
+    await pass(1_000);
+    assert.equal(client.state, "live", `after ${awayMs} ms`);
+    client.close();
+  }
+});
+
+test("a crowd comes back as spread out as its server asks", async () => {
+  server.spreadMs = 20_000;
+  const { client } = await listen();
+  server.publish("news/a", "which proves it");
+  server.cut();
+  await pass(9_900);
+  assert.equal(client.state, "waiting");
+  await pass(200);
+  assert.equal(client.state, "live");
+});
+
 test("waits grow to 30 s, and start over once a connection is proved", async () => {
   server.down = true;
   const { client } = await listen({ transports: [websocket] });
-  await pass(200_000);
+  await pass(400_000);
   const attempts = server.requests.length;
   await pass(60_000);
   assert.equal(server.requests.length - attempts, 4); // 15 s each: half of the longest

@@ -19,6 +19,8 @@ export class FakeServer {
   /** @type {Record<string, Fault>} by transport */
   faults = {};
   down = false;
+  /** @type {number | undefined} what it says in its first frame */
+  spreadMs;
   /** @type {string | undefined} the only good token */
   token;
   tickets = 0;
@@ -92,7 +94,7 @@ export class FakeServer {
     const gaps = foreign ? filters.map((topic) => ({ topic, reason: "epoch" })) : [];
     const since = cursor && !foreign ? Number(position) : this.log.length;
     const missed = this.log.filter((one) => hit(one) && (one.position > since || (!cursor && one.retain)));
-    return { sync: { type: "sync", cursor: `${this.epoch}.${since}`, complete: !foreign, gaps }, missed: missed.map(({ frame }) => frame), gaps };
+    return { sync: { type: "sync", cursor: `${this.epoch}.${since}`, complete: !foreign, gaps, spread_ms: this.spreadMs }, missed: missed.map(({ frame }) => frame), gaps };
   }
 
   /**

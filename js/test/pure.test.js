@@ -1,8 +1,8 @@
 /** What is pure: backoff, filters, offsets, parsers. */
 
 import assert from "node:assert/strict";
-import { mock, test } from "node:test";
-import { BACKOFF_MAX_MS, backoff, retryAfter } from "../src/backoff.js";
+import { test } from "node:test";
+import { BACKOFF_MAX_MS, backoff, jitter, retryAfter } from "../src/backoff.js";
 import { EVENT_CHARS_MAX, eventParser, framesOf } from "../src/frames.js";
 import { timed } from "../src/diagnose.js";
 import { judge, write } from "../src/report.js";
@@ -10,12 +10,12 @@ import { publicationOf } from "../src/transports/mqtt.js";
 import { matches, Offsets, TOPICS_MAX } from "../src/topics.js";
 import { claimsOf } from "../src/api.js";
 
-test("backoff doubles from half a second to thirty, with full jitter", () => {
-  const random = mock.method(Math, "random", () => 1);
-  assert.deepEqual([0, 1, 2, 6, 60].map(backoff), [500, 1000, 2000, BACKOFF_MAX_MS, BACKOFF_MAX_MS]);
-  random.mock.mockImplementation(() => 0);
-  assert.equal(backoff(60), 50);
-  random.mock.restore();
+test("backoff doubles from half a second to thirty, with full jitter", ({ mock }) => {
+  mock.method(Math, "random", () => 1);
+  assert.deepEqual([0, 1, 2, 6, 60].map((attempt) => backoff(attempt)), [500, 1000, 2000, BACKOFF_MAX_MS, BACKOFF_MAX_MS]);
+  assert.equal(jitter(4_000), 4_000);
+  mock.method(Math, "random", () => 0);
+  assert.equal(jitter(BACKOFF_MAX_MS), 50);
 });
 
 test("Retry-After is seconds or a date, and nothing else", () => {

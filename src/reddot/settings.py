@@ -273,6 +273,7 @@ class Settings(BaseSettings):
     tcp_user_timeout_s: float = _session(
         20, 1, 3600, "Sent bytes without an answer of the peer's kernel; then the connection ends."
     )
+    reconnects_per_s: int = _session(2000, 1, 1_000_000, "Clients asked back per second, at most.")
     session_age_s: float = _session(
         1800, 1, 7 * DAY_S, "Age at which a session is asked to reconnect, give or take 20 %."
     )

@@ -1,4 +1,5 @@
-"""Real browsers: Debian's Chromium, and its Firefox over WebDriver BiDi. No browser is downloaded.
+"""Real browsers: Debian's Chromium, and its Firefox over WebDriver BiDi; its WebKitGTK is in
+`webkit.py`. No browser is downloaded.
 
 An absent browser skips its tests; the global conftest makes that an error in CI. `ENGINES` narrows
 the choice: `ENGINES=chromium pytest tests/browser`.
@@ -147,17 +148,22 @@ def browser(request: pytest.FixtureRequest) -> Browser:
 
 @pytest.fixture(scope="module")
 def chromium() -> Browser:
-    """For what Firefox cannot pretend over WebDriver BiDi, such as dark mode and forced colours."""
+    """For what Firefox cannot pretend over WebDriver BiDi, such as forced colours."""
     return RUNNING.browser("chromium")
 
 
-def launch(playwright: Playwright, engine: str) -> Browser:
+def launch(
+    playwright: Playwright, engine: str, preferences: dict[str, str | float | bool] | None = None
+) -> Browser:
+    """`preferences`: those of Firefox's profile, for what it is not told over WebDriver BiDi."""
     path = PATHS[engine]
     if not path.exists():
         pytest.skip(f"no {path}")
     if engine == "chromium":
         return playwright.chromium.launch(executable_path=path, chromium_sandbox=False)
-    return playwright.firefox.launch(executable_path=path, channel="moz-firefox")
+    return playwright.firefox.launch(
+        executable_path=path, channel="moz-firefox", firefox_user_prefs=preferences
+    )
 
 
 @pytest.fixture

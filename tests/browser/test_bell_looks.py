@@ -1,4 +1,4 @@
-"""How the bell looks, and what axe says of it.
+"""How the bell looks in Chromium and in Firefox, and what axe says of it.
 
 `SHOTS=folder pytest tests/browser/test_bell_looks.py` leaves the pictures there, to be looked at.
 """
@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
+from tests.browser.conftest import ENGINES, RUNNING, launch
 from tests.browser.shop import BELL, THE_BELL, Shop, notify, wait
 from tests.integration.server import ROOT, Server, ServerFactory
 
@@ -60,6 +62,13 @@ LOOKS: Final = [
     Look(name="toast-dark", state="toast", scheme="dark"),
     Look(name="forced-colors", forced=True),
 ]
+# States are the same everywhere; colours, fonts, popovers and layout are not.
+IN_FIREFOX: Final = (
+    *("closed-light", "closed-dark", "open-light", "open-dark", "narrow-dark-zh"),
+    *("rtl", "preferences-dark", "toast-dark"),
+)
+FIREFOX: Final[dict[str, str | float | bool]] = {"ui.prefersReducedMotion": 1}
+FIREFOX_SCHEME: Final = "layout.css.prefers-color-scheme.content-override"
 
 
 def fill(server: Server, user: str, look: Look, count: int) -> None:
@@ -90,9 +99,48 @@ def bring(page: Page, server: Server, user: str, look: Look) -> None:
         page.locator(".toast").nth(2).wait_for()
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+Painter = Callable[[str, Look], BrowserContext]
+
+
+@pytest.fixture(scope="module")
+def painter(playwright: Playwright) -> Iterator[Painter]:
+    """Opens an engine's context with a look. Firefox is told by its profile, one per scheme."""
+    firefoxes: dict[str, Browser] = {}
+
+    def paint(engine: str, look: Look) -> BrowserContext:
+        if engine not in ENGINES:
+            pytest.skip(f"{engine} is not among ENGINES")
+        viewport: ViewportSize = {"width": look.width, "height": 720}
+        if engine == "chromium":
+            return RUNNING.browser(engine).new_context(
+                viewport=viewport,
+                color_scheme=look.scheme,
+                reduced_motion="reduce",
+                forced_colors="active" if look.forced else "none",
+                bypass_csp=True,
+            )
+        if look.scheme not in firefoxes:
+            scheme = {FIREFOX_SCHEME: 0 if look.scheme == "dark" else 1}
+            firefoxes[look.scheme] = launch(playwright, engine, FIREFOX | scheme)
+        return firefoxes[look.scheme].new_context(viewport=viewport)
+
+    yield paint
+    for firefox in firefoxes.values():
+        firefox.close()
+
+
+CASES: Final = [
+    pytest.param(engine, look, id=f"{engine}-{look.name}")
+    for engine in ("chromium", "firefox")
+    for look in LOOKS
+    if engine == "chromium" or look.name in IN_FIREFOX
+]
+
+
+@pytest.mark.parametrize(("engine", "look"), CASES)
 def test_looks(
-    chromium: Browser,
+    painter: Painter,
+    engine: str,
     shop: Shop,
     shared_server: ServerFactory,
     server_factory: ServerFactory,
@@ -104,20 +152,15 @@ def test_looks(
     shop.lang, shop.direction = look.lang, look.direction
     shop.body = BELL + "<red-dot-toast></red-dot-toast>"
     fill(server, user, look, look.many or 0)
-    context = chromium.new_context(
-        viewport={"width": look.width, "height": 720},
-        color_scheme=look.scheme,
-        reduced_motion="reduce",
-        forced_colors="active" if look.forced else "none",
-        bypass_csp=True,
-    )
+    context = painter(engine, look)
     page = context.new_page()
     page.goto(f"{shop.url}/?user={user}")
     wait(page, f"{THE_BELL}.connected")
+    assert page.evaluate(f"matchMedia('(prefers-color-scheme: {look.scheme})').matches")
     bring(page, server, user, look)
     page.wait_for_timeout(900)  # Until what moves has come to rest, on a busy machine too.
     folder = Path(os.environ.get("SHOTS", tmp_path))
-    page.screenshot(path=folder / f"{look.name}.png")
+    page.screenshot(path=folder / f"{engine}-{look.name}.png")
     page.evaluate(AXE())
     violations = page.evaluate(RUN_AXE)
     context.close()

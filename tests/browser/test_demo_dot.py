@@ -33,17 +33,22 @@ def expect_unread(page: Page, count: int) -> None:
             expect(badge).to_have_text(str(count), timeout=LIVE_MS)
         else:
             expect(badge).to_be_hidden(timeout=LIVE_MS)
-    word = str(count) if count else "none"
-    expect(page.locator("#bell")).to_have_attribute("aria-label", f"Notifications, {word} unread")
+    name = f"Notifications, {count} unread" if count else "Notifications"
+    expect(page.locator("#bell").get_by_role("button", name=name, exact=True)).to_be_visible()
+    expect(page.locator("#inbox article.unread")).to_have_count(count)
+
+
+def read_all(page: Page) -> None:
+    page.locator("#inbox").get_by_role("button", name="Mark all as read").click()
 
 
 def begin(page: Page) -> None:
     """Live, with nothing unread: what others have sent to everyone counts for newcomers too."""
     expect_live(page)
-    read_all = page.get_by_role("button", name="Mark all read")
+    expect(page.locator("#inbox .tabs")).to_be_visible()
     page.wait_for_timeout(500)
-    if read_all.is_enabled():
-        read_all.click()
+    if page.evaluate("document.querySelector('red-dot').count"):
+        read_all(page)
     expect_unread(page, 0)
 
 
@@ -56,13 +61,38 @@ def test_one_dot_over_every_transport(page: Page) -> None:
     notify(page, "group", "For the club")
     notify(page, "everyone", "For all")
     expect_unread(page, 3)
-    expect(page.locator("#notes li.unread")).to_have_count(3)
     expect(page.locator("#race li")).to_have_count(7)
     panel(page, "MQTT").locator(".badge").click()
     expect_unread(page, 0)
-    expect(page.locator("#notes li.unread")).to_have_count(0)
     expect(page).to_have_title(re.compile("^Reddot"))
     expect(page.locator("#sessions")).to_contain_text(re.compile(r"\d+ connections? "))
+
+
+def test_a_tab_that_rests_has_the_right_number_too(context: BrowserContext, page: Page) -> None:
+    """Its panels are off; its bell shares a connection with the tab that runs."""
+    begin(page)
+    second = context.new_page()
+    second.goto(page.url)
+    expect(second.get_by_role("button", name="Take over here")).to_be_visible()
+    notify(page, title="For both tabs")
+    for one in (page, second):
+        expect(one.locator("#bell").get_by_role("button")).to_have_accessible_name(
+            "Notifications, 1 unread"
+        )
+    second.locator("#bell").get_by_role("button").click()
+    second.locator("#bell article.unread").click()
+    expect_unread(page, 0)
+
+
+def test_its_bell_speaks_and_leads_to_the_console(page: Page) -> None:
+    begin(page)
+    notify(page, title="你好")
+    page.get_by_label("中文").check()
+    expect(page.locator("#bell").get_by_role("button")).to_have_accessible_name("通知, 1 条未读")
+    expect(page.locator("#inbox").get_by_role("tab").first).to_have_text("全部")
+    page.get_by_role("link", name="why the badge is what it is").click()
+    own = page.get_by_role("row").filter(has_text="their own")
+    expect(own).to_contain_text("users/visitor", timeout=LIVE_MS)
 
 
 def test_the_seventh_panel_demotes_and_climbs_back(page: Page) -> None:
@@ -112,17 +142,15 @@ def test_nothing_that_is_published_runs(context: BrowserContext, page: Page, dem
         page.get_by_label("Transport", exact=True).select_option(label=name)
         expect(page.locator("#log")).to_contain_text("the last one", timeout=LIVE_MS)
         assert len(logged(page, name)) >= 10, "the newest lines are shown"
-    expect(page.locator("#notes li")).to_have_count(5)
+    expect(page.locator("#inbox article.unread")).to_have_count(20)
     page.get_by_label("Data, any JSON value").fill(json.dumps(PAYLOADS[0]))
     page.get_by_label("Topic", exact=True).fill("demo/<img src=x onerror=pwned()>")
     page.get_by_role("button", name="Publish", exact=True).click()
     expect(page.locator("#answer-status")).to_have_text(re.compile(r"HTTP 200"))
-    page.get_by_role("button", name="Mark all read").click()
+    read_all(page)
     expect_unread(page, 0)
     assert page.evaluate("hits") == 0
-    foreign = (
-        "#log :not(li, span), #notes :not(li, span), #answer *, #timeline :not(li, span, b, time)"
-    )
+    foreign = "#log :not(li, span), #answer *, #timeline :not(li, span, b, time)"
     assert page.locator(foreign).count() == 0
 
 

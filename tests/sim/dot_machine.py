@@ -53,7 +53,12 @@ class Device:
             self.badges.append(self._pushed())
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
         assert badge is not None, "a stream begins without the badge"
         self.badges.append(badge)

@@ -191,7 +191,12 @@ class Stream:
         return self._is_retained(publication)
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
         if self._synced:
             raise Violation("a second sync")

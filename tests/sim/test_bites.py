@@ -132,7 +132,7 @@ def cursor_of_the_store(patch: pytest.MonkeyPatch) -> None:
 
     def sync(self: Subscribing, session: Session, gaps: Sequence[Gap]) -> None:
         session.synced = True
-        session.sink.sync(Cursor(self.hub.epoch, self._store.head), gaps, session.id)
+        session.sink.sync(Cursor(self.hub.epoch, self._store.head), gaps, session.id, 500)
 
     patch.setattr(Subscribing, "_sync", sync)
 

@@ -59,7 +59,7 @@ svg { display: block; width: 20px; fill: none; stroke: currentcolor; stroke-widt
 .tool { width: 34px; height: 34px; border-radius: 8px; color: var(--soft); }
 .tool:hover { color: var(--ink); }
 
-.list { position: relative; flex: 1; overflow: auto; overscroll-behavior: contain; padding: 6px; }
+.list { position: relative; flex: 1; overflow: auto; overscroll-behavior: contain; padding: 6px; scrollbar-width: thin; scrollbar-color: var(--soft) transparent; }
 .avatar { position: relative; flex: none; overflow: hidden; width: 36px; height: 36px; border-radius: 50%; background: color-mix(in srgb, var(--soft) 16%, var(--surface)); color: var(--soft); font-weight: 600; }
 .avatar img { position: absolute; width: 100%; height: 100%; object-fit: cover; }
 .urgent .avatar { box-shadow: 0 0 0 2px var(--red); }

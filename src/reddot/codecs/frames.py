@@ -66,7 +66,11 @@ def encode_gaps(gaps: Sequence[Gap]) -> bytes:
 
 
 def encode_sync(
-    cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    cursor: Cursor,
+    gaps: Sequence[Gap],
+    session: str,
+    spread_ms: int,
+    badge: Badge | None = None,
 ) -> bytes:
     """The first frame of every stream: where it begins and whether anything is missing."""
     dot = {} if badge is None else {"badge": badge}
@@ -78,6 +82,7 @@ def encode_sync(
             "gaps": [{"topic": gap.topic, "reason": gap.reason} for gap in gaps],
             **dot,
             "session": session,
+            "spread_ms": spread_ms,
         }
     )
 

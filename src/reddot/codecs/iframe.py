@@ -9,14 +9,14 @@ them. At least 512 bytes must come before Safari runs anything; we send 1 KiB.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from reddot.codecs import frames
 from reddot.inbox import Badge
-from reddot.model import Cursor, Gap, Publication
+from reddot.model import Cursor, Publication
 
 _PADDING: Final = b"<!--" + b" " * 1024 + b"-->"
 _ESCAPES: Final = (
@@ -86,7 +86,3 @@ def encoder_badge(nonce: str) -> Callable[[Badge, Cursor], bytes]:
         return encode_chunk(nonce, frames.encode_badge(badge))
 
     return encode
-
-
-def encode_sync(nonce: str, cursor: Cursor, gaps: Sequence[Gap], session: str) -> bytes:
-    return encode_chunk(nonce, frames.encode_sync(cursor, gaps, session))

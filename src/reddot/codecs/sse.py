@@ -16,6 +16,8 @@ from reddot.codecs.cursor import encode_cursor
 from reddot.inbox import Badge
 from reddot.model import EVENT_DEFAULT, Cursor, Gap, Publication
 
+RETRY_MS_MIN: Final = 250
+"""A plain EventSource asks again after so long until the server is back."""
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -38,9 +40,17 @@ def encode_raw(publication: Publication, cursor: Cursor | None) -> bytes:
 
 
 def encode_sync(
-    cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+    cursor: Cursor,
+    gaps: Sequence[Gap],
+    session: str,
+    spread_ms: int,
+    badge: Badge | None = None,
 ) -> bytes:
-    return encode_event("sync", frames.encode_sync(cursor, gaps, session, badge), cursor)
+    """Also tells a plain EventSource when to come back if the stream breaks: it waits as long each
+    time, so not too short, and each session, whose id is random, another while."""
+    wait_ms = (spread_ms + int.from_bytes(session.encode()) % spread_ms) // 2
+    frame = frames.encode_sync(cursor, gaps, session, spread_ms, badge)
+    return b"retry: %d\n" % wait_ms + encode_event("sync", frame, cursor)
 
 
 def encode_badge(badge: Badge, _cursor: Cursor) -> bytes:
@@ -55,7 +65,7 @@ def encode_gap(gap: Gap) -> bytes:
 def encode_reconnect(retry_ms: int, reason: str) -> bytes:
     """Also tells a plain EventSource how long to wait, by its `retry` field."""
     event = encode_event("reconnect", frames.encode_reconnect(retry_ms, reason), None)
-    return b"retry: %d\n" % retry_ms + event
+    return b"retry: %d\n" % max(retry_ms, RETRY_MS_MIN) + event
 
 
 def encode_heartbeat(cursor: Cursor) -> bytes:

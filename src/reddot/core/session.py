@@ -19,6 +19,9 @@ from reddot.model import Actor, Cursor, Gap
 
 ReconnectReason = Literal["drain", "age", "reauth"]
 
+SPREAD_MS_MIN: Final = 500
+SPREAD_MS_MAX: Final = 30_000
+
 
 class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of sessions; the defaults are those of the settings table."""
@@ -30,7 +33,12 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     topic_levels_max: int = 32
     stall_timeout_s: float = 30.0
     session_age_s: float = 1800.0
-    retry_ms_max: int = 10_000
+    reconnects_per_s: int = 2000
+
+    def spread_ms(self, sessions: int) -> int:
+        """Within how long so many clients come back, each at a random moment of its own: a few at
+        once, a crowd no faster than it can be welcomed."""
+        return min(max(SPREAD_MS_MIN, sessions * 1000 // self.reconnects_per_s), SPREAD_MS_MAX)
 
 
 class State(Enum):
@@ -71,14 +79,20 @@ class Sink(Protocol):
     """The transport's end of a session. Nothing here blocks or raises.
 
     `write` takes what the session's encoder made. `close` with an error says it on the wire if
-    the wire can; `abort` means that nobody reads any more.
+    the wire can; `abort` means that nobody reads any more. `spread_ms` is for clients whose
+    connection breaks without a word: they come back at a random moment within it.
     """
 
     @property
     def write(self) -> Callable[[bytes], object]: ...
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None: ...
 
     def gap(self, gap: Gap) -> None: ...

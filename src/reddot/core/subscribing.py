@@ -187,7 +187,8 @@ class Subscribing:
         session.synced = True
         self._counters.gaps += len(gaps)
         cursor = Cursor(self.hub.epoch, session.position)
-        session.sink.sync(cursor, gaps, session.id, self.dots.badge_of(session))
+        spread_ms = self.limits.spread_ms(len(self.sessions))
+        session.sink.sync(cursor, gaps, session.id, spread_ms, self.dots.badge_of(session))
 
     def follow_others(
         self,
@@ -540,16 +541,17 @@ class Subscribing:
         if session.state is State.CLOSED:
             return
         if retry_ms is None:
-            retry_ms = int(self.limits.retry_ms_max * self._entropy.fraction() / 10) + 100
+            retry_ms = int(self.limits.spread_ms(1) * self._entropy.fraction())
         self.forget(session, reason)
         session.sink.reconnect(retry_ms, reason)
         expired = ReddotError("token_expired") if reason == "reauth" else None
         session.sink.close(expired)
 
     def drain(self) -> None:
-        """Ask everybody to come back, spread over `retry_ms_max`."""
+        """Ask everybody to come back, each at a moment of its own."""
+        spread_ms = self.limits.spread_ms(len(self.sessions))
         for session in list(self.sessions.values()):
-            self.move(session, "drain", int(self.limits.retry_ms_max * self._entropy.fraction()))
+            self.move(session, "drain", int(spread_ms * self._entropy.fraction()))
 
     # The timer
 

@@ -56,9 +56,14 @@ class _Sink:
         self.write(iframe.encode_chunk(self._nonce, frame))
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
-        self._send(frames.encode_sync(cursor, gaps, session, badge))
+        self._send(frames.encode_sync(cursor, gaps, session, spread_ms, badge))
 
     def gap(self, gap: Gap) -> None:
         self._send(frames.encode_gap(gap))

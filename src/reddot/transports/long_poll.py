@@ -64,7 +64,12 @@ class _Waiting:
         self._exchange.finish(200, self._fields + rest)
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
         raise AssertionError("a waiting poll is live from the start")
 
@@ -84,7 +89,7 @@ class _Waiting:
 
     def reconnect(self, retry_ms: int, reason: ReconnectReason) -> None:
         if reason != "reauth":
-            after = b"retry-after: %d\r\n" % (retry_ms // 1000 + 1) if reason == "drain" else b""
+            after = b"retry-after: %d\r\n" % (retry_ms // 1000) if reason == "drain" else b""
             self._unchanged(after)
 
     def close(self, error: ReddotError | None, *, abort: bool = False) -> None:

@@ -38,9 +38,14 @@ class _Sink:
         self.write: Callable[[bytes], object] = transport.write
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
-        self.write(sse.encode_sync(cursor, gaps, session, badge))
+        self.write(sse.encode_sync(cursor, gaps, session, spread_ms, badge))
 
     def gap(self, gap: Gap) -> None:
         self.write(sse.encode_gap(gap))

@@ -51,9 +51,14 @@ class _Connection:
         self.write(codec.encode_text(frame))
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
-        self.send(frames.encode_sync(cursor, gaps, session, badge))
+        self.send(frames.encode_sync(cursor, gaps, session, spread_ms, badge))
 
     def gap(self, gap: Gap) -> None:
         self.send(frames.encode_gap(gap))

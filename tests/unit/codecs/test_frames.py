@@ -95,18 +95,19 @@ def test_raw_text(data: bytes, text: bytes) -> None:
 
 
 def test_sync_is_complete_without_gaps() -> None:
-    frame = json.loads(frames.encode_sync(CURSOR, [], "s-1"))
+    frame = json.loads(frames.encode_sync(CURSOR, [], "s-1", 500))
     assert frame == {
         "type": "sync",
         "cursor": TOKEN,
         "complete": True,
         "gaps": [],
         "session": "s-1",
+        "spread_ms": 500,
     }
 
 
 def test_sync_names_its_gaps() -> None:
-    frame = json.loads(frames.encode_sync(CURSOR, [Gap("é/#", "trimmed")], "s"))
+    frame = json.loads(frames.encode_sync(CURSOR, [Gap("é/#", "trimmed")], "s", 500))
     assert (frame["complete"], frame["gaps"]) == (False, [{"topic": "é/#", "reason": "trimmed"}])
 
 

@@ -16,6 +16,7 @@ from reddot.codecs import sse
 from reddot.codecs.cursor import encode_cursor
 from reddot.core.publishing import EVENTS_RESERVED
 from reddot.model import Cursor, Gap, Publication
+from reddot.testing import SeededEntropy
 from tests.wire.eventstream import Event, EventStream, read_events
 
 CURSOR = Cursor(7, 10_000)
@@ -135,8 +136,8 @@ def test_an_ephemeral_publication_leaves_the_last_event_id_alone() -> None:
 
 
 def test_control_frames() -> None:
-    stream = sse.encode_sync(CURSOR, [Gap("a/#", "epoch")], "s-1") + sse.encode_heartbeat(CURSOR)
-    stream += sse.encode_gap(Gap("b", "trimmed"))
+    stream = sse.encode_sync(CURSOR, [Gap("a/#", "epoch")], "s-1", 500)
+    stream += sse.encode_heartbeat(CURSOR) + sse.encode_gap(Gap("b", "trimmed"))
     sync, heartbeat, gap = read_events(stream)
     assert json.loads(sync.data) == {
         "type": "sync",
@@ -144,6 +145,7 @@ def test_control_frames() -> None:
         "complete": False,
         "gaps": [{"topic": "a/#", "reason": "epoch"}],
         "session": "s-1",
+        "spread_ms": 500,
     }
     assert sync.last_event_id == TOKEN
     assert heartbeat == Event("heartbeat", "{}", TOKEN)
@@ -156,10 +158,28 @@ def test_reconnect_tells_a_plain_eventsource_how_long_to_wait() -> None:
     assert reader.retry_ms == 2300
     assert event.type == "reconnect"
     assert json.loads(event.data) == {"type": "reconnect", "retry_ms": 2300, "reason": "age"}
+    list(reader.feed(sse.encode_reconnect(3, "drain")))
+    assert reader.retry_ms == sse.RETRY_MS_MIN, (
+        "it would ask 300 times a second until it is answered"
+    )
+
+
+def test_plain_eventsources_come_back_spread_out() -> None:
+    """Each waits half of the spread to all of it: a browser waits as long each time."""
+    waits = []
+    entropy = SeededEntropy(1)
+    for _ in range(300):
+        reader = EventStream()
+        list(reader.feed(sse.encode_sync(CURSOR, [], entropy.secret(), 9000)))
+        waits.append(reader.retry_ms or 0)
+    assert 4500 <= min(waits) < 4700
+    assert 8800 < max(waits) < 9000
+    for third in range(3):
+        assert 60 < sum((wait - 4500) // 1500 == third for wait in waits) < 140
 
 
 def test_the_names_of_control_frames_are_reserved() -> None:
-    frames = sse.encode_sync(CURSOR, [], "s") + sse.encode_heartbeat(CURSOR)
+    frames = sse.encode_sync(CURSOR, [], "s", 500) + sse.encode_heartbeat(CURSOR)
     frames += sse.encode_gap(Gap("a", "epoch")) + sse.encode_reconnect(1, "drain")
     frames += sse.encode_json(publication(b"1"), CURSOR)
     assert {event.type for event in read_events(frames)} <= EVENTS_RESERVED
@@ -167,5 +187,5 @@ def test_the_names_of_control_frames_are_reserved() -> None:
 
 def test_every_event_has_data() -> None:
     """Firefox ignores the id of an event without."""
-    for frame in (sse.encode_heartbeat(CURSOR), sse.encode_sync(CURSOR, [], "s")):
+    for frame in (sse.encode_heartbeat(CURSOR), sse.encode_sync(CURSOR, [], "s", 500)):
         assert [event.last_event_id for event in read_events(frame)] == [TOKEN]

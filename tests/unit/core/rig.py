@@ -87,7 +87,12 @@ class Tape:
             self.session.pause_writing()
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
         told = "".join(f" {gap.reason}={gap.topic}" for gap in gaps)
         self.lines.append(f"sync@{cursor.position}{told}")

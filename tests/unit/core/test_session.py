@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from reddot.core.session import TRANSITIONS, Session, State
+from reddot.core.session import TRANSITIONS, Session, SessionLimits, State
 from reddot.model import Actor, Publication
 from tests.unit.core.rig import ENCODER, Rig, Tape
 
@@ -151,3 +151,13 @@ def whisper(rig: Rig) -> None:
     """Publish something ephemeral."""
     rig.hub.dispatch(Publication(topic="a", id="e", data=b"now", time_ms=0))
     rig.flush()
+
+
+@pytest.mark.parametrize(
+    ("sessions", "spread_ms"),
+    [(0, 500), (1000, 500), (1001, 500), (2000, 1000), (20_000, 10_000), (10**6, 30_000)],
+)
+def test_a_crowd_comes_back_no_faster_than_it_can_be_welcomed(
+    sessions: int, spread_ms: int
+) -> None:
+    assert SessionLimits(reconnects_per_s=2000).spread_ms(sessions) == spread_ms

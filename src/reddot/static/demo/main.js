@@ -45,10 +45,11 @@ const controls = new Controls({
 const visitor = new Visitor();
 const dot = new RedDot(visitor, {
   bell: byId("bell"),
-  list: byId("notes"),
+  inbox: byId("inbox"),
+  lang: byId("speaks"),
+  why: byId("why"),
   race: byId("race"),
   form: byId("notify"),
-  all: byId("read-all"),
   status: byId("notify-status"),
 });
 const negotiated = new Negotiated(
@@ -224,6 +225,7 @@ function start() {
   setInterval(() => running && refreshCounters(), COUNTERS_MS);
   setInterval(() => running && measureClock(), CLOCK_MS);
   draw();
+  void dot.start();
   void lock.acquire();
 }
 

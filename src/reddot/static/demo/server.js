@@ -36,8 +36,6 @@ export const restartHub = () => post("demo/restart", {});
 export const fetchToken = (user) => post("dev/token", { user });
 export const fetchTicket = (token) => post("tickets", {}, token);
 export const notify = (notification) => post("notifications", notification);
-export const mark = (what, token) => post("inbox/mark", what, token);
-export const fetchInbox = (limit, token) => request(`inbox?limit=${limit}`, { headers: bearer(token) });
 export const follow = (topic, token) => request(`follows/${topic}`, { method: "PUT", headers: bearer(token) });
 
 /** Publish as any client would. @returns {Promise<{status: number, ms: number, body: unknown}>} */

@@ -307,7 +307,12 @@ class Link(Member):
     # The session's sink
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
         """MQTT has no word for it; gaps are told with the next delivery, to who wants them."""
         if gaps:

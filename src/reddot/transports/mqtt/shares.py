@@ -83,7 +83,12 @@ class Share:
         """Members are written to one by one."""
 
     def sync(
-        self, cursor: Cursor, gaps: Sequence[Gap], session: str, badge: Badge | None = None
+        self,
+        cursor: Cursor,
+        gaps: Sequence[Gap],
+        session: str,
+        spread_ms: int,
+        badge: Badge | None = None,
     ) -> None:
         self._counters.mqtt_backlogs_lost += bool(gaps)
 
