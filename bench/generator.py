@@ -33,12 +33,14 @@ class Generator:
         publishers: int = 1,
         rate: float = 0,
         own_user: bool = False,
+        settle_seconds: float | str = "",
     ) -> Result:
         """Publish or ask for some seconds, at a rate per second or as fast as answers come.
 
         Args:
             sessions: that listen, as `session` says; spread evenly over `users`.
             publishers: connections that publish; without a rate each waits for its answer.
+            settle_seconds: the server has so long to become idle first; for one that never does.
             own_user: a publisher keeps to one user; otherwise each request is for a random one.
 
         Raises:
@@ -53,6 +55,7 @@ class Generator:
             answers=publish.answers,
             status=publish.status,
             hello_bytes=publish.hello_bytes,
+            settle=settle_seconds,
         )
         if own_user:
             options.append("--own-user")

@@ -162,7 +162,7 @@ class Laboratory:
         return f"{us / self.c_loop_us:.1f} C loops, scaled {us / self.slowness:.1f} µs"
 
     def fan_out(
-        self, peer: Peer, kind: Any = "sse", *, burst: int = 1, rate: float = 100
+        self, peer: Peer, kind: Any = "sse", *, burst: int = 1, rate: float = 100, **more: Any
     ) -> Result:
         """Publish to `SESSIONS` sessions on one topic, `rate` times a second."""
         from bench import wire
@@ -174,6 +174,7 @@ class Laboratory:
             sessions=SESSIONS,
             rate=rate,
             seconds=self.seconds(3),
+            **more,
         )
 
 

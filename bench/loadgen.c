@@ -54,21 +54,18 @@ enum {
 };
 static const double GRACE_SECONDS = 3;       /* for what is still under way at the end */
 static const double HANDSHAKE_SECONDS = 60;  /* for all sessions to become live */
-/* For the server to become idle again. Less than it waits for a first request: publishers are
-   connected by then, and one that says nothing is hung up on. */
-static const double SETTLE_SECONDS = 6;
 
 /* ---- options ---- */
 
 static struct {
     int port, sessions, users, publishers, ready_bytes, hello_bytes, answers, each, handshakes;
-    double rate, seconds, idle;
+    double rate, seconds, idle, settle;
     const char *ready, *status;
     bool own_user;
     int steps[STEPS_MAX];
     int steps_count;
 } option = {.users = 1, .publishers = 1, .answers = 1, .handshakes = 64, .seconds = 1,
-            .ready = "", .status = "2"};
+            .settle = 6, .ready = "", .status = "2"};
 
 static Histogram deliveries, answers;
 
@@ -338,11 +335,13 @@ static void pump_for(double seconds) {
     while (seconds_since(start) < seconds) pump(10);
 }
 
-/* Waits until the server has used no CPU for half a second. */
+/* Waits until the server has used no CPU for half a second, or has had so long for it. Less than it
+   waits for a first request: publishers are connected by then, and one that says nothing is hung up
+   on. */
 static void settle(void) {
     uint64_t start = now_ns();
     double before = -1, used = server_cpu_seconds();
-    while (used - before > 0.011 && seconds_since(start) < SETTLE_SECONDS) {
+    while (used - before > 0.011 && seconds_since(start) < option.settle) {
         before = used;
         pump_for(0.5);
         used = server_cpu_seconds();
@@ -542,7 +541,8 @@ static const struct option OPTIONS[] = {
     {"publish", 1, 0, 'b'},     {"hello", 1, 0, 'l'},      {"hello-bytes", 1, 0, 'L'},
     {"answers", 1, 0, 'a'},     {"status", 1, 0, 'S'},     {"own-user", 0, 0, 'o'},
     {"rate", 1, 0, 'r'},        {"seconds", 1, 0, 'd'},    {"step", 1, 0, 't'},
-    {"idle", 1, 0, 'i'},        {"each", 1, 0, 'e'},       {0},
+    {"idle", 1, 0, 'i'},        {"each", 1, 0, 'e'},       {"settle", 1, 0, 'w'},
+    {0},
 };
 
 static void read_options(int argc, char **argv) {
@@ -568,6 +568,7 @@ static void read_options(int argc, char **argv) {
         case 't': add_step(optarg); break;
         case 'i': option.idle = atof(optarg); break;
         case 'e': option.each = atoi(optarg); break;
+        case 'w': option.settle = atof(optarg); break;
         default: exit(2);
         }
     if (!option.port || option.users < 1 || option.sessions < 0 || option.publishers < 1 ||

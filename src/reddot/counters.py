@@ -68,6 +68,7 @@ class Counters:
         "badges_pushed",
         "catchup_memory",
         "catchup_store",
+        "courier_restarts",
         "deliveries",
         "duplicates",
         "ephemeral_dropped",
@@ -101,6 +102,7 @@ class Counters:
         self.inbox_changes = 0
         self.badges_pushed = 0
         self.reached_dropped = 0
+        self.courier_restarts = 0
         self.catchup_memory = 0
         self.catchup_store = 0
         self.mqtt_windows_full = 0

@@ -89,6 +89,20 @@ def vapid_key(settings: Settings) -> tuple[VapidKey, str | None]:
     return keep(path), f"in {path}"
 
 
+def for_another_process(settings: Settings, couriers: Mapping[str, Courier]) -> Settings:
+    """Settings of which the same couriers can be opened elsewhere, without what only a node needs.
+
+    With the key that Web Push has here, which may be kept nowhere, and without the secrets that
+    make somebody an administrator: who talks to strangers had better not know them.
+    """
+    tables = dict(settings.couriers)
+    if (found := _web_push(couriers)) is not None:
+        name, web_push = found
+        key = {"vapid_private_key": web_push.private_key}
+        tables[name] = tables[name].model_copy(update=key)
+    return settings.model_copy(update={"couriers": tables, "jwt_secret": None, "api_key": ()})
+
+
 def _open(settings: Settings, table: Table, clock: Clock, resolve: Resolve) -> Courier:
     if isinstance(table, AppriseTable):
         return _open_apprise(table)

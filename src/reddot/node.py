@@ -275,6 +275,7 @@ class Reddot(Parts):
             await asyncio.sleep(INBOX_UPKEEP_S)
             try:
                 await self.campaigns.upkeep()
+                await self.dispatcher.adopt()
                 while await self.store.deliveries.upkeep(rows_max=TRIM_ROWS):
                     self.dispatcher.hint()
                     await asyncio.sleep(0.01)
@@ -313,6 +314,8 @@ class Reddot(Parts):
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.away is not None:
+            await self.away.aclose()
         for courier in self.couriers.values():
             await courier.aclose()
         if self._jwks is not None:

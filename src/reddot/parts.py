@@ -37,6 +37,7 @@ from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier
 from reddot.counters import Counters
 from reddot.courier_opening import open_couriers
+from reddot.courier_process import CourierProcess
 from reddot.net.jwks import JwksKeys
 from reddot.opening import delivery_plans, open_store, topic_rules
 from reddot.ports import Clock, Courier, Entropy, Store
@@ -76,6 +77,11 @@ class Parts:
         self.couriers: Mapping[str, Courier] = (
             open_couriers(settings, clock=self.clock) if couriers is None else couriers
         )
+        self.away: CourierProcess | None = None
+        if couriers is None and self.couriers:
+            self.away = CourierProcess(
+                settings, self.couriers, clock=self.clock, counters=self.counters
+            )
         self.plans = Plans(delivery_plans(settings, self.couriers), couriers=self.couriers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._jwks: JwksKeys | None = None
@@ -186,7 +192,7 @@ class Parts:
     def _make_deliveries(self) -> None:
         self.dispatcher = Dispatcher(
             queue=self.store.deliveries,
-            couriers=self.couriers,
+            couriers=self.couriers if self.away is None else self.away.couriers,
             judge=judge,
             unread=self._unread,
             clock=self.clock,

@@ -301,6 +301,10 @@ class Deliveries(Protocol):
         """When something of these couriers is to be leased; None: nothing waits for a time."""
         ...
 
+    async def couriers(self) -> Sequence[str]:
+        """The couriers, by name, for which something is PENDING."""
+        ...
+
     async def upkeep(self, *, rows_max: int) -> int:
         """A small step of what can wait: cancelled and reviewed deliveries, and old ones.
 

@@ -22,6 +22,7 @@ from reddot.api.publish import Publish
 from reddot.api.reception import Reception
 from reddot.api.script import load_scripts, script_routes
 from reddot.api.service import Asgi, build_service
+from reddot.core.breaker import Circuit
 from reddot.core.polling import Polling
 from reddot.core.presence import Presence
 from reddot.core.tokens import issue_token
@@ -233,8 +234,15 @@ def cold_service(
         pages: further routes, such as the demo page's.
     """
     gauges = {"head": ("Newest durable position.", lambda: float(parts.store.head))}
+
+    def circuits() -> dict[str, bool]:
+        return {
+            courier: circuit is not Circuit.CLOSED
+            for courier, circuit in parts.dispatcher.circuits.items()
+        }
+
     routes = [
-        *ops_routes(CountersCollector(parts.counters, gauges), unready),
+        *ops_routes(CountersCollector(parts.counters, gauges, circuits), unready),
         *script_routes(load_scripts()),
         *(console_pages() if parts.settings.console else ()),
         *pages,

@@ -341,6 +341,7 @@ class Settings(BaseSettings):
         "Who is reached when, and by what, if they have not looked: [[deliveries]] tables.",
     )
     delivery_concurrency_max: int = _deliver(8, 1, 10_000, "Attempts of one courier at once.")
+    delivery_attempts_per_s: int = _deliver(50, 0, 100_000, "Of one courier, evenly; 0: no limit.")
     delivery_attempts_max: int = _deliver(8, 1, 100, "Attempts of a delivery; then it is dead.")
     delivery_backoff_s: float = _deliver(5, 0.01, 3600, "Longest first wait; it doubles each time.")
     delivery_backoff_s_max: float = _deliver(3600, 0.01, 7 * DAY_S, "Longest wait of all.")

@@ -108,6 +108,22 @@ def test_a_notification_that_is_refused_brings_nothing(backend: Backend, tmp_pat
 # ---- leasing ----
 
 
+def test_the_couriers_are_those_that_something_waits_for(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Queue) -> None:
+        assert await box.queue.couriers() == []
+        await box.address("1", "push", "mail")
+        await box.address("2", "mail")
+        await box.notify("a", "users/1", "users/2", plan=plan(TWO))
+        await box.notify("b", "users/1", plan=plan(TWO))
+        await box.expand()
+        assert await box.queue.couriers() == ["mail", "push"]
+        box.clock.advance(60)
+        assert len(await box.lease("push")) == 2
+        assert await box.queue.couriers() == ["mail"]
+
+    run(backend, tmp_path, test)
+
+
 def test_what_is_due_is_leased_once_and_again_when_the_lease_has_ended(
     backend: Backend, tmp_path: Path
 ) -> None:

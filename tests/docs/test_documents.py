@@ -42,6 +42,10 @@ def metric_table() -> str:
         "| `reddot_deliveries_total` | `courier`, `state`, `reason` |"
         " Deliveries that came into a state, by courier and reason. |"
     )
+    lines.append(
+        "| `reddot_circuit_open` | `courier` |"
+        " 1 while a courier is left alone because its provider fails, else 0. |"
+    )
     lines.append("| `reddot_sessions` | `transport` | Open sessions. |")
     lines += [
         f"| `reddot_transport_{name}_total` | `transport` | {text} |"

@@ -111,6 +111,7 @@ async def main(store: str, port: int, *, filled: bool) -> None:
         delivery_backoff_s_max=0.5,
         delivery_lease_s=3,
         breaker_failures_max=1_000,
+        delivery_attempts_per_s=0,
     )
     settings = settings.model_copy(update={"deliveries": (EVERYBODY, OFFER)})
     line = Line(port)

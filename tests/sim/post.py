@@ -86,9 +86,10 @@ class Post:
         )
         self.boxes = Boxes(self.store, self.clock)
         self.couriers = {name: ScriptedCourier() for name in couriers or ("mail",)}
-        self.limits = DeliveryLimits(**limits)
+        self.limits = DeliveryLimits(**{"delivery_attempts_per_s": 0, **limits})
         self.counters = Counters()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.timers: list[tuple[float, Callable[[], None]]] = []
         self.start()
 
     def start(self) -> None:
@@ -101,7 +102,7 @@ class Post:
             entropy=SeededEntropy(self.chance.getrandbits(30)),
             counters=self.counters,
             spawn=self._spawn,
-            later=lambda seconds, call: None,
+            later=self._call_later,
             limits=self.limits,
         )
 
@@ -109,6 +110,16 @@ class Post:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def _call_later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.timers.append((self.clock.monotonic() + seconds, call))
+
+    def _fire(self) -> None:
+        now_s = self.clock.monotonic()
+        due = [call for at_s, call in self.timers if at_s <= now_s]
+        self.timers = [timer for timer in self.timers if timer[0] > now_s]
+        for call in due:
+            call()
 
     async def _unread(self, user: str) -> int:
         return await self.boxes.unread(user)
@@ -118,6 +129,7 @@ class Post:
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.timers.clear()
         self.start()
 
     # ---- what people do ----
@@ -182,6 +194,7 @@ class Post:
         left = seconds
         while left > 0:
             self.clock.advance(min(step_s, left))
+            self._fire()
             left -= step_s
             await self.settle_down()
 

@@ -109,7 +109,7 @@ def test_a_server_without_couriers_does_not_pay_for_them() -> None:
     program = (
         "import sys, reddot.courier_opening as o, reddot.testing as t;"
         "o.open_couriers(t.dev_settings(), clock=t.FakeClock());"
-        "print([m for m in ('httpcore','httpx','http_ece','apprise') if m in sys.modules])"
+        "print([m for m in ('aiohttp','httpx','http_ece','apprise') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -40,6 +40,7 @@ COUNTERS: Mapping[str, str] = {
     "inbox_changes": "Marks, follows, preferences and other changes of inboxes.",
     "badges_pushed": "Badge frames written to clients.",
     "reached_dropped": "People reached live that could not be counted: too much was to be written.",
+    "courier_restarts": "Times the process that sends for couriers was started again.",
     "feed_holes": "Publications read from the store because the bus lost them.",
     "catchup_memory": "Resumes served from memory.",
     "catchup_store": "Resumes that had to read the store.",
@@ -57,13 +58,18 @@ class CountersCollector(Collector):
 
     Args:
         gauges: name to help and a function that reads it.
+        circuits: whether the circuit of each courier is open.
     """
 
     def __init__(
-        self, counters: Counters, gauges: Mapping[str, tuple[str, Callable[[], float]]]
+        self,
+        counters: Counters,
+        gauges: Mapping[str, tuple[str, Callable[[], float]]],
+        circuits: Callable[[], Mapping[str, bool]],
     ) -> None:
         self._counters = counters
         self._gauges = gauges
+        self._circuits = circuits
 
     def collect(self) -> Iterable[Metric]:
         for name, text in COUNTERS.items():
@@ -82,6 +88,14 @@ class CountersCollector(Collector):
         for labels, count in self._counters.deliveries.items():
             deliveries.add_metric(list(labels), count)
         yield deliveries
+        circuits = GaugeMetricFamily(
+            "reddot_circuit_open",
+            "1 while a courier is left alone because its provider fails, else 0.",
+            labels=["courier"],
+        )
+        for courier, is_open in self._circuits().items():
+            circuits.add_metric([courier], is_open)
+        yield circuits
         yield from self._transports()
         for name, (text, read) in self._gauges.items():
             yield GaugeMetricFamily(f"reddot_{name}", text, read())

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import msgspec
 
-from reddot.core.breaker import Breaker
+from reddot.core.breaker import Breaker, Circuit
+from reddot.core.pace import Pace
 from reddot.core.ruling import Bench, Job, Judge, message_of
 from reddot.counters import Counters
 from reddot.delivery import Outcome, Parcel, State, Verdict
@@ -28,6 +29,8 @@ EXPAND_ROWS: Final = 500
 IDLE_S: Final = 1.0
 AHEAD: Final = 2
 """So many times the attempts that may run at once are taken in hand, so that none waits."""
+GATHER_S: Final = 0.2
+"""So long a result waits for others, to be settled in one transaction with them."""
 DIGEST_MAX: Final = 100
 TTL_S_MAX: Final = 86_400
 
@@ -36,6 +39,7 @@ class DeliveryLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of deliveries; the defaults are those of the settings table."""
 
     delivery_concurrency_max: int = 8
+    delivery_attempts_per_s: int = 50
     delivery_attempts_max: int = 8
     delivery_backoff_s: float = 5.0
     delivery_backoff_s_max: float = 3600.0
@@ -51,15 +55,31 @@ class Outlet:
         waiting: judged, and not begun.
         sending: attempts under way.
         in_hand: leased deliveries.
+        paused: until its pace lets the next one go.
     """
 
-    def __init__(self, name: str, courier: Courier, breaker: Breaker) -> None:
+    def __init__(self, name: str, courier: Courier, breaker: Breaker, pace: Pace) -> None:
         self.name = name
         self.courier = courier
         self.breaker = breaker
+        self.pace = pace
+        self.paused = False
         self.waiting: deque[Job] = deque()
         self.sending = 0
         self.in_hand = 0
+
+
+class Removed:
+    """Stands for a courier that the settings do not have any more: what waits for it ends."""
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        return Outcome(verdict=Verdict.FAILED, reason="courier_removed")
+
+    def check(self, address: object) -> bytes:
+        raise ReddotError("not_found", "no such courier")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
 
 
 class Dispatcher:
@@ -85,18 +105,6 @@ class Dispatcher:
         later: Callable[[float, Callable[[], None]], Any],
         limits: DeliveryLimits,
     ) -> None:
-        self.outlets = {
-            name: Outlet(
-                name,
-                courier,
-                Breaker(
-                    clock=clock,
-                    failures_max=limits.breaker_failures_max,
-                    open_s=limits.breaker_open_s,
-                ),
-            )
-            for name, courier in couriers.items()
-        }
         self._queue = queue
         self._bench = Bench(judge)
         self._unread = unread
@@ -113,6 +121,17 @@ class Dispatcher:
         self._results: list[Settled] = []
         self._holds: dict[int, int] = {}
         self._settling = False
+        self._gathering = False
+        self.outlets = {name: self._outlet(name, one) for name, one in couriers.items()}
+
+    def _outlet(self, name: str, courier: Courier) -> Outlet:
+        breaker = Breaker(
+            clock=self._clock,
+            failures_max=self._limits.breaker_failures_max,
+            open_s=self._limits.breaker_open_s,
+        )
+        pace = Pace(clock=self._clock, per_s=self._limits.delivery_attempts_per_s)
+        return Outlet(name, courier, breaker, pace)
 
     # ---- when ----
 
@@ -120,6 +139,16 @@ class Dispatcher:
         """Something new is to be delivered, or an operator has changed something."""
         self._fresh = True
         self._wake.set()
+
+    async def adopt(self) -> None:
+        """See to what waits for couriers that there are no more; call it now and then.
+
+        When it falls due it is judged like everything else, and what would go out is a dead letter.
+        """
+        for name in await self._queue.couriers():
+            if name not in self.outlets:
+                self.outlets[name] = self._outlet(name, Removed())
+                self._wake.set()
 
     async def run(self) -> None:
         """Take turns for ever; a store that does not answer is asked again."""
@@ -152,7 +181,7 @@ class Dispatcher:
             self._fresh = False
             self._fresh = await self._queue.expand(rows_max=EXPAND_ROWS) or self._fresh
         served = False
-        for outlet in self.outlets.values():
+        for outlet in list(self.outlets.values()):
             served = await self._serve(outlet) or served
         return self._fresh or served
 
@@ -163,9 +192,15 @@ class Dispatcher:
         if self._closing:
             return 0
         most = outlet.breaker.room(self._limits.delivery_concurrency_max)
-        most = most * AHEAD if most > 1 else most
+        most = self._ahead(most) if most > 1 else most
         room = most - outlet.in_hand
         return room if room * 2 >= most else 0
+
+    def _ahead(self, at_once: int) -> int:
+        """How many to take in hand: what can begin, at the pace, long before its lease ends."""
+        per_s = self._limits.delivery_attempts_per_s
+        most = at_once * AHEAD
+        return min(most, max(1, int(per_s * self._limits.delivery_lease_s / 4))) if per_s else most
 
     async def _serve(self, outlet: Outlet) -> bool:
         room = self._room(outlet)
@@ -196,7 +231,10 @@ class Dispatcher:
             for job in found.jobs:
                 if job.case.lease.digest:
                     found.settled += await self._gather(outlet, job, mine)
-            await self._queue.grant([job.case.lease for job in found.jobs])
+            await asyncio.gather(
+                self._queue.grant([job.case.lease for job in found.jobs]),
+                *(self._unread_of(job.case.lease.user) for job in found.jobs),
+            )
         except ReddotError:
             self._let_go(outlet, mine)
             raise
@@ -204,9 +242,9 @@ class Dispatcher:
         held.update(lease.id for job in found.jobs for lease in job.leases)
         self._let_go(outlet, [lease for lease in mine if lease.id not in held])
         self._holds |= found.holds
-        self._finish(outlet, found.settled)
         outlet.waiting += found.jobs
         self._pump(outlet)
+        self._finish(outlet, found.settled)
 
     async def _gather(self, outlet: Outlet, job: Job, mine: list[Lease]) -> list[Settled]:
         """Take the rest of a digest in hand, into `mine`; what of it does not go out."""
@@ -234,8 +272,20 @@ class Dispatcher:
         if not most or self._closing:
             self._give_back(outlet)
         while outlet.waiting and outlet.sending < most:
+            if not outlet.pace.take():
+                self._pump_later(outlet)
+                break
             outlet.sending += 1
             self._spawn(self._send(outlet, outlet.waiting.popleft()))
+
+    def _pump_later(self, outlet: Outlet) -> None:
+        def pump() -> None:
+            outlet.paused = False
+            self._pump(outlet)
+
+        if not outlet.paused:
+            outlet.paused = True
+            self._later(outlet.pace.rest_s, pump)
 
     def _give_back(self, outlet: Outlet) -> None:
         """What has not begun is somebody's again."""
@@ -276,12 +326,9 @@ class Dispatcher:
     async def _attempt(self, outlet: Outlet, parcel: Parcel) -> Outcome:
         try:
             async with asyncio.timeout(self._limits.delivery_lease_s / 2):
-                return await outlet.courier.send(parcel)
+                return await attempt(outlet.courier, parcel)
         except TimeoutError:
             return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True)
-        except Exception as error:  # noqa: BLE001 - a courier's bug must not stop the others
-            detail = f"{type(error).__name__}: {error}"[:200]
-            return Outcome(verdict=Verdict.RETRY, reason="courier_failed", detail=detail)
 
     async def _unread_of(self, user: str) -> int:
         try:
@@ -350,8 +397,17 @@ class Dispatcher:
         for one in results:
             self._counters.deliver(outlet.name, one.state.value, one.reason)
         self._results += results
-        if results and not self._settling:
+        if not self._results or self._settling:
+            return
+        if self._closing or not (outlet.sending or outlet.waiting):
             self._spawn(self._settle_soon())
+        elif not self._gathering:
+            self._gathering = True
+            self._later(GATHER_S, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = False
+        self._spawn(self._settle_soon())
 
     async def _settle_soon(self) -> None:
         try:
@@ -381,6 +437,11 @@ class Dispatcher:
     # ---- the end ----
 
     @property
+    def circuits(self) -> dict[str, Circuit]:
+        """The state of each courier's circuit."""
+        return {name: outlet.breaker.circuit for name, outlet in self.outlets.items()}
+
+    @property
     def busy(self) -> bool:
         """Whether an attempt is under way, or its result not settled."""
         return bool(self._results) or any(outlet.sending for outlet in self.outlets.values())
@@ -391,6 +452,15 @@ class Dispatcher:
         self._wake.set()
         for outlet in self.outlets.values():
             self._give_back(outlet)
+
+
+async def attempt(courier: Courier, parcel: Parcel) -> Outcome:
+    """What comes of handing a parcel to a courier. A courier's own bug must not stop the others."""
+    try:
+        return await courier.send(parcel)
+    except Exception as error:  # noqa: BLE001
+        detail = f"{type(error).__name__}: {error}"[:200]
+        return Outcome(verdict=Verdict.RETRY, reason="courier_failed", detail=detail)
 
 
 def parcel_id(lease: Lease, address: Address) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import http_ece  # type: ignore[import-untyped]
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
 
 from reddot.couriers.outcomes import WRONG_ADDRESS, Words, by_status, kept, one_line, unsent
 from reddot.couriers.vapid import Vapid, decode, encode
@@ -81,6 +82,11 @@ class WebPush:
     def public_key(self) -> str:
         """What a browser needs to subscribe: `applicationServerKey`."""
         return self._vapid.key.public
+
+    @property
+    def private_key(self) -> SecretStr:
+        """Its other half, for couriers of this server in another process."""
+        return SecretStr(self._vapid.key.pem().decode())
 
     def check(self, address: object) -> bytes:
         """See `ports.Courier.check`; what browsers add beside endpoint and keys is left out."""

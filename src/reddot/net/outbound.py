@@ -14,25 +14,29 @@ import asyncio
 import functools
 import ipaddress
 import ssl
-import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import httpcore
+import aiohttp
 import httpx
+import yarl
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 
 from reddot.net.resolving import Resolver
 
 URL_BYTES_MAX: Final = 2048
+URLS_PARSED_MAX: Final = 256
 PORTS_KNOWN: Final = (80, 443)
 PORT_FREE: Final = 1024
-IDLE_CONNECTIONS_MAX: Final = 20
+CONNECTIONS_KEPT_MAX: Final = 20
 IDLE_S: Final = 30
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Dial = Callable[..., Awaitable[tuple[Any, ResponseHandler]]]
 
 # What is not of the public internet: IANA's registries of special addresses, multicast, and a host
 # agent of one cloud that hides behind a public number. Not `is_global`: what that knows depends on
@@ -122,7 +126,7 @@ class Guard:
         if len(url.encode("utf-8", "replace")) > URL_BYTES_MAX:
             raise _refused("address_invalid", f"longer than {URL_BYTES_MAX} bytes")
         try:
-            parsed = httpx.URL(url)
+            parsed = _parsed(url)
             host = parsed.raw_host.decode("ascii")
         except (httpx.InvalidURL, UnicodeError, ValueError):
             raise _refused("address_invalid", "not a URL") from None
@@ -151,6 +155,12 @@ class Guard:
         return address is not None and any(address in network for network in self._networks)
 
 
+@functools.lru_cache(URLS_PARSED_MAX)
+def _parsed(url: str) -> httpx.URL:
+    """Kept for the addresses that are asked again and again: parsing takes longer than sending."""
+    return httpx.URL(url)
+
+
 def _refused(reason: str, detail: str) -> OutboundError:
     return OutboundError(reason, detail, refused=True)
 
@@ -171,41 +181,60 @@ def _is_public(address: IPAddress) -> bool:
 def parts_of(url: str) -> tuple[str, ...]:
     """A URL that is a secret, and what of it a server gets to see and may send back."""
     try:
-        path = httpx.URL(url).raw_path.decode("ascii")
+        path = _parsed(url).raw_path.decode("ascii")
     except (httpx.InvalidURL, UnicodeError, ValueError):
         return (url,)
     return (url, path) if len(path) > 1 else (url,)
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
+class _Connector(aiohttp.BaseConnector):
     """Connects to what the guard passes, and to nothing else.
 
     Args:
-        dial: makes the connection to an address; another backend, which sees numbers only.
+        dial: as `loop.create_connection`; sees numbers only.
     """
 
-    def __init__(self, guard: Guard, resolve: Resolve, dial: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(self, guard: Guard, resolve: Resolve, dial: Dial, tls: ssl.SSLContext) -> None:
+        # Callers bound how many requests there are.
+        super().__init__(limit=0, keepalive_timeout=IDLE_S)
         self._guard: Final = guard
         self._resolve: Final = resolve
         self._dial: Final = dial
+        self._tls: Final = tls
+        self._open: list[ResponseHandler] = []
 
-    async def connect_tcp(
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        """Keep the connection, unless there are too many: the library has no limit for that."""
+        if len(self._open) > CONNECTIONS_KEPT_MAX:
+            should_close |= len(self._alive()) > CONNECTIONS_KEPT_MAX
+        super()._release(key, protocol, should_close=should_close)
+
+    def _alive(self) -> list[ResponseHandler]:
+        self._open = [one for one in self._open if one.is_connected()]
+        return self._open
+
+    async def _create_connection(
         self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
-        local_address: str | None = None,
-        socket_options: typing.Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        failure: httpcore.NetworkError | None = None
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's interface
+    ) -> ResponseHandler:
+        """The library's own way to bring one's own connections, as its `UnixConnector` does."""
+        host, port = req.url.raw_host or "", req.url.port or 0
+        tls: dict[str, Any] = {}
+        if req.is_ssl():
+            tls = {"ssl": self._tls, "server_hostname": host}
+        failure: OSError | None = None
         for address in await self._addresses(host, port):
             try:
-                stream = await self._dial.connect_tcp(
-                    str(address), port, timeout, local_address, socket_options
-                )
-                return _Stream(stream)
-            except httpcore.NetworkError as error:
+                _, protocol = await self._dial(self._factory, str(address), port, **tls)
+            except OSError as error:
                 failure = error
+            else:
+                self._alive().append(protocol)
+                return protocol
         raise failure or OutboundError("unreachable", "the name has no address")
 
     async def _addresses(self, host: str, port: int) -> list[IPAddress]:
@@ -221,40 +250,6 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 raise _refused("address_private", host)
             addresses.append(address)
         return addresses
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that is closed when its TLS handshake is given up, which the library forgets."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream: Final = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            await self._stream.aclose()
-            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +271,8 @@ class Outbound:
 
     Args:
         resolve: from a name and a port to addresses, raises `OSError`; None: the system's.
-        dial: see `GuardedBackend`.
-        tls: whom to trust; None: what httpx trusts, `SSL_CERT_FILE` included.
+        dial: makes the connection to an address, as `loop.create_connection`.
+        tls: whom to trust; None: what OpenSSL trusts, `SSL_CERT_FILE` included.
     """
 
     def __init__(
@@ -287,28 +282,29 @@ class Outbound:
         timeout_s: float = 10,
         answer_bytes_max: int = 65_536,
         resolve: Resolve | None = None,
-        dial: httpcore.AsyncNetworkBackend | None = None,
+        dial: Dial | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.guard: Final = guard
         self._timeout_s: Final = timeout_s
         self._answer_bytes_max: Final = answer_bytes_max
-        self._backend: Final = GuardedBackend(
-            guard, resolve or Resolver(), dial or httpcore.AnyIOBackend()
-        )
+        self._resolve: Final = resolve or Resolver()
+        self._dial: Final = dial
         self._tls: Final = tls
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._session: aiohttp.ClientSession | None = None
 
-    def _opened(self) -> httpcore.AsyncConnectionPool:
-        if self._pool is None:
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls or _system_tls(),
-                max_connections=None,  # callers bound how many requests there are
-                max_keepalive_connections=IDLE_CONNECTIONS_MAX,
-                keepalive_expiry=IDLE_S,
-                network_backend=self._backend,
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            dial = self._dial or asyncio.get_running_loop().create_connection
+            tls = self._tls or _system_tls()
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(self.guard, self._resolve, dial, tls),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(),  # none: ours is for everything
+                skip_auto_headers=("Accept", "Content-Type"),
             )
-        return self._pool
+        return self._session
 
     async def send(self, call: Call) -> Answer:
         """Ask, and read the answer as far as it may be.
@@ -317,48 +313,43 @@ class Outbound:
             OutboundError: there is none.
         """
         url = self.guard.check_url(call.url)
-        request = httpcore.Request(
-            method=call.method,
-            url=httpcore.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=[*_headers(call, url)],
-            content=call.body,
-        )
         until = asyncio.get_running_loop().time() + self._timeout_s
         try:
             async with asyncio.timeout_at(until):
-                response = await self._opened().handle_async_request(request)
-        except (TimeoutError, httpcore.TimeoutException) as error:
+                response = await self._opened().request(
+                    call.method,
+                    _target(url),
+                    headers=_headers(call, url),
+                    data=call.body,
+                    allow_redirects=False,
+                )
+        except TimeoutError as error:
             raise OutboundError("timeout") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise OutboundError("unreachable", type(error).__name__) from error
         body = await self._read(response, until)
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in response.headers
-        }
+        headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, headers, body)
 
-    async def _read(self, response: httpcore.Response, until: float) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, until: float) -> bytes:
         """What comes of the body. The status is known: a body that fails takes nothing back."""
         body = bytearray()
-        parts = typing.cast("Any", response.stream)
         try:
             async with asyncio.timeout_at(until):
-                async for part in parts:
+                while len(body) <= self._answer_bytes_max and (
+                    part := await response.content.readany()
+                ):
                     body += part
-                    if len(body) > self._answer_bytes_max:
-                        break
-        except (TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+        except (TimeoutError, aiohttp.ClientError):
             pass
         finally:
-            await response.aclose()
+            # What was not read to its end is not used again; the library sees to that.
+            response.release()
         return bytes(body[: self._answer_bytes_max])
 
     async def aclose(self) -> None:
-        if self._pool is not None:
-            await self._pool.aclose()
+        if self._session is not None:
+            await self._session.close()
 
 
 @functools.cache
@@ -367,10 +358,17 @@ def _system_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _headers(call: Call, url: httpx.URL) -> Iterable[tuple[bytes, bytes]]:
-    yield b"Host", url.netloc
-    yield b"User-Agent", b"reddot"
-    yield b"Accept-Encoding", b"identity"
-    yield b"Content-Length", str(len(call.body)).encode()
-    for name, value in call.headers.items():
-        yield name.encode("ascii"), value.encode()
+def _target(url: httpx.URL) -> yarl.URL:
+    """The same address for the client, which must not write it in another way: it may be signed."""
+    raw = url.netloc + url.raw_path
+    return yarl.URL(f"{url.scheme}://{raw.decode('ascii')}", encoded=True)
+
+
+def _headers(call: Call, url: httpx.URL) -> dict[str, str]:
+    return {
+        "Host": url.netloc.decode("ascii"),
+        "User-Agent": "reddot",
+        "Accept-Encoding": "identity",
+        "Content-Length": str(len(call.body)),
+        **call.headers,
+    }

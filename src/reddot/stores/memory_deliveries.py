@@ -279,6 +279,9 @@ class MemoryDeliveries:
                 times.append(max(row.due_ms, lane.hold_ms))
         return min(times, default=None)
 
+    async def couriers(self) -> Sequence[str]:
+        return sorted({r.courier for r in self._rows.values() if r.state is State.PENDING})
+
     # ---- settling ----
 
     async def grant(self, leases: Sequence[Lease]) -> None:

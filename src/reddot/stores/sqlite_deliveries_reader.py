@@ -62,6 +62,7 @@ SELECT min(at) FROM (
       AND paused = 0 AND cancelled = 0
   UNION ALL SELECT min(lease_ms) FROM delivery WHERE state = 1)
 """
+_COURIER: Final = "SELECT min(courier) FROM lane_due WHERE ready_ms IS NOT NULL AND courier > ?"
 _WAITING: Final = """
 SELECT EXISTS (SELECT 1 FROM outreach WHERE lane = ?1 AND place IS NOT NULL)
   OR EXISTS (SELECT 1 FROM delivery WHERE lane = ?1 AND state = 0)
@@ -120,6 +121,13 @@ class DeliverySnapshot:
 
     def next_ms(self, couriers: Collection[str]) -> int | None:
         found: int | None = self._all(_NEXT, json_text(list(couriers)))[0][0]
+        return found
+
+    def couriers(self) -> list[str]:
+        """As `ports.Deliveries.couriers`; from name to name, whatever waits for each."""
+        found: list[str] = []
+        while (name := self._all(_COURIER, found[-1] if found else "")[0][0]) is not None:
+            found.append(name)
         return found
 
     # ---- what operators ask ----

@@ -79,6 +79,9 @@ class SqliteDeliveries:
     async def next_ms(self, couriers: Collection[str]) -> int | None:
         return await self._look(lambda snapshot: snapshot.next_ms(couriers))
 
+    async def couriers(self) -> Sequence[str]:
+        return await self._look(lambda snapshot: snapshot.couriers())
+
     async def upkeep(self, *, rows_max: int) -> int:
         kept_ms = self._clock.wall_ms() - self._keep.age_ms
         return await self._deliver(lambda one: one.upkeep(rows_max, kept_ms))

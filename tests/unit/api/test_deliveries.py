@@ -7,7 +7,7 @@ from reddot.couriers.web_push import WebPush
 from reddot.delivery import Outcome, Parcel
 from reddot.net.outbound import Guard, Outbound
 from reddot.testing import FakeClock
-from tests.sim.post import BAD, SENT
+from tests.sim.post import BAD, BUSY, SENT
 from tests.unit.api.office import Office, add_people, run
 from tests.wire.people import Someone
 
@@ -40,6 +40,22 @@ def test_one_post_lights_the_dot_and_reaches_who_has_not_looked() -> None:
         assert (await ben.badge())["unread"] == 1
 
     run(test)
+
+
+def test_an_open_circuit_shows_in_the_metrics() -> None:
+    async def test(office: Office) -> None:
+        async def shown() -> str:
+            text = (await office.operator.ask("GET", "/metrics")).body.decode()
+            return next(one for one in text.splitlines() if one.startswith("reddot_circuit_open{"))
+
+        assert await shown() == 'reddot_circuit_open{courier="mail"} 0.0'
+        office.mail.answer = lambda parcel: BUSY
+        await office.address("anna", "ben")
+        await office.operator.notify(to=["anna", "ben"])
+        await office.node.advance(12)
+        assert await shown() == 'reddot_circuit_open{courier="mail"} 1.0'
+
+    run(test, breaker_failures_max=2)
 
 
 def test_a_journey_has_pages_and_times() -> None:

@@ -8,11 +8,11 @@ from collections import Counter
 import pytest
 
 from reddot.core.breaker import CIRCUITS, Breaker, Circuit
-from reddot.delivery import Cap, Outcome, Quiet, Verdict
+from reddot.delivery import Cap, Outcome, Quiet, State, Verdict
 from reddot.inbox import Retract
 from reddot.outreach import Which
 from reddot.testing import FakeClock
-from tests.sim.post import BAD, BUSY, GONE, SENT, Post, plan, run
+from tests.sim.post import BAD, BUSY, GONE, SENT, Post, ScriptedCourier, plan, run
 
 
 def test_each_courier_of_the_plan_has_its_turn_until_it_was_seen() -> None:
@@ -164,6 +164,32 @@ def test_a_courier_that_raises_or_hangs_stops_nobody() -> None:
     run(test())
 
 
+def test_what_waits_for_a_courier_that_was_removed_ends_when_it_is_due() -> None:
+    async def test() -> None:
+        post = Post("push", "mail")
+        for courier in post.couriers:
+            await post.address("1", "2", courier=courier)
+        await post.notify("n", "users/1", "users/2", plan=plan(("push", 10), ("mail", 60)))
+        await post.advance(1)
+        del post.couriers["push"]
+        await post.crash()  # It comes back with other settings.
+        await post.dispatcher.adopt()
+        await post.see("2", "n")
+        await post.advance(20)
+        assert await post.state("n", "1", "push") == "dead courier_removed"
+        assert await post.state("n", "2", "push") == "skipped seen"
+        await post.advance(60)
+        assert post.couriers["mail"].reached == [("n", "1")]
+        (dead,) = await post.store.deliveries.deliveries(user="1", state=State.DEAD, limit=9)
+        post.couriers["push"] = ScriptedCourier()
+        await post.crash()
+        await post.store.deliveries.retry(dead.id)
+        await post.advance(1)
+        assert await post.state("n", "1", "push") == "sent due"
+
+    run(test())
+
+
 def test_attempts_at_once_are_bounded_per_courier() -> None:
     async def test() -> None:
         post = Post("mail", "push", delivery_concurrency_max=3)
@@ -180,6 +206,24 @@ def test_attempts_at_once_are_bounded_per_courier() -> None:
         await post.advance(1)
         assert len(mail.accepted) == 20
         assert mail.most == 3
+
+    run(test())
+
+
+def test_attempts_of_a_courier_are_paced_and_no_lease_ends_while_they_wait() -> None:
+    async def test() -> None:
+        post = Post(delivery_attempts_per_s=2, delivery_concurrency_max=50, delivery_lease_s=20)
+        await post.address(*(f"{n}" for n in range(30)))
+        await post.notify("n", plan=plan())
+        await post.settle_down()
+        mail = post.couriers["mail"]
+        # One has gone out and is settled; ten at most can begin within a quarter of a lease.
+        assert (len(mail.accepted), post.dispatcher.outlets["mail"].in_hand) == (1, 9)
+        for second in range(1, 14):
+            await post.advance(1, step_s=0.5)
+            assert len(mail.accepted) == 1 + 2 * second
+        await post.advance(5, step_s=0.5)
+        assert sorted(user for _, user in mail.reached) == sorted(f"{n}" for n in range(30))
 
     run(test())
 

@@ -6,14 +6,15 @@ import asyncio
 import ipaddress
 import ssl
 import time
-import typing
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
-import httpcore
 import pytest
 
 from reddot.net.outbound import (
+    CONNECTIONS_KEPT_MAX,
     URL_BYTES_MAX,
     Answer,
     Call,
@@ -28,22 +29,15 @@ from tests.integration.certificates import certificate
 PUBLIC = "93.184.216.34"
 
 
-class Recorder(httpcore.AsyncNetworkBackend):
+class Recorder:
     """Writes down what is connected to, and connects to nothing."""
 
     def __init__(self) -> None:
         self.dialled: list[tuple[str, int]] = []
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
-        local_address: str | None = None,
-        socket_options: typing.Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def __call__(self, _factory: object, host: str, port: int, **_tls: object) -> Any:
         self.dialled.append((host, port))
-        raise httpcore.ConnectError("recorded")
+        raise OSError("recorded")
 
 
 NAMES: dict[str, Sequence[str]] = {
@@ -376,6 +370,41 @@ def test_a_connection_is_used_again_and_only_the_named_headers_go_out() -> None:
         }
         assert server.seen[0].headers["host"] == f"127.0.0.1:{server.port}"
         assert (server.seen[0].target, server.seen[0].body) == ("/a?b=1", b"hi")
+
+    run(scenario)
+
+
+def test_so_many_connections_are_kept_and_no_more() -> None:
+    async def scenario() -> None:
+        async with AsyncExitStack() as stack:
+            servers = [await stack.enter_async_context(StandIn()) for _ in range(23)]
+            outbound = Outbound(Guard(["127.0.0.1"]))
+            for server in servers:
+                await outbound.send(Call(server.url))
+            while sum(server.open for server in servers) > CONNECTIONS_KEPT_MAX:
+                await asyncio.sleep(0.001)
+            assert [server.open for server in servers] == [1] * CONNECTIONS_KEPT_MAX + [0] * 3
+            await outbound.send(Call(servers[0].url))
+            assert servers[0].connections == 1
+            await outbound.aclose()
+
+    run(scenario)
+
+
+def test_who_gives_up_reading_leaves_nothing_open() -> None:
+    async def scenario() -> None:
+        async with StandIn(Reply(manner="hang_body")) as server:
+            outbound = Outbound(Guard(["127.0.0.1"]))
+            sending = asyncio.create_task(outbound.send(Call(server.url)))
+            while not server.sent_bytes:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            while server.open:
+                await asyncio.sleep(0.001)
+            await outbound.aclose()
 
     run(scenario)
 

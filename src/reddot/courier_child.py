@@ -1,0 +1,78 @@
+"""Couriers send in a process of their own: that process. `courier_process.py` starts it.
+
+The first thing that comes are the settings, of which it opens the couriers; then parcels, each
+answered when it is done. It holds nothing that is not at the node too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import uvloop
+
+from reddot.core.deliveries import attempt
+from reddot.courier_opening import open_couriers
+from reddot.courier_process import Errand, Report
+from reddot.net.pipe import Pipe
+from reddot.ports import Courier
+from reddot.settings import Settings
+from reddot.system import SystemClock
+
+NICENESS: Final = 10
+"""Where node and couriers want the same core, the node gets nine tenths of it."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Errand).decode
+
+
+class Child:
+    """What the process does until the node is gone."""
+
+    def __init__(self) -> None:
+        self._couriers: Mapping[str, Courier] = {}
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+
+    async def serve(self, end: socket.socket) -> None:
+        """Return when the other end is closed."""
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        _, self._pipe = await loop.create_connection(
+            lambda: Pipe(self._received, lambda: ended.set_result(None)), sock=end
+        )
+        await ended
+
+    def _received(self, block: bytes) -> None:
+        if not self._couriers:
+            settings: Settings = pickle.loads(block)  # noqa: S301 - from our own parent
+            self._couriers = open_couriers(settings, clock=SystemClock())
+            return
+        task = asyncio.get_running_loop().create_task(self._run(_decode(block)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, errand: Errand) -> None:
+        outcome = await attempt(self._couriers[errand.courier], errand.parcel)
+        self._pipe.send(_encode(Report(errand.number, outcome)))
+
+
+def main() -> None:
+    """Serve the socket that is the standard input. Signals are the node's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(NICENESS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Child().serve(socket.socket(fileno=sys.stdin.fileno())))
+        # Threads of libraries that still wait for somebody must not keep us.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
