@@ -48,7 +48,8 @@ def use(page: Page, server: Server, user: str) -> None:
     row = page.locator(ROWS)
     expect(row).to_have_count(1)
     row.hover()
-    row.get_by_role("button", name="Mark as read").click()
+    with page.expect_response("**/v1/inbox/mark"):
+        row.get_by_role("button", name="Mark as read").click()
     expect(bell(page)).to_have_accessible_name("Notifications")
     wait(page, f"{THE_BELL}.count === 0")
     assert badge(server, user)["unread"] == 0
