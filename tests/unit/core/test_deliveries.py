@@ -180,7 +180,7 @@ def test_what_waits_for_a_courier_that_was_removed_ends_when_it_is_due() -> None
         assert await post.state("n", "2", "push") == "skipped seen"
         await post.advance(60)
         assert post.couriers["mail"].reached == [("n", "1")]
-        (dead,) = await post.store.deliveries.deliveries(user="1", state=State.DEAD, limit=9)
+        (dead,) = await post.store.deliveries.deliveries(Which(user="1", state=State.DEAD), limit=9)
         post.couriers["push"] = ScriptedCourier()
         await post.crash()
         await post.store.deliveries.retry(dead.id)
