@@ -10,7 +10,7 @@
  * @typedef {object} Connection
  * @property {Transport} transport
  * @property {number} frames how many have come
- * @property {number} heardAt when the last one came, in milliseconds of the wall
+ * @property {number} heardAt when the last one came, in milliseconds of the wall; 0: none since it is in doubt
  * @property {(command: object) => boolean} send a command; false if the transport goes one way only
  * @property {() => void} close
  *

@@ -62,8 +62,8 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let climber;
 
-  /** @type {(state: State, reason: string, retryAt?: number) => void} */
-  const become = (state, reason, retryAt = 0) => {
+  /** @type {(state: State, reason?: string, retryAt?: number) => void} */
+  const become = (state, reason = "", retryAt = 0) => {
     link.status = { state, transport: current?.transport.name, reason, retryAt };
     change(link.status);
   };
@@ -112,7 +112,7 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
     // While the network is there: what another way would need.
     transports.forEach((one) => one.load?.().catch(() => {}));
     note(winner.transport, "live");
-    become("live", "");
+    become("live");
     climbLater();
     hear(winner, frame);
   };
@@ -120,7 +120,7 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
   /** @type {(wanted: Transport[], end: End) => void} */
   const lost = (wanted, end) => {
     giveUp = undefined;
-    if (!current) return ended(end);
+    if (!current?.heardAt) return ended(end); // None, or one in doubt that has said nothing since.
     wanted.forEach((one) => chooser.strike(end.reason, one));
     climbLater();
   };
@@ -177,7 +177,7 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
     stop() {
       if (link.status.state === "closed") return;
       drop();
-      become("idle", "");
+      become("idle");
     },
 
     /** @param {string} reason */
@@ -189,8 +189,11 @@ export function makeLink(transports, key, { prepare, take, change, refused, note
     /** The network is back, or somebody looks at the page again. */
     hurry() {
       if (link.status.state === "waiting") connect();
-      else if (current && Date.now() - current.heardAt > DOUBTFUL_MS) link.renew();
-      else climb();
+      else if (!current || Date.now() - current.heardAt < DOUBTFUL_MS) climb();
+      else {
+        current.heardAt = 0;
+        link.renew();
+      }
     },
 
     /** What the connection was opened with has changed: open one anew, then drop the old one. */

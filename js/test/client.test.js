@@ -91,6 +91,34 @@ test("the network coming back tries the better one at once", async () => {
   assert.equal(client.transport, "websocket");
 });
 
+test("a connection in doubt is let go when nothing better works, and is back when the network is", async () => {
+  const { client, got } = await listen();
+  await pass(20_000); // Longer than it is trusted without a word, shorter than its heartbeat.
+  for (const stream of server.streams) stream.write = () => {};
+  server.down = true;
+  page.dispatchEvent(new Event("online"));
+  await pass(1_000);
+  assert.equal(client.state, "waiting");
+  server.publish("news/a", 1);
+  server.down = false;
+  await pass(2_000);
+  assert.equal(client.state, "live");
+  assert.deepEqual(got, [1]);
+});
+
+test("a connection in doubt that speaks is kept when nothing better works", async () => {
+  const { client, got } = await listen({ transports: [websocket] });
+  await pass(20_000);
+  server.faults.websocket = "hang";
+  page.dispatchEvent(new Event("online"));
+  await pass(1_000);
+  server.publish("news/a", 1);
+  await pass(15_000);
+  assert.equal(client.state, "live");
+  assert.equal(server.streams.size, 1);
+  assert.deepEqual(got, [1]);
+});
+
 test("nothing is demoted while the network is down", async () => {
   server.down = true;
   const { client } = await listen();
