@@ -181,7 +181,7 @@ def test_an_ephemeral_message_has_no_offset(page: Page) -> None:
 def test_the_publish_form_refuses_what_is_not_json(page: Page) -> None:
     page.get_by_label("Data, any JSON value").fill("{")
     page.get_by_role("button", name="Publish", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("Not JSON")
+    expect(page.locator("#publish-invalid[role=alert]")).to_contain_text("Not JSON")
     expect(page.locator("#answer")).to_be_hidden()
 
 
@@ -241,7 +241,8 @@ def test_controls_work_by_keyboard_and_have_names(page: Page) -> None:
     expect(page.get_by_role("switch", name="Resume with cursor")).not_to_be_checked()
     for role in ("button", "slider", "textbox", "combobox", "checkbox", "radio"):
         for control in page.get_by_role(role).all():
-            assert control.evaluate("(e) => e.labels?.length || e.textContent.trim()"), role
+            name = "(e) => e.ariaLabel || e.labels?.length || e.textContent.trim()"
+            assert control.evaluate(name), role
 
 
 def test_the_loading_icon_comes_to_rest(page: Page) -> None:

@@ -231,9 +231,10 @@ def read_raw(server: Server, transport: str, topic: str, count: int) -> list[str
 
 
 def test_raw_over_sse_is_the_published_text_under_its_event_name(dev: Server, topic: str) -> None:
-    lines = read_raw(dev, "sse", topic, 25)
-    assert lines[0] == "event: sync"
-    text = [line for line in lines[4:] if not line.startswith("id: ")]
+    lines = read_raw(dev, "sse", topic, 26)
+    assert lines[0].startswith("retry: ")
+    assert lines[1] == "event: sync"
+    text = [line for line in lines[5:] if not line.startswith("id: ")]
     assert text[:17] == [
         "event: kind-0", "data: <li>hi & ho</li>", "",
         "event: kind-1", 'data: {"a":[1,2]}', "",
