@@ -340,6 +340,7 @@ def test_credentials_are_made_and_work(console: Page, server: Server, topic: str
     console.get_by_role("button", name="Issue a token").click()
     expect(console.locator(".outcome.bad")).to_contain_text("cannot be a user's name")
     console.get_by_role("button", name="Make a key").click()
+    expect(console.locator(".copyable-text")).to_have_count(2)
     key, line = console.locator(".copyable-text").all_inner_texts()
     assert key.startswith("rk_")
     assert re.fullmatch(r'api_key = \["rk_\w{8}:sha256:[0-9a-f]{64}"\]', line)

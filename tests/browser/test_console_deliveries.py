@@ -136,6 +136,7 @@ def test_a_campaign_is_counted_watched_paused_and_ended(
     console.wait_for_timeout(1500)
     assert reached == [user for user in provider.accepted if user in users]
     assert 0 < len(reached) < 12
+    wait_for(console, lambda: [one["seen"] for one in samples(server, group)][:1] == [0])
     ask(server, "POST", "/v1/inbox/mark", mark(server, users[0]), credential=user_token(users[0]))
     go(console, "Campaigns")
     listed = row(console, f"Sale {group}")
@@ -253,7 +254,7 @@ def test_held_texts_are_approved_and_rejected(
 
 
 def wait_for(page: Page, condition: Any) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if condition():
             return
         page.wait_for_timeout(100)
