@@ -24,7 +24,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
 from tests.browser.conftest import ENGINES, PATHS
-from tests.browser.driving import publish
+from tests.browser.driving import on_this_machine, publish
 from tests.browser.shop import THE_BELL, Shop, badge, notify, wait
 from tests.integration.server import Server, ServerFactory
 
@@ -181,7 +181,8 @@ def test_it_is_right_within_a_second_of_waking(
         send(5, 20)
         time.sleep(SLEEP_S / 2)
     took = times(pages, [2, 25])
-    assert {name: took[name] for name in took if took[name] > AWAKE_S} == {}
+    bound_s = on_this_machine(AWAKE_S)
+    assert {name: took[name] for name in took if took[name] > bound_s} == {}
     for name, page in pages.items():
         assert page.evaluate("got") == list(range(25))
         assert badge(servers[name], f"{user}-{name}")["unread"] == 2
