@@ -27,10 +27,12 @@ def test_a_plain_eventsource_is_back_within_a_second(
         """(topic) => {
           Object.assign(window, { got: [], states: [], errors: [], gaps: [] });
           const source = new EventSource(`/v1/sse?topic=${topic}`);
+          source.addEventListener("sync", () => states.push("live"));
           source.addEventListener("publication", ({ data }) => got.push(JSON.parse(data).data));
         }""",
         topic,
     )
+    wait(page, "states.length > 0")  # What came before is not for it.
     publish(server, topic, 0, 3)
     wait(page, "got.length === 3")
     if ending == "restart":
