@@ -63,6 +63,24 @@ def test_the_wheel_names_its_version_its_command_and_its_license(wheel: zipfile.
     assert wheel.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
 
 
+def test_what_is_installed_from_it_runs(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """What README.md's `pip install .` makes, with the dependencies that are here."""
+    path = str(wheel.filename)
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", "here"]
+    subprocess.run([sys.executable, *install, path], cwd=tmp_path, check=True)
+    script = """
+import reddot.api.script as script
+from reddot.cli import main
+assert "here" in script.__file__, script.__file__
+assert set(script.load_scripts()) == set(script.FILES)
+main()
+"""
+    run = [sys.executable, "-c", script, "--help"]
+    environment = {"PYTHONPATH": str(tmp_path / "here"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    assert "serve" in done.stdout
+
+
 def test_every_dependency_is_pinned() -> None:
     """`make setup` installs what constraints.txt says, so no requirement may be without a pin."""
     pins = (ROOT / "constraints.txt").read_text().splitlines()

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -46,22 +48,34 @@ _AGAIN: Final = "no-cache"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
+# Named, and not with a weight of 0 (RFC 9110 section 12.5.3).
+_GZIP: Final = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
+
+
 class Script(msgspec.Struct, frozen=True):
     """A built file.
 
     Attributes:
-        compressed: the content as gzip (RFC 1952), a third of it, for whoever accepts that.
         integrity: `sha384-` and the digest of the content in base64.
     """
 
     content: bytes
-    compressed: bytes
     integrity: str
+
+    @property
+    def compressed(self) -> bytes:
+        """The content as gzip (RFC 1952), a third of it, made when it is asked first."""
+        return _compressed(self.content)
+
+
+@cache
+def _compressed(content: bytes) -> bytes:
+    return gzip.compress(content, 9, mtime=0)
 
 
 def make_script(content: bytes) -> Script:
     digest = b64encode(hashlib.sha384(content).digest()).decode()
-    return Script(content, gzip.compress(content, 9, mtime=0), f"sha384-{digest}")
+    return Script(content, f"sha384-{digest}")
 
 
 def load_scripts() -> dict[str, Script]:
@@ -92,7 +106,7 @@ def _route(name: str, script: Script | None) -> Route:
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         content = script.content
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if _GZIP.search(request.headers.get("accept-encoding", "")):
             # The same script, but other bytes: so says a weak ETag (RFC 9110 section 8.8.1).
             headers |= {"content-encoding": "gzip", "etag": f"W/{etag}"}
             content = script.compressed

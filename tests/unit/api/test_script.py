@@ -78,6 +78,23 @@ def test_it_comes_compressed_to_whoever_accepts_that() -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("br;q=1.0, GZIP;q=0.5", True),
+        ("gzip; q=0.01", True),
+        ("gzip;q=0", False),
+        ("gzip ; q=0.000, br", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_who_refuses_the_compressed_one_gets_the_plain_one(accepted: str, packed: bool) -> None:
+    answer = run(make_script(CONTENT), **{"accept-encoding": accepted})
+    assert ("content-encoding" in answer.headers) is packed
+
+
 def test_without_a_build_it_says_what_to_do() -> None:
     answer = run(None)
     assert answer.status_code == 404
