@@ -264,6 +264,10 @@ class SqliteStore:
         rows: int = await self._between(lambda writer, done: writer.trim(rows_max, done))
         return rows
 
+    async def _index(self) -> int:
+        rows: int = await self._between(lambda writer, done: writer.index(INDEX_ROWS, done))
+        return rows
+
     async def _between(self, ask: Callable[[Writer, Callable[[Any], None]], None]) -> Any:
         """What the writer answers to a job between two groups."""
         if self._writer is None or self._closing is not None:
@@ -335,7 +339,7 @@ class SqliteStore:
     ) -> InboxPage:
         if text is not None:
             # Texts are indexed behind the log; a search waits for the newest.
-            while await self.trim(rows_max=INDEX_ROWS) >= INDEX_ROWS:
+            while await self._index() >= INDEX_ROWS:
                 pass
         return await self._read(
             lambda snapshot: snapshot.inbox().page(

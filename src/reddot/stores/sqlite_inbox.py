@@ -41,6 +41,9 @@ from reddot.stores.sqlite_inbox_settle import Settling
 from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_topics import Topic, Topics, json_text
 
+# Rows that a search indexes first in a few seconds: more do not wait, however busy the writer is.
+INDEX_LAG_MAX: Final = 500_000
+
 _INTO_NOTE: Final = Rows("INSERT INTO note (topic_id, pos, seq, num, category, expires_ms)", 6)
 _INTO_NOTIFICATION: Final = Rows(
     "INSERT INTO notification"
@@ -142,6 +145,10 @@ class InboxWriter:
     def index(self, rows_max: int) -> int:
         """Make up to `rows_max` notifications findable by text; how many there were."""
         return self._settling.index(rows_max)
+
+    def index_lags(self, head: int) -> bool:
+        """Whether so much waits for the index that a search would wait for seconds."""
+        return self._settling.index_lag(head) > INDEX_LAG_MAX
 
     def store(self, staged: Any, draft: Draft) -> Appended:
         """Apply one draft; raises `ReddotError` before anything has changed."""

@@ -215,6 +215,11 @@ class Settling:
             self._cursor.execute("UPDATE inbox_meta SET indexed = ?", (upto,))
         return int(rows)
 
+    def index_lag(self, head: int) -> int:
+        """How many positions there are that the index has not looked at."""
+        after: int = self._cursor.execute("SELECT indexed FROM inbox_meta").fetchone()[0]
+        return head - after
+
     # ---- forgetting a person ----
 
     def erase(self, user: str, position: int) -> Effect:

@@ -46,6 +46,8 @@ from reddot.stores.sqlite_topics import Topic, Topics, due_ms, json_text
 from reddot.stores.sqlite_trim import Trimmer
 
 COMMIT_DRAFTS_MAX: Final = 2_000
+# A group this large says that publishers wait for the writer: texts are not indexed meanwhile.
+BUSY_DRAFTS: Final = 32
 
 Job = Callable[[], None]
 Change = Callable[[OutreachWriter], Any]
@@ -197,6 +199,7 @@ class Writer:
         )
         self._queue: SimpleQueue[Work | Job | None] = SimpleQueue()
         self._failures = 0
+        self._drafts_last = 0
         self._thread = threading.Thread(target=self._run, name="reddot-sqlite", daemon=True)
 
     @property
@@ -222,18 +225,25 @@ class Writer:
         self._queue.put(((), done, (), change))
 
     def trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
-        """Delete up to `rows_max` rows between two groups; `done` is called in the loop."""
+        """Delete up to `rows_max` rows between two groups; `done` is called in the loop.
+
+        Makes as many texts findable, unless publishers wait and few texts do.
+        """
         self._queue.put(partial(self._trim, rows_max, done))
+
+    def index(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
+        """Make up to `rows_max` notifications findable, busy or not; `done` gets how many."""
+        self._queue.put(partial(self._job, partial(self.inbox.index, rows_max), done))
 
     def verify(self, repair: bool, done: Callable[[Sequence[str] | ReddotError], None]) -> None:
         """Look for what is wrong with inboxes between two groups; `done` is called in the loop."""
-        self._queue.put(partial(self._verify, repair, done))
+        self._queue.put(partial(self._job, partial(self._verify, repair), done))
 
     def reached(
         self, counts: Mapping[str, int], done: Callable[[ReddotError | None], None]
     ) -> None:
         """Count people that notifications have reached, between two groups."""
-        self._queue.put(partial(self._reached, counts, done))
+        self._queue.put(partial(self._job, partial(self._reached, counts), done))
 
     def stop(self) -> None:
         """Finish what is in the queue, checkpoint and close. Blocks; call it in a thread."""
@@ -291,33 +301,32 @@ class Writer:
             with self._transaction():
                 now_ms = self._clock.wall_ms()
                 result = self._trimmer.trim(now_ms=now_ms, rows_max=rows_max, head=self.head)
-                result = max(result, self.inbox.index(rows_max))
+                if self._drafts_last < BUSY_DRAFTS or self.inbox.index_lags(self.head):
+                    result = max(result, self.inbox.index(rows_max))
+                self._drafts_last = 0
         except ReddotError as error:
             result = error
         self._tell(partial(self._answered, (), self.head, self.retained_count))
         self._tell(partial(done, result))
 
-    def _verify(self, repair: bool, done: Callable[[Sequence[str] | ReddotError], None]) -> None:
-        result: Sequence[str] | ReddotError
+    def _job(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Work in a transaction of its own; `done` gets what it returns, or the error."""
+        result: Any
         try:
             with self._transaction():
-                result = verify(self._cursor, repair=repair)
-            if repair:
-                self._topics.forget()
+                result = work()
         except ReddotError as error:
             result = error
         self._tell(partial(done, result))
 
-    def _reached(
-        self, counts: Mapping[str, int], done: Callable[[ReddotError | None], None]
-    ) -> None:
-        result: ReddotError | None = None
-        try:
-            with self._transaction():
-                self._cursor.execute(_REACHED, (msgspec.json.encode(counts).decode(),))
-        except ReddotError as error:
-            result = error
-        self._tell(partial(done, result))
+    def _verify(self, repair: bool) -> Sequence[str]:
+        found = verify(self._cursor, repair=repair)
+        if repair:
+            self._topics.forget()
+        return found
+
+    def _reached(self, counts: Mapping[str, int]) -> None:
+        self._cursor.execute(_REACHED, (msgspec.json.encode(counts).decode(),))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -376,6 +385,7 @@ class Writer:
     def _store(self, group: list[Work]) -> list[Any]:
         """Number and write all drafts of the group; one result per piece of work."""
         drafts = [draft for batch, _, _, _ in group if batch is not None for draft in batch]
+        self._drafts_last = len(drafts)
         missing = {draft.topic for draft in drafts}.difference(self._topics.by_name)
         if missing:
             self._topics.load(missing)
