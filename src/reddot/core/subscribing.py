@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator,
 from typing import Any, Final
 
 from reddot.core.access import Policy, inbox_filters
+from reddot.core.attached import Attached
 from reddot.core.dots import Dots
 from reddot.core.hub import Encoder, Hub
 from reddot.core.paying import Payer, chunks
@@ -55,7 +56,9 @@ class Subscribing:
         dots.changed = self.follow_others
         self.hub = hub
         self.limits = limits
-        self.sessions: dict[str, Session] = {}
+        self._attached = Attached(limits=limits, counters=counters)
+        self.sessions = self._attached.sessions
+        self.check_room = self._attached.check_room
         self._recent = recent
         self._store = store
         self._policy = policy
@@ -64,7 +67,6 @@ class Subscribing:
         self._counters = counters
         self._spawn = spawn
         self._payer = Payer(hub=hub, clock=clock, counters=counters)
-        self._per_user: dict[str, int] = {}
         self._upkeep = Upkeep(clock=clock, due=self._due)
         self.tick = self._upkeep.tick
 
@@ -122,17 +124,6 @@ class Subscribing:
             asked=asked,
         )
 
-    def check_room(self, actor: Actor) -> None:
-        """Whether one more can be attached; raises `too_many_sessions` or `rate_limited`."""
-        if len(self.sessions) >= self.limits.sessions_max:
-            raise ReddotError("too_many_sessions", f"{self.limits.sessions_max} sessions are open")
-        self._check_user(actor)
-
-    def _check_user(self, actor: Actor) -> None:
-        most = self.limits.sessions_per_user_max
-        if actor.user and self._per_user.get(actor.user, 0) >= most:
-            raise ReddotError("rate_limited", f"{most} sessions per user are allowed")
-
     def start(self, session: Session, cursor: Cursor | None) -> None:
         """Begin: the first frame, then what was missed after `cursor`, then live.
 
@@ -159,13 +150,7 @@ class Subscribing:
         self._go_live(session)
 
     def _register(self, session: Session) -> None:
-        self.sessions[session.id] = session
-        counters = self._counters.transports[session.transport]
-        counters.opened += 1
-        counters.sessions += 1
-        user = session.actor.user
-        if user:
-            self._per_user[user] = self._per_user.get(user, 0) + 1
+        self._attached.add(session)
         self.dots.attach(session)
         self._reschedule(session, self._clock.monotonic())
 
@@ -289,28 +274,18 @@ class Subscribing:
             ReddotError: `forbidden` if it does not cover the filters; `rate_limited` if it is of
                 another user, who has too many sessions already.
         """
-        if actor.user != session.actor.user:
-            self._check_user(actor)
+        changed = actor.user != session.actor.user
+        if changed:
+            self._attached.check_user(actor)
         for text in session.filters:
             if text not in inbox_filters(actor):
                 self._policy.check_subscribe(actor, text)
-        self._count_user(session.actor, -1)
-        changed = actor.user != session.actor.user
         if changed:
             self.dots.detach(session)
-        session.actor = actor
+        self._attached.change_actor(session, actor)
         if changed:
             self.dots.attach(session)
-        self._count_user(actor, 1)
         self._reschedule(session, self._clock.monotonic())
-
-    def _count_user(self, actor: Actor, step: int) -> None:
-        if actor.user:
-            count = self._per_user.get(actor.user, 0) + step
-            if count > 0:
-                self._per_user[actor.user] = count
-            else:
-                self._per_user.pop(actor.user, None)
 
     def _unjoin(self, session: Session) -> None:
         if session.state is State.LIVE or session.state is State.HELD:
@@ -523,9 +498,7 @@ class Subscribing:
         elif session.state is State.PAUSED:
             self.hub.unpark(session.filters, session)
         session.to(State.CLOSED)
-        if self.sessions.pop(session.id, None) is not None:
-            self._counters.transports[session.transport].close(reason)
-            self._count_user(session.actor, -1)
+        if self._attached.remove(session, reason):
             self.dots.detach(session)
 
     def close(
