@@ -127,7 +127,8 @@ class Subscribing:
     def start(self, session: Session, cursor: Cursor | None) -> None:
         """Begin: the first frame, then what was missed after `cursor`, then live.
 
-        Call after `session.attach`. Most sessions are live when this returns.
+        Call after `session.attach`, and after `session.owe` for what is to come before all that.
+        Most sessions are live when this returns.
         """
         self._register(session)
         if cursor is None:
@@ -139,7 +140,8 @@ class Subscribing:
         else:
             session.position = min(cursor.position, self.hub.position)
             self._counters.transports[session.transport].resumed += bool(session.filters)
-            if session.position >= self._recent.floor or not session.filters:
+            at_once = session.position >= self._recent.floor or not session.filters
+            if at_once or session.backfills:
                 self._sync(session, ())
         self._advance(session)
 
@@ -197,7 +199,7 @@ class Subscribing:
                 self._drop(session, left)
             allowed = tuple(t for t in added if self._policy.may_subscribe(session.actor, t))
             if allowed and not session.is_closed():
-                self.add_filters(session, allowed, since, _nothing)
+                self.add_filters(session, allowed, since)
 
     # Changing what a live session listens to (WebSocket, MQTT)
 
@@ -206,8 +208,9 @@ class Subscribing:
         session: Session,
         filters: tuple[str, ...],
         cursor: Cursor | None,
-        done: Callable[[], None],
-        retained: Sequence[str] | None = None,
+        done: Callable[[], None] | None = None,
+        *,
+        retained: bool = True,
         asked: tuple[str, ...] = (),
     ) -> None:
         """Listen to more. `done` is called when what was missed on the new filters is written.
@@ -215,7 +218,7 @@ class Subscribing:
         Until then the client must not count the new filters as covered by a cursor.
 
         Args:
-            retained: filters that are owed their retained publications; None: the new ones.
+            retained: whether the new ones are owed their retained publications.
             asked: those of `filters` that the client has named.
         """
         self._unjoin(session)
@@ -228,16 +231,26 @@ class Subscribing:
                 self._counters.gaps += len(filters)
                 for text in filters:
                     session.sink.gap(Gap(text, "epoch"))
-                done()
+                if done is not None:
+                    done()
 
             session.owe((), retained=True, position=0, done=tell)
         elif cursor is not None:
             session.owe(filters, retained=False, position=cursor.position, done=done)
         else:
-            wanted = new if retained is None else tuple(retained)
-            owed = wanted if self._store.retained_count else ()
+            owed = new if retained and self._store.retained_count else ()
             session.owe(owed, retained=True, position=0, done=done)
         self._set_filters(session, tuple(sorted({*session.filters, *filters})))
+
+    def owe_retained(self, session: Session, filters: tuple[str, ...], upto: int) -> None:
+        """Hand out what is retained on filters of the session.
+
+        Args:
+            upto: where the session was when they were asked for; what is later comes by the log.
+        """
+        self._unjoin(session)
+        session.owe(filters, retained=True, position=0, upto=upto)
+        self._advance(session)
 
     def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
         """Listen to less, at once, as the client says; what is of its user's inbox stays.
@@ -254,7 +267,7 @@ class Subscribing:
     def _drop(self, session: Session, dropped: Collection[str]) -> None:
         self._unjoin(session)
         for backfill in session.backfills or ():
-            backfill.filters = tuple(t for t in backfill.filters if t not in dropped)
+            backfill.forgo(dropped)
         self._set_filters(session, tuple(t for t in session.filters if t not in dropped))
 
     def _set_filters(self, session: Session, filters: tuple[str, ...]) -> None:
@@ -553,7 +566,3 @@ class Subscribing:
         if session.state is State.PAUSED:
             at = min(at, session.paused_at + self.limits.stall_timeout_s)
         self._upkeep.schedule(session, at)
-
-
-def _nothing() -> None:
-    """Nobody waits for this backfill."""

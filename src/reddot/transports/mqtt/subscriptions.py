@@ -18,6 +18,7 @@ from reddot.codecs.mqtt_packets import (
     Unsubscribe,
     split_shared,
 )
+from reddot.core.session import State
 from reddot.errors import ReddotError
 from reddot.model import Cursor
 from reddot.transports.mqtt.badges import show_badge, wants_badge
@@ -33,13 +34,18 @@ RETAIN_IF_NEW: Final = 1
 
 
 class _Asked:
-    """What a SUBSCRIBE has come to."""
+    """What a SUBSCRIBE has come to.
+
+    Attributes:
+        retained: filters that get what is retained, up to the position `retained_upto`.
+    """
 
     def __init__(self) -> None:
         self.reasons: list[int] = []
         self.filters: list[str] = []
         self.inbox: tuple[str, ...] = ()
         self.retained: list[str] = []
+        self.retained_upto = 0
         self.shares: list[tuple[tuple[str, str], Filter]] = []
 
 
@@ -72,7 +78,8 @@ def _subscribe(link: Link, packet: Subscribe) -> None:
     subscribing = link.broker.subscribing
     if asked.filters:
         filters = tuple(asked.filters)
-        subscribing.add_filters(link.session, filters, None, _nothing, retained=(), asked=filters)
+        asked.retained_upto = link.position()
+        subscribing.add_filters(link.session, filters, None, retained=False, asked=filters)
     link.save(lambda: _answer(link, packet, asked, _place(link)))
 
 
@@ -133,7 +140,8 @@ def _answer(
         broker.spawn(show_badge(link))
     if asked.retained and broker.store.retained_count:
         owed = tuple(text for text in asked.retained if text in link.client.filters)
-        broker.subscribing.add_filters(link.session, owed, None, _nothing, retained=owed)
+        broker.subscribing.owe_retained(link.session, owed, asked.retained_upto)
+        link.client.dirty = True
     for frame in broker.server_topics.retained(link.level, asked.filters):
         link.write(frame)
     for shared, made in asked.shares:
@@ -144,7 +152,9 @@ def _place(link: Link) -> Properties:
     """Where a subscription begins, for a client that asked to be told places."""
     if link.outbound is None or not link.outbound.wants_ids:
         return NO_PROPERTIES
-    here = Cursor(link.broker.subscribing.hub.epoch, link.position())
+    live = link.session.state is State.LIVE
+    place = link.position() if live else link.session.place()
+    here = Cursor(link.broker.subscribing.hub.epoch, place)
     return Properties(user=(("cursor", encode_cursor(here)),))
 
 
@@ -178,6 +188,7 @@ async def _subscribe_reading(
 
     def answer() -> None:
         broker.subscribing.hub.flush()
+        asked.retained_upto = link.position()
         known = properties if token is not None else _place(link)
         _answer(link, packet, asked, known)
         kept = tuple(t for t in filters if t in link.client.filters or t in asked.inbox)
@@ -185,10 +196,10 @@ async def _subscribe_reading(
             link.session,
             kept,
             cursor,
-            _nothing,
-            retained=(),
+            retained=False,
             asked=tuple(t for t in kept if t in link.client.filters),
         )
+        link.client.dirty = True
 
     link.save(answer)
 
@@ -257,7 +268,3 @@ def _unsubscribe(link: Link, packet: Unsubscribe) -> None:
         link.outbound.changed()
     answer = Unsuback(packet.packet_id, tuple(reasons))
     link.save(lambda: link.write(encode_unsuback(link.level, answer)))
-
-
-def _nothing() -> None:
-    """Nobody waits for what a new filter is owed."""
