@@ -8,6 +8,8 @@ from typing import Final
 from reddot.codecs.cursor import decode_cursor, encode_cursor
 from reddot.codecs.mqtt_encode import encode_suback, encode_unsuback
 from reddot.codecs.mqtt_packets import (
+    LEVEL_5,
+    MALFORMED,
     NO_PROPERTIES,
     MqttError,
     Properties,
@@ -19,6 +21,7 @@ from reddot.codecs.mqtt_packets import (
     split_shared,
 )
 from reddot.core.session import State
+from reddot.core.topics import check_filter
 from reddot.errors import ReddotError
 from reddot.model import Cursor
 from reddot.transports.mqtt.badges import show_badge, wants_badge
@@ -27,6 +30,8 @@ from reddot.transports.mqtt.state import Filter
 
 UNSPECIFIED: Final = 0x80
 NO_SUBSCRIPTION: Final = 0x11
+STRING_BYTES_MAX: Final = 65_535
+"""Two bytes of length can say no more (1.5.4); what is longer than we allow is well-formed."""
 _REFUSALS: Final = frozenset((0x80, 0x83, 0x87, 0x8F, 0x97))
 
 RETAIN_ALWAYS: Final = 0
@@ -249,18 +254,19 @@ async def _resume(
 
 def _unsubscribe(link: Link, packet: Unsubscribe) -> None:
     """What is in flight is finished all the same (3.10.4-3)."""
-    link.broker.subscribing.hub.flush()  # What was published before is for the old filters.
     client, reasons, plain = link.client, [], []
+    for text in packet.filters:
+        if text not in client.filters:
+            _check_formed(text, shared=link.level == LEVEL_5)
+    link.broker.subscribing.hub.flush()  # What was published before is for the old filters.
     for text in packet.filters:
         found = client.filters.pop(text, None)
         reasons.append(NO_SUBSCRIPTION if found is None else 0)
-        try:
-            shared = split_shared(text)
-        except MqttError:
+        if found is None:
             continue
-        if shared is not None:
+        if split_shared(text) is not None:
             link.broker.shares.leave(link, text)
-        elif found is not None:
+        else:
             plain.append(text)
     if plain:
         link.broker.subscribing.drop_filters(link.session, tuple(plain))
@@ -268,3 +274,21 @@ def _unsubscribe(link: Link, packet: Unsubscribe) -> None:
         link.outbound.changed()
     answer = Unsuback(packet.packet_id, tuple(reasons))
     link.save(lambda: link.write(encode_unsuback(link.level, answer)))
+
+
+def _check_formed(text: str, *, shared: bool) -> None:
+    """A filter that breaks 4.7.1 or 4.8.2 ends the connection (4.13.1-1; 3.1.1: MQTT-4.8.0-1). 0x8F
+    would say that it is "correctly formed" (3.11.3), 0x11 that it might have been there.
+
+    Args:
+        shared: whether `$share/` means something.
+
+    Raises:
+        MqttError: 0x81, "does not conform to this specification" (3.14.2.1).
+    """
+    try:
+        found = split_shared(text) if shared else None
+        plain = found[1] if found else text
+        check_filter(plain, bytes_max=STRING_BYTES_MAX, levels_max=STRING_BYTES_MAX + 1)
+    except (MqttError, ReddotError) as error:
+        raise MqttError(MALFORMED, error.detail) from error
