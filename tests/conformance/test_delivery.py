@@ -226,10 +226,13 @@ def test_answers_to_unknown_identifiers(five: Clients) -> None:
     client.quiet()
 
 
-@pytest.mark.parametrize(("qos", "kind"), [(1, PUBREC), (2, PUBACK)])
-def test_the_wrong_acknowledgement(five: Clients, topic: str, qos: int, kind: int) -> None:
-    reader = watch(five, topic)
-    five.connect().publish(topic, b"1", qos)
+@normative("4.13.1-1", old=("4.8.0-1",))
+@pytest.mark.parametrize(("qos", "kind"), [(1, PUBREC), (1, PUBCOMP), (2, PUBACK), (2, PUBCOMP)])
+def test_the_wrong_acknowledgement(clients: Clients, topic: str, qos: int, kind: int) -> None:
+    """It is not taken for the right one, in the next connection neither."""
+    reader = lasting(clients, topic)
+    clients.connect().publish(topic, b"1", qos)
     found = reader.message(topic, b"1", qos, answer=False)
     reader.ack(kind, found.packet_id)
     reader.closed(0x82)
+    clients.back("a").message(topic, b"1", qos, dup=True)

@@ -160,3 +160,47 @@ def test_they_are_not_sent_on_resume(clients: Clients, topic: str) -> None:
     first.disconnect()
     clients.back("a").quiet()
     writer.publish(topic, b"", retain=True)
+
+
+@normative("3.3.1-9", "3.1.2-23", "4.9.0-2")
+@pytest.mark.parametrize("qos", [1, 2])
+def test_those_that_wait_for_room_are_owed_by_the_session(
+    five: Clients, topic: str, qos: int
+) -> None:
+    """And are what is retained when they come: what has changed comes as any publication."""
+    writer = five.connect()
+    for name in "abcd":
+        writer.publish(f"{topic}/{name}", b"old", 2, retain=True)
+    first = five.keep("a", receive_maximum=1)
+    first.subscribe(f"{topic}/#", qos=qos)
+    first.message(f"{topic}/a", b"old", qos, retain=True, answer=False)
+    first.drop()
+    writer.publish(f"{topic}/b", b"", 2, retain=True)
+    writer.publish(f"{topic}/c", b"new", 2, retain=True)
+    second = five.back("a")
+    second.message(f"{topic}/a", b"old", qos, retain=True, dup=True)
+    second.message(f"{topic}/d", b"old", qos, retain=True)
+    second.message(f"{topic}/b", b"", qos)
+    second.message(f"{topic}/c", b"new", qos)
+    second.quiet()
+    second.disconnect()
+    five.back("a").quiet()
+    for name in "acd":
+        writer.publish(f"{topic}/{name}", b"", retain=True)
+
+
+@normative("3.10.4-2", "3.1.2-23")
+def test_those_that_wait_for_room_go_with_their_subscription(five: Clients, topic: str) -> None:
+    writer = five.connect()
+    for name in "abc":
+        writer.publish(f"{topic}/{name}", b"1", retain=True)
+    first = five.keep("a", receive_maximum=1)
+    first.subscribe(f"{topic}/#", qos=1)
+    first.message(f"{topic}/a", b"1", 1, retain=True, answer=False)
+    first.unsubscribe(f"{topic}/#")
+    first.drop()
+    second = five.back("a")
+    second.message(f"{topic}/a", b"1", 1, retain=True, dup=True)
+    second.quiet()
+    for name in "abc":
+        writer.publish(f"{topic}/{name}", b"", retain=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reddot.codecs.mqtt_packets import Disconnect, Suback, Subscribe, Subscription
+from reddot.codecs.mqtt_packets import Disconnect, Suback, Subscribe, Subscription, Unsubscribe
 from tests.conformance.conftest import Clients
 from tests.conformance.normative import normative
 
@@ -134,10 +134,20 @@ def test_the_shortest_names(clients: Clients, name: str) -> None:
     client.message(name, b"1", 1)
 
 
-@normative("3.8.4-5", "3.8.4-7", "3.9.3-1", "4.7.1-1", "4.7.1-2", old=("4.7.1-2", "4.7.1-3"))
-@pytest.mark.parametrize(
-    "bad", ["a#", "#/a", "a/#/b", "a/b#", "#a", "##", "a+", "+a", "+a/b", "a/+b", "a/b+/c"]
+MISPLACED = ("a#", "#/a", "a/#/b", "a/b#", "#a", "##", "a+", "+a", "+a/b", "a/+b", "a/b+/c")
+NOT_SHARED = (
+    "$share/a",
+    "$share//a",
+    "$share/a/",
+    "$share/+/a",
+    "$share/#/a",
+    "$share/a+/b",
+    "$share/a/b#",
 )
+
+
+@normative("3.8.4-5", "3.8.4-7", "3.9.3-1", "4.7.1-1", "4.7.1-2", old=("4.7.1-2", "4.7.1-3"))
+@pytest.mark.parametrize("bad", MISPLACED)
 def test_a_filter_with_a_wildcard_in_the_wrong_place(
     clients: Clients, topic: str, bad: str
 ) -> None:
@@ -153,18 +163,7 @@ def test_a_filter_with_a_wildcard_in_the_wrong_place(
 
 
 @normative("3.8.4-7", "4.8.2-1", "4.8.2-2")
-@pytest.mark.parametrize(
-    "bad",
-    [
-        "$share/a",
-        "$share//a",
-        "$share/a/",
-        "$share/+/a",
-        "$share/#/a",
-        "$share/a+/b",
-        "$share/a/b#",
-    ],
-)
+@pytest.mark.parametrize("bad", NOT_SHARED)
 def test_a_shared_subscription_that_is_none(five: Clients, bad: str) -> None:
     client = five.connect()
     client.send(Subscribe(7, (Subscription(bad, 1),)))
@@ -174,3 +173,29 @@ def test_a_shared_subscription_that_is_none(five: Clients, bad: str) -> None:
         client.quiet()
     else:
         assert answer is None or isinstance(answer, Disconnect)
+
+
+@normative("4.7.1-1", "4.7.1-2", "4.13.1-1")
+@normative(old=("4.7.1-2", "4.7.1-3", "4.8.0-1"))
+@pytest.mark.parametrize("bad", MISPLACED)
+def test_an_unsubscribe_with_such_a_filter(clients: Clients, topic: str, bad: str) -> None:
+    """The end of the connection, with nothing unsubscribed."""
+    client = clients.keep("a")
+    client.subscribe(topic)
+    client.send(Unsubscribe(7, (topic, bad)))
+    client.closed(0x81)
+    client = clients.back("a")
+    clients.connect().publish(topic, b"1")
+    client.message(topic, b"1", 1)
+
+
+@normative("4.8.2-1", "4.8.2-2", "4.13.1-1")
+@pytest.mark.parametrize("bad", NOT_SHARED)
+def test_an_unsubscribe_from_a_share_that_is_none(five: Clients, bad: str) -> None:
+    client = five.connect()
+    client.send(Unsubscribe(7, (bad,)))
+    client.closed(0x81)
+
+
+def test_before_5_0_nothing_is_shared(four: Clients) -> None:
+    four.connect().unsubscribe("$share/a", "$share/+/a")

@@ -336,7 +336,7 @@ class Node:
         hub, subscribing = self.hub, self.subscribing
         found = {
             "sessions": subscribing.sessions,
-            "per user": subscribing._per_user,
+            "per user": subscribing._attached.per_user,
             "groups": hub._groups,
             "exact filters": hub._index._exact,
             "wildcards": hub._index._root.children or hub._index._root.rest,

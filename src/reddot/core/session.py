@@ -6,7 +6,7 @@ and comes back by reading the log, like any resume. What moves it is `core/subsc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from typing import Final, Literal, Protocol
 
@@ -127,6 +127,17 @@ class Backfill:
         self.upto = upto
         self.retained = retained
         self.done = done
+
+    def covers(self, other: Backfill) -> bool:
+        """Whether it brings all that another one brings to the same filters."""
+        same = self.retained is other.retained and self.done is None and other.done is None
+        return same and self.position <= other.position and self.upto >= other.upto
+
+    def forgo(self, filters: Collection[str]) -> None:
+        """Some filters are owed nothing any more. A page that is being read is of other filters
+        then, and is read again."""
+        if not set(self.filters).isdisjoint(filters):
+            self.filters = tuple(t for t in self.filters if t not in filters)
 
 
 class Owner(Protocol):
@@ -271,15 +282,24 @@ class Session:
         *,
         retained: bool,
         position: int,
+        upto: int | None = None,
         done: Callable[[], None] | None = None,
     ) -> None:
-        """Note that `filters` are owed what came after `position`, up to where the session is."""
-        backfill = Backfill(
-            filters, position=position, upto=self.position, retained=retained, done=done
-        )
-        if self.backfills is None:
-            self.backfills = []
-        self.backfills.append(backfill)
+        """Note that `filters` are owed what came after `position`, up to where the session is.
+
+        What is owed already is not owed twice, unless somebody waits for it: so much may wait as
+        there are filters.
+        """
+        upto = self.position if upto is None else upto
+        new = Backfill(filters, position=position, upto=upto, retained=retained, done=done)
+        waiting = self.backfills or []
+        for each in waiting:
+            if new.covers(each):
+                each.forgo(new.filters)
+            elif each.covers(new):
+                new.forgo(each.filters)
+        waiting = [each for each in (*waiting, new) if each.filters or each.done is not None]
+        self.backfills = waiting or None
 
     # What the connection tells the session (net.stream.Listener).
 

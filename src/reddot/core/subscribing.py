@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator,
 from typing import Any, Final
 
 from reddot.core.access import Policy, inbox_filters
+from reddot.core.attached import Attached
 from reddot.core.dots import Dots
 from reddot.core.hub import Encoder, Hub
 from reddot.core.paying import Payer, chunks
@@ -55,7 +56,9 @@ class Subscribing:
         dots.changed = self.follow_others
         self.hub = hub
         self.limits = limits
-        self.sessions: dict[str, Session] = {}
+        self._attached = Attached(limits=limits, counters=counters)
+        self.sessions = self._attached.sessions
+        self.check_room = self._attached.check_room
         self._recent = recent
         self._store = store
         self._policy = policy
@@ -64,7 +67,6 @@ class Subscribing:
         self._counters = counters
         self._spawn = spawn
         self._payer = Payer(hub=hub, clock=clock, counters=counters)
-        self._per_user: dict[str, int] = {}
         self._upkeep = Upkeep(clock=clock, due=self._due)
         self.tick = self._upkeep.tick
 
@@ -122,21 +124,11 @@ class Subscribing:
             asked=asked,
         )
 
-    def check_room(self, actor: Actor) -> None:
-        """Whether one more can be attached; raises `too_many_sessions` or `rate_limited`."""
-        if len(self.sessions) >= self.limits.sessions_max:
-            raise ReddotError("too_many_sessions", f"{self.limits.sessions_max} sessions are open")
-        self._check_user(actor)
-
-    def _check_user(self, actor: Actor) -> None:
-        most = self.limits.sessions_per_user_max
-        if actor.user and self._per_user.get(actor.user, 0) >= most:
-            raise ReddotError("rate_limited", f"{most} sessions per user are allowed")
-
     def start(self, session: Session, cursor: Cursor | None) -> None:
         """Begin: the first frame, then what was missed after `cursor`, then live.
 
-        Call after `session.attach`. Most sessions are live when this returns.
+        Call after `session.attach`, and after `session.owe` for what is to come before all that.
+        Most sessions are live when this returns.
         """
         self._register(session)
         if cursor is None:
@@ -148,7 +140,8 @@ class Subscribing:
         else:
             session.position = min(cursor.position, self.hub.position)
             self._counters.transports[session.transport].resumed += bool(session.filters)
-            if session.position >= self._recent.floor or not session.filters:
+            at_once = session.position >= self._recent.floor or not session.filters
+            if at_once or session.backfills:
                 self._sync(session, ())
         self._advance(session)
 
@@ -159,13 +152,7 @@ class Subscribing:
         self._go_live(session)
 
     def _register(self, session: Session) -> None:
-        self.sessions[session.id] = session
-        counters = self._counters.transports[session.transport]
-        counters.opened += 1
-        counters.sessions += 1
-        user = session.actor.user
-        if user:
-            self._per_user[user] = self._per_user.get(user, 0) + 1
+        self._attached.add(session)
         self.dots.attach(session)
         self._reschedule(session, self._clock.monotonic())
 
@@ -212,7 +199,7 @@ class Subscribing:
                 self._drop(session, left)
             allowed = tuple(t for t in added if self._policy.may_subscribe(session.actor, t))
             if allowed and not session.is_closed():
-                self.add_filters(session, allowed, since, _nothing)
+                self.add_filters(session, allowed, since)
 
     # Changing what a live session listens to (WebSocket, MQTT)
 
@@ -221,8 +208,9 @@ class Subscribing:
         session: Session,
         filters: tuple[str, ...],
         cursor: Cursor | None,
-        done: Callable[[], None],
-        retained: Sequence[str] | None = None,
+        done: Callable[[], None] | None = None,
+        *,
+        retained: bool = True,
         asked: tuple[str, ...] = (),
     ) -> None:
         """Listen to more. `done` is called when what was missed on the new filters is written.
@@ -230,7 +218,7 @@ class Subscribing:
         Until then the client must not count the new filters as covered by a cursor.
 
         Args:
-            retained: filters that are owed their retained publications; None: the new ones.
+            retained: whether the new ones are owed their retained publications.
             asked: those of `filters` that the client has named.
         """
         self._unjoin(session)
@@ -243,16 +231,26 @@ class Subscribing:
                 self._counters.gaps += len(filters)
                 for text in filters:
                     session.sink.gap(Gap(text, "epoch"))
-                done()
+                if done is not None:
+                    done()
 
             session.owe((), retained=True, position=0, done=tell)
         elif cursor is not None:
             session.owe(filters, retained=False, position=cursor.position, done=done)
         else:
-            wanted = new if retained is None else tuple(retained)
-            owed = wanted if self._store.retained_count else ()
+            owed = new if retained and self._store.retained_count else ()
             session.owe(owed, retained=True, position=0, done=done)
         self._set_filters(session, tuple(sorted({*session.filters, *filters})))
+
+    def owe_retained(self, session: Session, filters: tuple[str, ...], upto: int) -> None:
+        """Hand out what is retained on filters of the session.
+
+        Args:
+            upto: where the session was when they were asked for; what is later comes by the log.
+        """
+        self._unjoin(session)
+        session.owe(filters, retained=True, position=0, upto=upto)
+        self._advance(session)
 
     def drop_filters(self, session: Session, filters: tuple[str, ...]) -> None:
         """Listen to less, at once, as the client says; what is of its user's inbox stays.
@@ -269,7 +267,7 @@ class Subscribing:
     def _drop(self, session: Session, dropped: Collection[str]) -> None:
         self._unjoin(session)
         for backfill in session.backfills or ():
-            backfill.filters = tuple(t for t in backfill.filters if t not in dropped)
+            backfill.forgo(dropped)
         self._set_filters(session, tuple(t for t in session.filters if t not in dropped))
 
     def _set_filters(self, session: Session, filters: tuple[str, ...]) -> None:
@@ -289,28 +287,18 @@ class Subscribing:
             ReddotError: `forbidden` if it does not cover the filters; `rate_limited` if it is of
                 another user, who has too many sessions already.
         """
-        if actor.user != session.actor.user:
-            self._check_user(actor)
+        changed = actor.user != session.actor.user
+        if changed:
+            self._attached.check_user(actor)
         for text in session.filters:
             if text not in inbox_filters(actor):
                 self._policy.check_subscribe(actor, text)
-        self._count_user(session.actor, -1)
-        changed = actor.user != session.actor.user
         if changed:
             self.dots.detach(session)
-        session.actor = actor
+        self._attached.change_actor(session, actor)
         if changed:
             self.dots.attach(session)
-        self._count_user(actor, 1)
         self._reschedule(session, self._clock.monotonic())
-
-    def _count_user(self, actor: Actor, step: int) -> None:
-        if actor.user:
-            count = self._per_user.get(actor.user, 0) + step
-            if count > 0:
-                self._per_user[actor.user] = count
-            else:
-                self._per_user.pop(actor.user, None)
 
     def _unjoin(self, session: Session) -> None:
         if session.state is State.LIVE or session.state is State.HELD:
@@ -523,9 +511,7 @@ class Subscribing:
         elif session.state is State.PAUSED:
             self.hub.unpark(session.filters, session)
         session.to(State.CLOSED)
-        if self.sessions.pop(session.id, None) is not None:
-            self._counters.transports[session.transport].close(reason)
-            self._count_user(session.actor, -1)
+        if self._attached.remove(session, reason):
             self.dots.detach(session)
 
     def close(
@@ -580,7 +566,3 @@ class Subscribing:
         if session.state is State.PAUSED:
             at = min(at, session.paused_at + self.limits.stall_timeout_s)
         self._upkeep.schedule(session, at)
-
-
-def _nothing() -> None:
-    """Nobody waits for this backfill."""

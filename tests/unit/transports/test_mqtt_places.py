@@ -5,13 +5,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from reddot.codecs.cursor import decode_cursor, encode_cursor
-from reddot.codecs.mqtt_packets import Properties, Publish, Suback
+from reddot.codecs.mqtt_encode import encode_subscribe
+from reddot.codecs.mqtt_packets import (
+    PUBACK,
+    Properties,
+    Publish,
+    Suback,
+    Subscribe,
+    Subscription,
+)
+from reddot.core.access import Policy
+from reddot.core.rules import TopicRule, TopicRules
 from reddot.model import Cursor, Page
-from tests.unit.transports.mqtt_rig import back, joined
+from reddot.ports import AppendDone
+from tests.unit.transports.mqtt_rig import back, crashed, joined
 from tests.wire.mqttclient import MqttClient
 from tests.wire.node import EPOCH, WireNode, run_node
 from tests.wire.transport import settle
@@ -113,3 +125,113 @@ def test_a_resume_that_a_connection_did_not_see_the_end_of_goes_on_with_its_sess
         assert places == [2, 3, 4, 5]
 
     run_node(test, mqtt_inflight_max=window, **UNREMEMBERED)
+
+
+# What a connection has not seen the end of is owed by its session, and nothing else
+
+
+@pytest.mark.parametrize("memory", [0, 1000])
+@pytest.mark.parametrize("window", [1, 20])
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_resume_that_goes_on_doubles_nothing_on_the_other_filters(
+    memory: int, window: int, *, crash: bool
+) -> None:
+    """QoS 2 is exact on all filters; here the others are ahead of the one that is resumed."""
+
+    async def test(node: WireNode) -> None:
+        await publish(node, *"aaaa")
+        client = await joined(node, "c", clean_start=False, properties=LASTING)
+        await client.subscribe("b", qos=2)
+        await publish(node, *"bab")
+        assert await said(client) == [("b", 5), ("b", 7)]
+        client.acknowledging = False
+        turns = hold_reads(node, rows_max=3) if not memory else asyncio.Semaphore()
+        await client.subscribe("a", qos=2, user=after(1))
+        await go_on(turns)
+        came = len(await client.messages())
+        assert came == (1 if window == 1 else 3 if not memory else 4)
+        await node.advance(2)
+        if not crash:
+            await client.vanish()
+        await publish(node, *"ba")
+        async with crashed(node, mqtt_inflight_max=window, **UNREMEMBERED) as other:
+            client = await back(other if crash else node, properties=LASTING)
+            await go_on(turns, 12)
+            found = await said(client)
+            assert [topic for topic, _ in found] == ["a", "a", "a", "a", "b", "a"]
+            assert [place for _, place in found][-2:] == [8, 9]
+            await client.disconnect()
+            client = await back(other if crash else node, properties=LASTING)
+            assert await said(client) == []
+
+    run_node(test, mqtt_inflight_max=window, recent_publications_max=memory)
+
+
+def test_a_resume_goes_on_where_a_filter_is_still_allowed_and_wanted() -> None:
+    async def test(node: WireNode) -> None:
+        await publish(node, *"abababcc")
+        client = await joined(node, "c", clean_start=False, properties=LASTING, username="42")
+        client.acknowledging = False
+        await client.subscribe("a", "b", "c", qos=1, user=after(0))
+        assert len(await client.messages()) == 1
+        await client.unsubscribe("c")
+        await client.vanish()
+        denied = TopicRules([TopicRule(filter="b", subscribe="deny")])
+        node.node.subscribing._policy = Policy(denied, dev=True)
+        client = await back(node, properties=LASTING, username="42")
+        assert [topic for topic, _ in await said(client)] == ["a", "a", "a"]
+
+    run_node(test, mqtt_inflight_max=1)
+
+
+@pytest.mark.parametrize("retained", [True, False])
+def test_who_asks_again_while_its_window_is_full_is_owed_no_more(*, retained: bool) -> None:
+    async def test(node: WireNode) -> None:
+        publisher = await joined(node, "p")
+        for topic in ("r/1", "r/2", "r/3"):
+            await publisher.publish(topic, b"x", qos=1, retain=True)
+        client = await joined(node, "c", clean_start=False, properties=LASTING)
+        client.acknowledging = False
+        user = () if retained else after(0)
+        sizes = set()
+        for _ in range(30):
+            await client.subscribe("r/#", "none", qos=1, user=user)
+            (session,) = [s for s in node.node.subscribing.sessions.values() if s.backfills]
+            assert session.backfills is not None
+            (attached,) = (c for c in node.node.mqtt.clients.attached.values() if c.name == "c")
+            sizes.add((len(session.backfills), len(attached.row().state or b"")))
+        assert len(sizes) == 1, sizes
+        client.acknowledging = True
+        for packet in await client.messages():
+            await client.ack(PUBACK, packet.packet_id)
+        assert [m.topic for m in await client.messages()] == ["r/1", "r/2", "r/3"]
+
+    run_node(test, mqtt_inflight_max=1)
+
+
+def test_a_retained_publication_comes_once_to_who_has_subscribed_before_it() -> None:
+    """It comes while the subscription is being stored, and again only if it was there before."""
+
+    async def test(node: WireNode) -> None:
+        client = await joined(node, "c", clean_start=False, properties=LASTING)
+        await (await joined(node, "p")).publish("r/0", b"there", qos=2, retain=True)
+        append, waiting = node.node.store.append, []
+
+        def hold(drafts: Any, done: AppendDone, rows: Any = ()) -> None:
+            if rows and not drafts:
+                waiting.append((drafts, done, rows))
+            else:
+                append(drafts, done, rows)
+
+        node.node.store.append = hold  # type: ignore[method-assign,assignment]
+        client.feed(encode_subscribe(5, Subscribe(7, (Subscription("r/#", 2),))))
+        await settle()
+        await node.node.publish("r/1", "new", retain=True)
+        await settle()
+        node.node.store.append = append  # type: ignore[method-assign]
+        for each in waiting:
+            append(*each)
+        found = await client.messages()
+        assert sorted((m.topic, m.retain) for m in found) == [("r/0", True), ("r/1", False)]
+
+    run_node(test)

@@ -9,6 +9,7 @@ from reddot.codecs.mqtt_encode import PINGRESP_BYTES, encode_auth
 from reddot.codecs.mqtt_packets import (
     PROTOCOL_ERROR,
     PUBACK,
+    PUBCOMP,
     PUBREC,
     PUBREL,
     Ack,
@@ -206,9 +207,12 @@ class Connection(Link):
         flight = client.flights.get(packet_id)
         if flight is not None and (kind == PUBACK) != (flight.qos == 1):
             raise MqttError(PROTOCOL_ERROR, "an acknowledgement of another quality of service")
+        if flight is not None and kind == PUBCOMP and not flight.released:
+            # "Inconsistent with the state" (1.2): it answers a PUBREL that was not sent (4.3.3).
+            raise MqttError(PROTOCOL_ERROR, "PUBCOMP in place of PUBREC")
         if kind == PUBREC:
             self._received(ack)
-        elif flight is not None and (kind == PUBACK or flight.released):
+        elif flight is not None:
             client.landed(packet_id)
             self.broker.shares.room(self)
         else:

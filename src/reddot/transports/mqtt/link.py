@@ -33,7 +33,7 @@ from reddot.net.tcp import BytePeer
 from reddot.transports.mqtt.broker import Broker
 from reddot.transports.mqtt.outbound import Outbound, OutboundLimits
 from reddot.transports.mqtt.shares import Member
-from reddot.transports.mqtt.state import Client
+from reddot.transports.mqtt.state import Client, Owed
 
 SUCCESS: Final = 0x00
 UNSPECIFIED: Final = 0x80
@@ -352,9 +352,18 @@ class Link(Member):
     # The client's attachment
 
     def position(self) -> int:
-        if self.session.state is State.LIVE:
-            return self.broker.subscribing.hub.position
-        return self.session.place()
+        session = self.session
+        live = session.state is State.LIVE
+        return self.broker.subscribing.hub.position if live else session.position
+
+    def owed(self) -> tuple[Owed, ...]:
+        """What is of the user's inbox ends with the connection."""
+        known, found = self.client.filters, []
+        for each in self.session.backfills or ():
+            filters = tuple(text for text in each.filters if text in known)
+            if filters and each.position < each.upto:
+                found.append(Owed(filters, each.position, each.upto, each.retained))
+        return tuple(found)
 
     def shares(self) -> Mapping[str, int]:
         return self.broker.shares.positions(self.client)
@@ -412,7 +421,7 @@ class Link(Member):
         if phase is not Phase.OPEN:
             return
         client = self.client
-        client.position, client.shares = self.position(), self.shares()
+        client.see()
         self.broker.subscribing.forget(self.session)
         self.broker.shares.leave(self)
         if detach and client.attachment is self:

@@ -312,6 +312,17 @@ def _send_again(link: Link, client: Client, sent: Mapping[int, Publication]) -> 
             link.write(outbound.again(sent[flight.position], packet_id, flight))
 
 
+def _owe(link: Link, client: Client) -> None:
+    """What the connection before has not seen the end of, on filters that are still there."""
+    for each in client.owed:
+        filters = tuple(text for text in each.filters if text in client.filters)
+        if filters:
+            link.session.owe(
+                filters, retained=each.retained, position=each.position, upto=each.upto
+            )
+    client.owed = ()
+
+
 def _go_on(link: Link, client: Client, present: bool) -> None:
     """Start the session where the client's log ends; what was missed at QoS 0 stays missed."""
     subscribing = link.broker.subscribing
@@ -323,6 +334,7 @@ def _go_on(link: Link, client: Client, present: bool) -> None:
     if link.outbound is not None:
         link.outbound.missed_upto = hub.position
     client.epoch = hub.epoch
+    _owe(link, client)
     subscribing.start(link.session, Cursor(hub.epoch, position))
     if wants_badge(link, tuple(client.filters)):
         link.broker.spawn(show_badge(link))

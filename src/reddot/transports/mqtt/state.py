@@ -46,6 +46,16 @@ class Flight(msgspec.Struct, frozen=True, gc=False, array_like=True):
     retained: bool = False
 
 
+class Owed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What filters are to get before the session goes on: what was published on them with
+    `position` < its position <= `upto`, or of that what is retained. Never what it is."""
+
+    filters: tuple[str, ...]
+    position: int
+    upto: int
+    retained: bool = False
+
+
 class StoredWill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A will (section 3.1.2.5) as it is kept: with its rights to be asked for again."""
 
@@ -77,6 +87,7 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         detached_ms: when its connection ended; 0 while it is attached.
         shares: the places in the log of the shared subscriptions it is a member of.
+        owed: what some filters have to get besides what comes after `position`.
     """
 
     epoch: int
@@ -90,6 +101,7 @@ class ClientState(msgspec.Struct, frozen=True, array_like=True):
     actor: Actor
     detached_ms: int
     shares: Mapping[str, int] = {}
+    owed: tuple[Owed, ...] = ()
 
 
 encode_state: Final = msgspec.msgpack.Encoder().encode
@@ -100,7 +112,11 @@ class Attachment(Protocol):
     """The connection of a client."""
 
     def position(self) -> int:
-        """Everything on its filters up to here was sent, or is in flight."""
+        """Everything on its filters up to here was sent, is in flight, or is `owed`."""
+        ...
+
+    def owed(self) -> tuple[Owed, ...]:
+        """What is to come before anything behind its position."""
         ...
 
     def shares(self) -> Mapping[str, int]:
@@ -136,6 +152,7 @@ class Client:
         "inbound",
         "last_id",
         "name",
+        "owed",
         "owner",
         "position",
         "shares",
@@ -150,6 +167,7 @@ class Client:
         self.epoch = epoch
         self.expiry_s = 0
         self.position = 0
+        self.owed: tuple[Owed, ...] = ()
         self.filters: dict[str, Filter] = {}
         self.flights = NO_FLIGHTS
         self.inbound: Mapping[int, bool] = NO_INBOUND
@@ -207,11 +225,16 @@ class Client:
         self.dirty = True
         return cast("dict[int, bool]", self.inbound).pop(packet_id, None) is not None
 
-    def row(self) -> ClientRow:
-        """What is stored now."""
+    def see(self) -> None:
+        """Note how far its connection has come."""
         attachment = self.attachment
         if attachment is not None:
-            self.position, self.shares = attachment.position(), attachment.shares()
+            self.position, self.owed = attachment.position(), attachment.owed()
+            self.shares = attachment.shares()
+
+    def row(self) -> ClientRow:
+        """What is stored now."""
+        self.see()
         state = ClientState(
             epoch=self.epoch,
             position=self.position,
@@ -224,6 +247,7 @@ class Client:
             actor=self.actor,
             detached_ms=self.detached_ms,
             shares=self.shares,
+            owed=self.owed,
         )
         return ClientRow(
             owner=self.owner,
@@ -251,6 +275,7 @@ def client_of(row: ClientRow) -> Client:
     client.will = state.will
     client.detached_ms = state.detached_ms
     client.shares = dict(state.shares)
+    client.owed = state.owed
     client.stored = True
     return client
 

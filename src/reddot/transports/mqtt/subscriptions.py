@@ -8,6 +8,8 @@ from typing import Final
 from reddot.codecs.cursor import decode_cursor, encode_cursor
 from reddot.codecs.mqtt_encode import encode_suback, encode_unsuback
 from reddot.codecs.mqtt_packets import (
+    LEVEL_5,
+    MALFORMED,
     NO_PROPERTIES,
     MqttError,
     Properties,
@@ -18,6 +20,8 @@ from reddot.codecs.mqtt_packets import (
     Unsubscribe,
     split_shared,
 )
+from reddot.core.session import State
+from reddot.core.topics import check_filter
 from reddot.errors import ReddotError
 from reddot.model import Cursor
 from reddot.transports.mqtt.badges import show_badge, wants_badge
@@ -26,6 +30,8 @@ from reddot.transports.mqtt.state import Filter
 
 UNSPECIFIED: Final = 0x80
 NO_SUBSCRIPTION: Final = 0x11
+STRING_BYTES_MAX: Final = 65_535
+"""Two bytes of length can say no more (1.5.4); what is longer than we allow is well-formed."""
 _REFUSALS: Final = frozenset((0x80, 0x83, 0x87, 0x8F, 0x97))
 
 RETAIN_ALWAYS: Final = 0
@@ -33,13 +39,18 @@ RETAIN_IF_NEW: Final = 1
 
 
 class _Asked:
-    """What a SUBSCRIBE has come to."""
+    """What a SUBSCRIBE has come to.
+
+    Attributes:
+        retained: filters that get what is retained, up to the position `retained_upto`.
+    """
 
     def __init__(self) -> None:
         self.reasons: list[int] = []
         self.filters: list[str] = []
         self.inbox: tuple[str, ...] = ()
         self.retained: list[str] = []
+        self.retained_upto = 0
         self.shares: list[tuple[tuple[str, str], Filter]] = []
 
 
@@ -72,7 +83,8 @@ def _subscribe(link: Link, packet: Subscribe) -> None:
     subscribing = link.broker.subscribing
     if asked.filters:
         filters = tuple(asked.filters)
-        subscribing.add_filters(link.session, filters, None, _nothing, retained=(), asked=filters)
+        asked.retained_upto = link.position()
+        subscribing.add_filters(link.session, filters, None, retained=False, asked=filters)
     link.save(lambda: _answer(link, packet, asked, _place(link)))
 
 
@@ -133,7 +145,8 @@ def _answer(
         broker.spawn(show_badge(link))
     if asked.retained and broker.store.retained_count:
         owed = tuple(text for text in asked.retained if text in link.client.filters)
-        broker.subscribing.add_filters(link.session, owed, None, _nothing, retained=owed)
+        broker.subscribing.owe_retained(link.session, owed, asked.retained_upto)
+        link.client.dirty = True
     for frame in broker.server_topics.retained(link.level, asked.filters):
         link.write(frame)
     for shared, made in asked.shares:
@@ -144,7 +157,9 @@ def _place(link: Link) -> Properties:
     """Where a subscription begins, for a client that asked to be told places."""
     if link.outbound is None or not link.outbound.wants_ids:
         return NO_PROPERTIES
-    here = Cursor(link.broker.subscribing.hub.epoch, link.position())
+    live = link.session.state is State.LIVE
+    place = link.position() if live else link.session.place()
+    here = Cursor(link.broker.subscribing.hub.epoch, place)
     return Properties(user=(("cursor", encode_cursor(here)),))
 
 
@@ -178,6 +193,7 @@ async def _subscribe_reading(
 
     def answer() -> None:
         broker.subscribing.hub.flush()
+        asked.retained_upto = link.position()
         known = properties if token is not None else _place(link)
         _answer(link, packet, asked, known)
         kept = tuple(t for t in filters if t in link.client.filters or t in asked.inbox)
@@ -185,10 +201,10 @@ async def _subscribe_reading(
             link.session,
             kept,
             cursor,
-            _nothing,
-            retained=(),
+            retained=False,
             asked=tuple(t for t in kept if t in link.client.filters),
         )
+        link.client.dirty = True
 
     link.save(answer)
 
@@ -238,18 +254,19 @@ async def _resume(
 
 def _unsubscribe(link: Link, packet: Unsubscribe) -> None:
     """What is in flight is finished all the same (3.10.4-3)."""
-    link.broker.subscribing.hub.flush()  # What was published before is for the old filters.
     client, reasons, plain = link.client, [], []
+    for text in packet.filters:
+        if text not in client.filters:
+            _check_formed(text, shared=link.level == LEVEL_5)
+    link.broker.subscribing.hub.flush()  # What was published before is for the old filters.
     for text in packet.filters:
         found = client.filters.pop(text, None)
         reasons.append(NO_SUBSCRIPTION if found is None else 0)
-        try:
-            shared = split_shared(text)
-        except MqttError:
+        if found is None:
             continue
-        if shared is not None:
+        if split_shared(text) is not None:
             link.broker.shares.leave(link, text)
-        elif found is not None:
+        else:
             plain.append(text)
     if plain:
         link.broker.subscribing.drop_filters(link.session, tuple(plain))
@@ -259,5 +276,19 @@ def _unsubscribe(link: Link, packet: Unsubscribe) -> None:
     link.save(lambda: link.write(encode_unsuback(link.level, answer)))
 
 
-def _nothing() -> None:
-    """Nobody waits for what a new filter is owed."""
+def _check_formed(text: str, *, shared: bool) -> None:
+    """A filter that breaks 4.7.1 or 4.8.2 ends the connection (4.13.1-1; 3.1.1: MQTT-4.8.0-1). 0x8F
+    would say that it is "correctly formed" (3.11.3), 0x11 that it might have been there.
+
+    Args:
+        shared: whether `$share/` means something.
+
+    Raises:
+        MqttError: 0x81, "does not conform to this specification" (3.14.2.1).
+    """
+    try:
+        found = split_shared(text) if shared else None
+        plain = found[1] if found else text
+        check_filter(plain, bytes_max=STRING_BYTES_MAX, levels_max=STRING_BYTES_MAX + 1)
+    except (MqttError, ReddotError) as error:
+        raise MqttError(MALFORMED, error.detail) from error
