@@ -82,6 +82,7 @@ class Counters:
         "mqtt_wills",
         "mqtt_windows_full",
         "notifications",
+        "notifications_woken",
         "published_durable",
         "published_ephemeral",
         "reached_dropped",
@@ -100,6 +101,7 @@ class Counters:
         self.feed_holes = 0
         self.notifications = 0
         self.inbox_changes = 0
+        self.notifications_woken = 0
         self.badges_pushed = 0
         self.reached_dropped = 0
         self.courier_restarts = 0

@@ -76,6 +76,7 @@ _ROWS: Final = (
     ErrorRow("too_many_retained", 400, 4400, 0x97, _C, False, "Too many retained topics."),
     ErrorRow("too_many_follows", 400, 4400, 0x97, _C, False, "Too many followed topics."),
     ErrorRow("too_many_categories", 400, 4400, 0x97, _C, False, "Too many categories."),
+    ErrorRow("too_many_snoozed", 400, 4400, 0x97, _C, False, "Too much is snoozed."),
     ErrorRow("too_many_addresses", 400, 4400, 0x97, _C, False, "Too many addresses."),
     ErrorRow("not_possible", 409, 4400, 0x83, _C, False, "It is not in a state for this."),
     ErrorRow("rate_limited", 429, 4429, 0x96, _C, True, "Too many requests."),

@@ -16,7 +16,11 @@ EVENT_NOTIFICATION: Final = "notification"
 CATEGORY_DEFAULT: Final = "general"
 
 As = Literal["seen", "read", "unread", "archived", "unarchived", "deleted"]
-View = Literal["all", "unread", "archived"]
+Asked = Literal[
+    "seen", "read", "unread", "archived", "unarchived", "deleted", "snoozed", "unsnoozed"
+]
+"""What people may ask for: a state, or that something is away for a while."""
+View = Literal["all", "unread", "archived", "snoozed"]
 Priority = Literal["low", "normal", "high", "urgent"]
 
 
@@ -36,6 +40,14 @@ class Badge(msgspec.Struct, frozen=True, gc=False):
     by_category: dict[str, int]
 
 
+class Snoozed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A notification of a topic that one user does not want to see before `until_ms`."""
+
+    seq: int
+    position: int
+    until_ms: int
+
+
 class Marks(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one user has done with one topic's notifications.
 
@@ -45,6 +57,8 @@ class Marks(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         read: bit j: seq `read_upto + 1 + j` is read.
         archived, deleted: bit j: seq `join + 1 + j` is.
         seen_upto: everything up to this seq is seen.
+        snoozed: hidden until their time, in the order of seqs. Each is read where it lies, so that
+            `read_upto` does not wait for it: it comes back at another place.
         followed: whether the user follows the topic; False for their own and `everyone`, which
             are in every inbox.
     """
@@ -55,6 +69,7 @@ class Marks(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     archived: int = 0
     deleted: int = 0
     seen_upto: int = 0
+    snoozed: tuple[Snoozed, ...] = ()
     followed: bool = False
 
 
@@ -119,12 +134,14 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
         age_ms: how long a notification is kept, at least as long as its publication.
         follows_max: topics one user may follow; one more is `too_many_follows`.
         categories_max: different categories; one more is `too_many_categories`.
+        snoozed_max: notifications one user snoozes at a time; one more is `too_many_snoozed`.
     """
 
     count: int = 200_000
     age_ms: int = 90 * 86_400_000
     follows_max: int = 200
     categories_max: int = 256
+    snoozed_max: int = 200
 
 
 class Warm(msgspec.Struct, frozen=True):
@@ -187,6 +204,31 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     identity: bytes = b""
 
 
+class Snooze(msgspec.Struct, frozen=True, kw_only=True):
+    """Hide notifications until `until_ms`; then they come back as new ones.
+
+    All of them or none: one that is not in the inbox is `not_found`. Those that are snoozed get
+    another time.
+    """
+
+    user: str
+    ids: tuple[str, ...]
+    until_ms: int
+    identity: bytes = b""
+
+
+class Wake(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring back what a user has snoozed: what is due, or these, whatever their time.
+
+    Each that is still live gets a place of its own in the user's own topic, the next seq and the
+    next position, and is in no other place of the inbox any more. The others are forgotten.
+    """
+
+    user: str
+    ids: tuple[str, ...] | None = None
+    identity: bytes = b""
+
+
 class Follow(msgspec.Struct, frozen=True, kw_only=True):
     """Count a topic's notifications from now on, and the newest `backfill` of the past."""
 
@@ -237,7 +279,9 @@ class Erase(msgspec.Struct, frozen=True, kw_only=True):
     identity: bytes = b""
 
 
-Change = Schedule | Mark | Follow | Unfollow | Prefer | Join | Retract | Settle | Erase
+Change = (
+    Schedule | Mark | Snooze | Wake | Follow | Unfollow | Prefer | Join | Retract | Settle | Erase
+)
 
 
 # ---- what came of it: `Publication.inbox` ----
@@ -248,12 +292,14 @@ class Noted(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         replaced: seq that it replaces; 0 if none.
+        again: it was snoozed, and has come back; it was sent before.
     """
 
     seq: int
     category: str
     expires_ms: int | None
     replaced: int = 0
+    again: bool = False
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -280,7 +326,11 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification in somebody's inbox. `data` is its content, as JSON."""
+    """One notification in somebody's inbox. `data` is its content, as JSON.
+
+    Attributes:
+        snoozed_ms: when it comes back; None: it is not snoozed.
+    """
 
     id: str
     topic: str
@@ -292,6 +342,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     read: bool
     archived: bool
     expires_ms: int | None = None
+    snoozed_ms: int | None = None
 
 
 class InboxPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -341,10 +392,15 @@ class Scheduled(msgspec.Struct, frozen=True):
 
 
 class Due(msgspec.Struct, frozen=True):
-    """What waits for its time: whether something must be settled, and what goes live now."""
+    """What waits for its time: whether something must be settled, and what goes live now.
+
+    Attributes:
+        waking: users of whom something that they have snoozed is due.
+    """
 
     settle: bool
     scheduled: tuple[Scheduled, ...] = ()
+    waking: tuple[str, ...] = ()
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,7 +409,8 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         total: notifications that are kept and belong to the inbox.
         unread, unseen, by_category: what the topic adds to the badge.
-        read, archived, deleted: live ones that do not count, by the first reason.
+        deleted, snoozed, archived, read: live ones that do not count, by the first reason. What
+            has come back from a snooze is deleted at its old place.
         muted: live ones that would count, but for the user's preferences.
         dead: expired, retracted or replaced.
     """
@@ -367,5 +424,6 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     read: int = 0
     archived: int = 0
     deleted: int = 0
+    snoozed: int = 0
     muted: int = 0
     dead: int = 0

@@ -107,8 +107,9 @@ class Store(Protocol):
 
         A draft with `inbox` comes alone. A notification gets one publication per topic, in their
         order and at contiguous positions; a change gets one on `$inbox`, whose `inbox` says what it
-        has altered. Both may also be refused with `not_found`, `too_many_follows` or
-        `too_many_categories`.
+        has altered. After that come, of a `Wake`, those that it brings back, on the user's own
+        topic; and of one that replaces what has come back, one more on `$inbox`. Both may also be
+        refused with `not_found`, `too_many_follows`, `too_many_snoozed` or `too_many_categories`.
 
         `clients` replace what was stored of the same clients, if and only if the drafts are stored
         or are duplicates. They may come without drafts.
@@ -199,7 +200,10 @@ class Inbox(Protocol):
         ...
 
     async def due(self, *, limit: int) -> Due:
-        """What has to be appended now: at most `limit` scheduled ones, the earliest first."""
+        """What has to be appended now: at most `limit` scheduled ones, the earliest first.
+
+        And at most `limit` users whose snoozed ones are due.
+        """
         ...
 
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:

@@ -299,9 +299,7 @@ class Settings(BaseSettings):
     idempotency_s: int = _keep(86_400, 60, 30 * DAY_S, "How long a publication's id is known.")
     trim_interval_s: float = _keep(10, 0.1, 3600, "Between two deletions of what is too old.")
 
-    notification_users_max: int = _inbox(
-        1000, 1, 10_000, "Users that one notification may name; beyond: 413."
-    )
+    notification_users_max: int = _inbox(1000, 1, 10_000, "Users of one notification; beyond: 413.")
     inbox_notifications_max: int = _inbox(
         200_000, 1, 10_000_000, "Notifications kept per topic; the oldest go first."
     )
@@ -310,6 +308,8 @@ class Settings(BaseSettings):
     )
     follows_max: int = _inbox(200, 1, 10_000, "Topics that one user follows; beyond: 400.")
     mutes_max: int = _inbox(500, 1, 10_000, "Categories and topics one user mutes; beyond: 400.")
+    snoozed_max: int = _inbox(200, 1, 10_000, "Notifications one user snoozes; beyond: 400.")
+    snooze_s_max: int = _inbox(366 * DAY_S, 1, 3650 * DAY_S, "How far ahead to snooze; beyond: 400.")
     categories_max: int = _inbox(256, 1, 10_000, "Different categories in use; beyond: 400.")
     category_bytes_max: int = _inbox(64, 1, 128, "Name of a category; beyond: 400.")
     backfill_max: int = _inbox(100, 0, 10_000, "Past notifications a new follow may ask for.")

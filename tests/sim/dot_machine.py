@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
@@ -20,7 +21,7 @@ from reddot.core.hub import Encoder
 from reddot.core.inbox import Receipt, Wanted
 from reddot.core.session import ReconnectReason, Session
 from reddot.errors import ReddotError
-from reddot.inbox import As, Badge, Preferences
+from reddot.inbox import As, Badge, Preferences, View
 from reddot.model import Actor, Cursor, Gap, Publication
 from reddot.node import SERVER, Reddot
 from reddot.testing import FakeClock, SeededEntropy, dev_settings
@@ -232,6 +233,47 @@ class DotMachine(RuleBasedStateMachine):
         for state in states if shown else ():
             self.mark(user, state, shown[-1:])
 
+    # ---- what is away for a while ----
+
+    @rule(user=USER, some=st.lists(ids, min_size=1, max_size=2), seconds=st.sampled_from((2, 6)))
+    def snooze(self, user: str, some: list[str], seconds: int) -> None:
+        """All of them, or none if one is not there."""
+        self.truth.now_ms = self.clock.wall_ms()
+        if all(self.truth.is_there(user, id) for id in some):
+            self._snooze(user, some, seconds)
+        else:
+            with pytest.raises(ReddotError, match="not_found"):
+                self._snooze(user, some, seconds)
+
+    @rule(user=USER, seconds=st.sampled_from((2, 6)), states=st.lists(st.sampled_from(STATES)))
+    def snooze_the_newest(self, user: str, seconds: int, states: list[As]) -> None:
+        """And mark it on another device, where it is still shown."""
+        self.truth.now_ms = self.clock.wall_ms()
+        if shown := self.truth.shown(user)[-1:]:
+            self._snooze(user, shown, seconds)
+            for state in states[:2]:
+                self.mark(user, state, shown)
+
+    def _snooze(self, user: str, some: list[str], seconds: int) -> None:
+        until_ms = self.clock.wall_ms() + seconds * 1000
+        self.run(self.node.inboxes.mark(user, "snoozed", ids=tuple(some), until_ms=until_ms))
+        self.truth.snooze(user, some, until_ms)
+
+    @rule(user=USER)
+    def wake_now(self, user: str) -> None:
+        self.truth.now_ms = self.clock.wall_ms()
+        if some := self.truth.listed(user, snoozed=True)[:1]:
+            self.run(self.node.inboxes.mark(user, "unsnoozed", ids=tuple(some)))
+            self.run(self._came_back(user, some))
+
+    async def _came_back(self, user: str, ids: list[str] | None) -> None:
+        """Tell the truth at which positions the list has what has come back."""
+        page = self.node.store.inbox.page
+        items = (await page(user, view="all", category=None, before=None, limit=1_000)).items
+        own = f"users/{user}"
+        positions = {item.id: item.position for item in reversed(items) if item.topic == own}
+        self.truth.wake(user, ids, positions)
+
     @rule(target=cursors)
     def render(self) -> int:
         return self.node.store.head
@@ -314,6 +356,11 @@ class DotMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
         if timer:
             self.run(self._upkeep())
+        self.truth.now_ms = self.clock.wall_ms()
+        for user in USERS:
+            # What is due comes back with the timer, or because somebody asks.
+            self.run(self.node.boxes.prepare(user))
+            self.run(self._came_back(user, None))
 
     @rule(what=st.sampled_from(("forget", "forget", "restart", "crash")))
     def fault(self, what: str) -> None:
@@ -361,6 +408,8 @@ class DotMachine(RuleBasedStateMachine):
             self._check_order(user, badge)
             audits = await self.node.store.inbox.audit(user)
             assert sum(one.unread for one in audits) == badge.unread, f"{user}: audit"
+            await self._compare_list(user, "all", self.truth.listed(user, snoozed=False))
+            await self._compare_list(user, "snoozed", self.truth.listed(user, snoozed=True))
         await self._quiet()
         for user, devices in self.devices.items():
             newest = self.newest[user]
@@ -370,6 +419,11 @@ class DotMachine(RuleBasedStateMachine):
                     assert msg(last) == msg(newest), f"{user} was pushed {last}, not {newest}"
                     positions = [badge.as_of for badge in device.badges]
                     assert positions == sorted(positions), "an older badge after a newer one"
+
+    async def _compare_list(self, user: str, view: View, ids: list[str]) -> None:
+        page = self.node.store.inbox.page
+        items = (await page(user, view=view, category=None, before=None, limit=1_000)).items
+        assert [item.id for item in items] == ids, f"{user}: {view}"
 
     async def _quiet(self) -> None:
         """Until everything that is due has been pushed."""

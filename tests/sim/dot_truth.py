@@ -7,14 +7,14 @@ defined as one.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Counts = tuple[int, int, dict[str, int]]
 
 
 @dataclass
 class Sent:
-    """One notification on one topic."""
+    """One notification on one topic; `origin`: where it was, if it has come back from a snooze."""
 
     id: str
     topic: str
@@ -25,6 +25,7 @@ class Sent:
     collapse_key: str | None
     dead: bool = False
     time_ms: int = 0
+    origin: str = ""
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Held:
     read: bool = False
     archived: bool = False
     deleted: bool = False
+    until_ms: int | None = None
 
 
 @dataclass
@@ -66,8 +68,9 @@ class Truth:
         for index, topic in enumerate(topics):
             same = [one for one in self.sent if one.topic == topic]
             if collapse_key is not None:
-                for one in same:
-                    one.dead |= one.collapse_key == collapse_key
+                for one in self.sent:
+                    there = (one.origin or one.topic) == topic
+                    one.dead |= there and one.collapse_key == collapse_key
             sent = Sent(
                 id, topic, len(same) + 1, position + index, category, expires_ms, collapse_key
             )
@@ -84,7 +87,8 @@ class Truth:
 
     def mark_upto(self, user: str, state: str, upto: int, category: str | None) -> None:
         for held in self.inboxes[user].held.values():
-            if held.sent.position <= upto and category in (None, held.sent.category):
+            listed = held.until_ms is None or state == "seen"
+            if listed and held.sent.position <= upto and category in (None, held.sent.category):
                 self._set(user, held, state)
 
     def _set(self, user: str, held: Held, state: str) -> None:
@@ -92,11 +96,54 @@ class Truth:
             seen = self.inboxes[user].seen
             seen[held.sent.topic] = max(seen.get(held.sent.topic, 0), held.sent.number)
         elif state in ("read", "unread"):
-            held.read = state == "read"
-        elif state in ("archived", "unarchived"):
-            held.archived = state == "archived"
+            held.read = state == "read" or held.until_ms is not None
+        elif state == "unarchived":
+            held.archived = False
         else:
-            held.deleted = True
+            held.until_ms = None
+            held.archived |= state == "archived"
+            held.deleted |= state == "deleted"
+
+    # ---- what is away for a while ----
+
+    def is_there(self, user: str, id: str) -> bool:
+        return id in (held.sent.id for held in self._there(user))
+
+    def _there(self, user: str) -> list[Held]:
+        """What is in an inbox, snoozed or not; the newest last."""
+        held = sorted(self.inboxes[user].held.values(), key=lambda one: one.sent.position)
+        return [one for one in held if not (self._gone(one.sent) or one.deleted)]
+
+    def snooze(self, user: str, ids: Collection[str], until_ms: int) -> None:
+        """Hide some; where they lie they are read."""
+        for held in self._there(user):
+            if held.sent.id in ids:
+                held.until_ms, held.read, held.archived = until_ms, True, False
+
+    def wake(self, user: str, ids: Collection[str] | None, positions: dict[str, int]) -> None:
+        """Bring back what is due, or these; `positions` says where those are that come back."""
+        inbox = self.inboxes[user]
+        due = [
+            held
+            for held in inbox.held.values()
+            if held.until_ms is not None
+            and (held.sent.id in ids if ids is not None else held.until_ms <= self.now_ms)
+        ]
+        own = f"users/{user}"
+        for held in sorted(due, key=lambda one: (one.until_ms or 0, one.sent.position)):
+            held.until_ms, held.deleted = None, True
+            old = held.sent
+            if not self._gone(old):
+                number = sum(one.topic == own for one in self.sent) + 1
+                position, origin = positions.get(old.id, 0), old.origin or old.topic
+                new = replace(old, topic=own, number=number, position=position, origin=origin)
+                self.sent.append(new)
+                inbox.held[own, number] = Held(new)
+
+    def listed(self, user: str, *, snoozed: bool) -> list[str]:
+        """The list, or what is snoozed; the newest first."""
+        there = reversed(self._there(user))
+        return [o.sent.id for o in there if (o.until_ms is not None) == snoozed and not o.archived]
 
     def retract(self, id: str) -> None:
         for sent in self.sent:
@@ -126,9 +173,8 @@ class Truth:
                 inbox.held.pop((sent.topic, sent.number), None)
 
     def shown(self, user: str) -> list[str]:
-        """What is in the list, archived or not; the newest last."""
-        held = sorted(self.inboxes[user].held.values(), key=lambda one: one.sent.position)
-        return [one.sent.id for one in held if not (self._gone(one.sent) or one.deleted)]
+        """What is in the inbox, archived, snoozed or neither; the newest last."""
+        return [one.sent.id for one in self._there(user)]
 
     def _gone(self, sent: Sent) -> bool:
         expired = sent.expires_ms is not None and sent.expires_ms <= self.now_ms

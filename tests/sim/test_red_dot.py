@@ -1,10 +1,10 @@
 """The promise of the red dot, kept by random lives of a whole node; and a machine that can fail.
 
 In the usual run the machine takes a few seconds. `REDDOT_DOT_RUNS=200 REDDOT_DOT_STEPS=100` is the
-whole proof. Seven rules are broken on purpose, one at a time, and the machine has to notice each:
+whole proof. Nine rules are broken on purpose, one at a time, and the machine has to notice each:
 "mark all" means now, what is retracted stays counted, a new follower owes the past, unread again is
-lost, memory does not hear of marks, the last badge is not pushed, and a new user owes what went to
-everyone before.
+lost, memory does not hear of marks, the last badge is not pushed, a new user owes what went to
+everyone before, the snoozed comes back by the timer alone, and "mark all" takes the snoozed.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ def _since_nothing(self: Any, change: Any, position: int) -> Effect:
     return Effect(user=change.user, since_ms=change.since_ms)
 
 
+def _never(_marks: Any) -> int:
+    return 0
+
+
 def _first_only(self: Any, user: str, here: Any) -> None:
     if here.as_of < 0:
         _mark(self, user, here)
@@ -94,6 +98,8 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         (boxes, "_alter", _deaf),
         (dots.Dots, "_mark", _first_only),
         (InboxWriter, "_join", _since_nothing),
+        (boxes, "wake_ms", _never),
+        (badge, "snoozed_bits", _never),
     ],
     ids=[
         "mark-all-is-now",
@@ -103,6 +109,8 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         "deaf-memory",
         "last-unsent",
         "new-user-owes-the-past",
+        "snoozed-till-the-timer",
+        "mark-all-takes-the-snoozed",
     ],
 )
 def test_the_machine_notices_a_broken_rule(

@@ -14,7 +14,7 @@ from reddot.outreach import Which
 from reddot.ports import Store
 
 PAGE: Final = 100
-VIEWS: Final[tuple[View, ...]] = ("all", "archived")
+VIEWS: Final[tuple[View, ...]] = ("all", "archived", "snoozed")
 
 
 async def export_user(store: Store, user: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ COUNTERS: Mapping[str, str] = {
     "gaps": "Gaps told to clients.",
     "notifications": "Notifications sent, however many they were for.",
     "inbox_changes": "Marks, follows, preferences and other changes of inboxes.",
+    "notifications_woken": "Notifications that came back after they were snoozed.",
     "badges_pushed": "Badge frames written to clients.",
     "reached_dropped": "People reached live that could not be counted: too much was to be written.",
     "courier_restarts": "Times the process that sends for couriers was started again.",

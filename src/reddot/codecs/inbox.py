@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
@@ -14,9 +14,10 @@ from reddot.codecs.json_data import check_data
 from reddot.errors import ReddotError
 from reddot.inbox import (
     CATEGORY_DEFAULT,
-    As,
+    Asked,
     Audit,
     Badge,
+    Effect,
     InboxPage,
     Item,
     Preferences,
@@ -80,12 +81,13 @@ class NotificationCommand(
 
 
 class MarkCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`{"ids":[…]}` or `{"upto":"<cursor>","category"?}`, with `as`."""
+    """`{"ids":[…]}` or `{"upto":"<cursor>","category"?}`, with `as`; and `until` to snooze."""
 
-    state: As = msgspec.field(name="as")
+    state: Asked = msgspec.field(name="as")
     ids: tuple[str, ...] = ()
     upto: str | None = None
     category: str | None = None
+    until: datetime | None = None
     op_id: str | None = None
 
 
@@ -117,8 +119,7 @@ def decode_notification(body: bytes) -> NotificationCommand:
     """Raises `json_invalid` or `field_invalid`, as everything here that decodes."""
     command: NotificationCommand = _decoded(_notification, body)
     check_to(command.to, "'to'")
-    if command.publish_at is not None and command.publish_at.tzinfo is None:
-        raise ReddotError("field_invalid", "'publish_at' needs an offset, such as Z")
+    _check_offset(command.publish_at, "publish_at")
     return command
 
 
@@ -163,8 +164,17 @@ def encode_content(command: NotificationCommand, *, bytes_max: int, depth_max: i
 
 
 def publish_ms(command: NotificationCommand) -> int | None:
-    moment = command.publish_at
-    return None if moment is None else int(moment.astimezone(UTC).timestamp() * 1000)
+    return _ms_of(command.publish_at)
+
+
+def _ms_of(moment: datetime | None) -> int | None:
+    # Not by way of another zone, in which the first and last days of all have no date.
+    return None if moment is None else int(moment.timestamp() * 1000)
+
+
+def _check_offset(moment: datetime | None, name: str) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise ReddotError("field_invalid", f"'{name}' needs an offset, such as Z")
 
 
 def identity_of(command: NotificationCommand) -> bytes:
@@ -175,10 +185,11 @@ def identity_of(command: NotificationCommand) -> bytes:
 class Marking(TypedDict):
     """The keywords of `core.inbox.Inboxes.mark`."""
 
-    state: As
+    state: Asked
     ids: tuple[str, ...]
     upto: int | None
     category: str | None
+    until_ms: int | None
     op_id: str | None
 
 
@@ -191,8 +202,9 @@ def mark_of(command: MarkCommand, here: Cursor) -> Marking:
     """What a command asks for; its cursor must be of this log.
 
     Raises:
-        ReddotError: `cursor_invalid`.
+        ReddotError: `cursor_invalid`, `field_invalid`.
     """
+    _check_offset(command.until, "until")
     upto = None
     if command.upto is not None:
         cursor = decode_cursor(command.upto)
@@ -204,6 +216,7 @@ def mark_of(command: MarkCommand, here: Cursor) -> Marking:
         ids=command.ids,
         upto=upto,
         category=command.category,
+        until_ms=_ms_of(command.until),
         op_id=command.op_id,
     )
 
@@ -215,6 +228,19 @@ def decode_preferences(body: bytes) -> Preferences:
 
 
 # ---- answers ----
+
+
+def describe(change: Any, effect: Effect) -> bytes:
+    """What is published on `$inbox`: what has happened, for those who watch the server."""
+    died = {topic: len(seqs) for topic, seqs in effect.died.items()}
+    told: dict[str, object] = {"change": type(change).__name__.lower()}
+    if effect.erased:
+        return encode(told)
+    if effect.user is not None:
+        told |= {"user": effect.user, "topics": sorted(effect.marks)}
+    if died:
+        told["died"] = died
+    return encode(told)
 
 
 def _time(time_ms: int | None) -> str | None:
@@ -244,6 +270,7 @@ def item_fields(item: Item) -> dict[str, object]:
         "topic": item.topic,
         "time": _time(item.time_ms),
         "expires": _time(item.expires_ms),
+        "snoozed_until": _time(item.snoozed_ms),
         "category": item.category,
         "seen": item.seen,
         "read": item.read,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from reddot.inbox import As, Audit, Marks, Notes, Preferences, View
+from reddot.inbox import As, Audit, Marks, Notes, Preferences, Snoozed, View
 
 replace = msgspec.structs.replace
 
@@ -65,9 +65,18 @@ def mark(marks: Marks, state: As, seqs: Iterable[int]) -> Marks:
 
 
 def mark_bits(marks: Marks, state: As, chosen: int) -> Marks:
-    """The same for bits on the base `marks.join`."""
+    """The same for bits on the base `marks.join`.
+
+    What is snoozed is read already and stays so; archiving or deleting it ends that.
+    """
     if state == "seen":
         return replace(marks, seen_upto=max(marks.seen_upto, marks.join + chosen.bit_length()))
+    if marks.snoozed:
+        if state in ("archived", "deleted"):
+            left = (one for one in marks.snoozed if not chosen >> (one.seq - marks.join - 1) & 1)
+            marks = replace(marks, snoozed=tuple(left))
+        else:
+            chosen &= ~snoozed_bits(marks)
     if state == "archived":
         return replace(marks, archived=marks.archived | chosen)
     if state == "unarchived":
@@ -78,8 +87,14 @@ def mark_bits(marks: Marks, state: As, chosen: int) -> Marks:
     return _with_read(marks, read | chosen if state == "read" else read & ~chosen)
 
 
+def mark_listed(marks: Marks, state: As, seqs: Iterable[int]) -> Marks:
+    """As `mark`, of those that a list has shown: what is snoozed was not on it."""
+    chosen = bits_of(seqs, marks.join) & ~snoozed_bits(marks)
+    return mark_bits(marks, state, chosen) if chosen else marks
+
+
 def mark_upto(marks: Marks, state: As, upto: int) -> Marks:
-    """Set the state of everything up to seq `upto`."""
+    """Set the state of everything up to seq `upto`, but of what is snoozed."""
     if upto <= marks.join:
         return marks
     if state == "read":
@@ -87,7 +102,36 @@ def mark_upto(marks: Marks, state: As, upto: int) -> Marks:
         if gone <= 0:
             return marks
         return _stripped(replace(marks, read_upto=upto, read=marks.read >> gone))
-    return mark_bits(marks, state, (1 << (upto - marks.join)) - 1)
+    chosen = (1 << (upto - marks.join)) - 1
+    return mark_bits(marks, state, chosen if state == "seen" else chosen & ~snoozed_bits(marks))
+
+
+def snooze(marks: Marks, some: Iterable[Snoozed]) -> Marks:
+    """Hide some until their time; those that are hidden already get the new one."""
+    chosen = {one.seq: one for one in some if not is_deleted(marks, one.seq)}
+    bits = bits_of(chosen, marks.join)
+    read = mark_bits(replace(marks, archived=marks.archived & ~bits), "read", bits)
+    by_seq = {one.seq: one for one in marks.snoozed} | chosen
+    return replace(read, snoozed=tuple(by_seq[seq] for seq in sorted(by_seq)))
+
+
+def snoozed_bits(marks: Marks) -> int:
+    """What is snoozed, on the base `join`."""
+    return bits_of((one.seq for one in marks.snoozed), marks.join) if marks.snoozed else 0
+
+
+def due(inbox: Mapping[str, Marks], now_ms: int) -> dict[str, list[Snoozed]]:
+    """What is snoozed no longer than now, by topic."""
+    found = {
+        topic: [one for one in marks.snoozed if one.until_ms <= now_ms]
+        for topic, marks in inbox.items()
+    }
+    return {topic: some for topic, some in found.items() if some}
+
+
+def wake_ms(inbox: Iterable[Marks]) -> int:
+    """When the first of what is snoozed is due; 0: nothing is."""
+    return min((one.until_ms for marks in inbox for one in marks.snoozed), default=0)
 
 
 def _read_bits(marks: Marks) -> int:
@@ -124,6 +168,7 @@ def raised(marks: Marks, base: int) -> Marks:
             archived=marks.archived >> gone,
             deleted=marks.deleted >> gone,
             seen_upto=max(marks.seen_upto, base),
+            snoozed=tuple(one for one in marks.snoozed if one.seq > base),
         )
     )
 
@@ -140,6 +185,11 @@ def is_read(marks: Marks, seq: int) -> bool:
     return above < 0 or bool(marks.read >> above & 1)
 
 
+def is_read_now(marks: Marks, seq: int) -> bool:
+    """The same as people see it: what is snoozed is not, for it comes back unread."""
+    return is_read(marks, seq) and snoozed_until(marks, seq) is None
+
+
 def is_archived(marks: Marks, seq: int) -> bool:
     return seq > marks.join and bool(marks.archived >> (seq - marks.join - 1) & 1)
 
@@ -148,10 +198,18 @@ def is_deleted(marks: Marks, seq: int) -> bool:
     return seq <= marks.join or bool(marks.deleted >> (seq - marks.join - 1) & 1)
 
 
+def snoozed_until(marks: Marks, seq: int) -> int | None:
+    """When a snoozed one is due; None: it is not snoozed."""
+    return next((one.until_ms for one in marks.snoozed if one.seq == seq), None)
+
+
 def is_shown(marks: Marks, seq: int, view: View) -> bool:
     """Whether a live notification is in a view of the inbox."""
     if is_deleted(marks, seq):
         return False
+    snoozed = snoozed_until(marks, seq) is not None
+    if snoozed or view == "snoozed":
+        return snoozed and view == "snoozed"
     if view == "archived":
         return is_archived(marks, seq)
     if is_archived(marks, seq):
@@ -187,6 +245,8 @@ class Tally:
             return "dead"
         if is_deleted(marks, seq):
             return "deleted"
+        if snoozed_until(marks, seq) is not None:
+            return "snoozed"
         if is_archived(marks, seq):
             return "archived"
         if is_read(marks, seq):

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from reddot.core.badge import Mask, badge_counts
+from reddot.core.badge import Mask, badge_counts, wake_ms
 from reddot.errors import ReddotError
 from reddot.inbox import (
     EVENT_NOTIFICATION,
@@ -48,9 +48,13 @@ class BoxLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Box:
-    """One user: marks on every topic of the inbox, and the badge as it was last asked for."""
+    """One user: marks on every topic of the inbox, and the badge as it was last asked for.
 
-    __slots__ = ("badge", "marks", "preferences", "rev", "since_ms")
+    Attributes:
+        wake_ms: when the first of what is snoozed is due; 0: nothing is snoozed.
+    """
+
+    __slots__ = ("badge", "marks", "preferences", "rev", "since_ms", "wake_ms")
 
     def __init__(self, user: str, person: Person) -> None:
         own: dict[str, Marks] = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
@@ -58,6 +62,7 @@ class _Box:
         self.preferences: Preferences = person.preferences
         self.rev = person.rev
         self.since_ms = person.since_ms
+        self.wake_ms = wake_ms(self.marks.values())
         self.badge: Badge | None = None
 
 
@@ -68,6 +73,7 @@ class Boxes:
         position: the hub's, up to which `observe` has been called.
         settle: appends a `Settle` and returns when it has been observed.
         join: the same for a `Join` of a user and a time.
+        wake: the same for a `Wake` of what is due of a user.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Boxes:
     ) -> None:
         self.settle: Callable[[], Awaitable[None]]
         self.join: Callable[[str, int], Awaitable[None]]
+        self.wake: Callable[[str], Awaitable[None]]
         self._inbox = inbox
         self._clock = clock
         self._position = position
@@ -111,6 +118,8 @@ class Boxes:
         if box is None:
             return False
         now_ms = self._clock.wall_ms()
+        if 0 < box.wake_ms <= now_ms:
+            return False
         masks = self._masks
         for topic in box.marks:
             mask = masks.get(topic)
@@ -142,7 +151,7 @@ class Boxes:
         return box.preferences if box else NO_PREFERENCES
 
     async def prepare(self, user: str, since_ms: int | None = None) -> None:
-        """Bring a user into memory, and let die what is due.
+        """Bring a user into memory, let die what is due, and bring back what was snoozed.
 
         What went to everyone before `since_ms` leaves their inbox.
 
@@ -161,10 +170,18 @@ class Boxes:
                 await self._load([], missing)
             elif since_ms is not None and self.is_ready(user):
                 await self.join(user, since_ms)
+            elif self._is_waking(box):
+                await self.wake(user)
+                # Due after waking is not what the store says: load it anew.
+                if self._is_waking(self._people.get(user)):
+                    del self._people[user]
             else:
                 await self.settle()
                 self._forget_due(box)
         raise ReddotError("overloaded", "the inbox does not stay in memory")
+
+    def _is_waking(self, box: _Box | None) -> bool:
+        return box is not None and 0 < box.wake_ms <= self._clock.wall_ms()
 
     def _forget_due(self, box: _Box) -> None:
         """What is due after settling is not what the store says: load it anew."""
@@ -318,6 +335,8 @@ def _alter(people: dict[str, _Box], user: str, effect: Effect, position: int) ->
             box.marks[topic] = marks
         else:
             box.marks.pop(topic, None)
+    if effect.marks:
+        box.wake_ms = wake_ms(box.marks.values())
     if effect.preferences is not None:
         box.preferences = effect.preferences
     if effect.since_ms is not None:

@@ -168,8 +168,8 @@ class Dots:
         for publication in publications:
             change = publication.inbox
             if isinstance(change, Noted):
-                if self._here and (people := self.connected(publication.topic)):
-                    self._reached.add(publication.id, people)
+                if self._here and not change.again:
+                    self._reach(publication)
                 self._mark_topic(publication.topic)
             elif isinstance(change, Effect):
                 self._take(change, publication.position)
@@ -202,6 +202,10 @@ class Dots:
             # Not from inside the hub's loop: groups change.
             self._later(0, lambda: self.changed(list(here.sessions), position, added, dropped))
         self._mark(user, here)
+
+    def _reach(self, publication: Publication) -> None:
+        if people := self.connected(publication.topic):
+            self._reached.add(publication.id, people)
 
     def _mark_topic(self, topic: str) -> None:
         if topic == EVERYONE:

@@ -25,7 +25,7 @@ from reddot.inbox import (
     CATEGORY_DEFAULT,
     EVENT_NOTIFICATION,
     INBOX_TOPIC,
-    As,
+    Asked,
     Badge,
     Change,
     Effect,
@@ -40,7 +40,9 @@ from reddot.inbox import (
     Schedule,
     Scheduled,
     Settle,
+    Snooze,
     Unfollow,
+    Wake,
 )
 from reddot.model import EVERYONE, USERS_ROOT, Actor, Appended, Draft, Publication
 from reddot.ports import Clock, Entropy, Inbox, Store
@@ -61,6 +63,7 @@ class InboxLimits(msgspec.Struct, frozen=True, kw_only=True):
     category_bytes_max: int = 64
     backfill_max: int = 100
     mutes_max: int = 500
+    snooze_s_max: int = 366 * 86_400
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -140,6 +143,7 @@ class Inboxes:
         self._counters = counters
         boxes.settle = self.settle
         boxes.join = self._join
+        boxes.wake = self.wake
 
     # ---- sending ----
 
@@ -266,17 +270,22 @@ class Inboxes:
     async def mark(
         self,
         user: str,
-        state: As,
+        state: Asked,
         *,
         ids: tuple[str, ...] = (),
         upto: int | None = None,
         category: str | None = None,
+        until_ms: int | None = None,
         op_id: str | None = None,
     ) -> Badge:
         """Set a state; the badge after that. The same `op_id` is done once.
 
+        Args:
+            until_ms: with `snoozed` alone, when they come back.
+
         Raises:
-            ReddotError: `field_invalid`, `batch_too_large`, `id_conflict`.
+            ReddotError: `field_invalid`, `batch_too_large`, `id_conflict`; with `snoozed` also
+                `not_found` and `too_many_snoozed`.
         """
         if (upto is None) == (not ids):
             raise ReddotError("field_invalid", "give 'ids' or 'upto'")
@@ -284,12 +293,35 @@ class Inboxes:
             raise ReddotError("batch_too_large", f"{self.limits.mark_ids_max} ids are allowed")
         if category is not None and (upto is None or state == "seen"):
             raise ReddotError("field_invalid", "'category' goes with 'upto', and not with 'seen'")
-        identity = repr((state, ids, upto, category)).encode(errors="surrogatepass")
-        change = Mark(
-            user=user, state=state, ids=ids, upto=upto, category=category, identity=identity
-        )
+        if (until_ms is None) == (state == "snoozed"):
+            raise ReddotError("field_invalid", "'until' goes with 'snoozed', and only with it")
+        asked = (state, ids, upto, category, *([] if until_ms is None else [until_ms]))
+        identity = repr(asked).encode(errors="surrogatepass")
+        change: Change
+        if state == "snoozed" or state == "unsnoozed":
+            change = self._snooze(user, ids, until_ms, identity)
+        else:
+            change = Mark(
+                user=user, state=state, ids=ids, upto=upto, category=category, identity=identity
+            )
         await self._change(change, key=None if op_id is None else check_name(op_id, "op_id"))
         return await self.badge(user)
+
+    def _snooze(
+        self, user: str, ids: tuple[str, ...], until_ms: int | None, identity: bytes
+    ) -> Change:
+        """Hide some until a time; None: they come back now."""
+        if not ids:
+            raise ReddotError("field_invalid", "snoozing is of 'ids'")
+        if until_ms is None:
+            return Wake(user=user, ids=ids, identity=identity)
+        ahead_ms = until_ms - self._clock.wall_ms()
+        if ahead_ms <= 0:
+            raise ReddotError("field_invalid", "'until' is over")
+        if ahead_ms > self.limits.snooze_s_max * 1000:
+            most = self.limits.snooze_s_max
+            raise ReddotError("field_invalid", f"'until' is at most {most} seconds ahead")
+        return Snooze(user=user, ids=ids, until_ms=until_ms, identity=identity)
 
     async def follow(self, user: str, topic: str, *, by: Actor, backfill: int = 0) -> Badge:
         """Count a topic from now on, until somebody unfollows.
@@ -366,12 +398,20 @@ class Inboxes:
             more = (await self._change(Settle(rows_max=SETTLE_ROWS))).more
 
     async def upkeep(self) -> None:
-        """What a timer calls about once a second: send what is scheduled, settle what is due."""
+        """What a timer calls about once a second: whatever is due is sent, woken or settled."""
         due = await self.store.due(limit=DUE_BATCH)
         for one in due.scheduled:
             await self._go_live(one)
         if due.settle:
             await self.settle()
+        while due.waking:
+            # Many have chosen the same morning: they share transactions.
+            await asyncio.gather(*map(self.wake, due.waking))
+            due = await self.store.due(limit=DUE_BATCH)
+
+    async def wake(self, user: str) -> None:
+        """Bring back what a user has snoozed and what is due."""
+        await self._change(Wake(user=user))
 
     async def _go_live(self, one: Scheduled) -> None:
         now, ttl_ms = self._clock.wall_ms(), one.schedule.ttl_ms
@@ -412,6 +452,8 @@ class Inboxes:
         )
         appended = await self._append(draft)
         self._counters.inbox_changes += not appended.duplicate
+        if isinstance(change, Wake):
+            self._counters.notifications_woken += len(appended.others)
         effect = appended.publication.inbox
         return effect if isinstance(effect, Effect) else Effect()
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from reddot.codecs.inbox import describe
 from reddot.core import badge
 from reddot.errors import ReddotError
 from reddot.inbox import (
@@ -40,12 +41,15 @@ from reddot.inbox import (
     Scheduled,
     Sent,
     Settle,
+    Snooze,
     Unfollow,
     View,
+    Wake,
     Warm,
 )
 from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication, Retention
 from reddot.ports import Clock
+from reddot.stores import memory_snooze
 from reddot.stores.memory_notes import (
     EXPIRED,
     LIVE,
@@ -108,11 +112,16 @@ class MemoryInbox:
         change = draft.inbox
         if isinstance(change, Note):
             return self._send(draft, change)
-        position = self._last() + 1
-        effect = self._apply(draft, change, position)
-        data = describe(change, effect)
+        if isinstance(change, Wake):
+            return self._wake(draft, change)
+        effect = self._apply(draft, change, self._last() + 1)
+        return Appended(self._changed(draft, effect), False)
+
+    def _changed(self, draft: Draft, effect: Effect) -> Publication:
+        """What the log says of a change."""
+        data = describe(draft.inbox, effect)
         stored = self._place(INBOX_TOPIC, msgspec.structs.replace(draft, data=data))
-        return Appended(msgspec.structs.replace(stored, inbox=effect), False)
+        return msgspec.structs.replace(stored, inbox=effect)
 
     def _send(self, draft: Draft, note: Note) -> Appended:
         if note.scheduled and not self._unschedule(draft.id):
@@ -123,10 +132,11 @@ class MemoryInbox:
         sending = Sending(draft, note, self._last() + 1, keep_ms)
         self._sent[draft.id] = sending
         publications = []
+        died: dict[str, tuple[int, ...]] = {}
         for name in note.topics:
             stored = self._place(name, draft)
             topic = self._topics.setdefault(name, Topic())
-            replaced = self._replaced(topic, note)
+            replaced = self._replaced(name, topic, note, died)
             topic.top += 1
             topic.rev = stored.position
             topic.records.append(Record(topic.top, stored.position, sending))
@@ -134,14 +144,28 @@ class MemoryInbox:
             publications.append(msgspec.structs.replace(stored, inbox=noted))
         if note.plan:
             self._deliver(sending)
+        if died:
+            for name in died:
+                self._topics[name].rev = self._last() + 1
+            told = msgspec.structs.replace(draft, event="note", expires_ms=None)
+            publications.append(self._changed(told, Effect(died=died)))
         return Appended(publications[0], False, tuple(publications[1:]))
 
-    def _replaced(self, topic: Topic, note: Note) -> int:
+    def _replaced(
+        self, name: str, topic: Topic, note: Note, died: dict[str, tuple[int, ...]]
+    ) -> int:
+        """The seq that a notification replaces; adds what has come back of that to `died`."""
         if note.collapse_key is None:
             return 0
         for record in reversed(topic.records):
-            if record.state == LIVE and record.sending.note.collapse_key == note.collapse_key:
+            same = record.sending.note.collapse_key == note.collapse_key
+            if same and record.state == LIVE and not record.origin:
                 record.state = REPLACED
+                for own in record.sending.woken:
+                    for one in self._records(record.sending, own):
+                        if one.state == LIVE and one.origin == name:
+                            one.state = REPLACED
+                            died[own] = (*died.get(own, ()), one.seq)
                 if len(note.topics) == 1:
                     record.sending.state = REPLACED
                 return record.seq
@@ -150,7 +174,8 @@ class MemoryInbox:
     def _count_category(self, category: str) -> None:
         if category not in self._categories:
             if len(self._categories) >= self._keep.categories_max:
-                raise _too_many_categories(self._keep.categories_max)
+                most = self._keep.categories_max
+                raise ReddotError("too_many_categories", f"{most} categories are allowed")
             self._categories.add(category)
 
     def _unschedule(self, id: str) -> bool:
@@ -161,6 +186,10 @@ class MemoryInbox:
     def _apply(self, draft: Draft, change: Any, position: int) -> Effect:
         if isinstance(change, Mark):
             return self._mark(change, position)
+        if isinstance(change, Snooze):
+            inbox, now_ms = self._kept_marks(change.user), self._clock.wall_ms()
+            altered = memory_snooze.snooze(change, inbox, self._topics, self._keep, now_ms)
+            return self._alter(change.user, altered, position)
         if isinstance(change, Follow):
             return self._follow(change, position)
         if isinstance(change, Unfollow):
@@ -185,6 +214,40 @@ class MemoryInbox:
         own = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
         return own | self._people.get(user, NOBODY).marks
 
+    def _kept_marks(self, user: str) -> dict[str, Marks]:
+        """The same, without marks of what is not kept any more."""
+        bases = {name: topic.base for name, topic in self._topics.items()}
+        marks = self._marks(user)
+        return {name: badge.raised(own, bases.get(name, 0)) for name, own in marks.items()}
+
+    def _wake(self, draft: Draft, change: Wake) -> Appended:
+        """What leaves its old place gets one in the user's own topic."""
+        inbox, now_ms = self._kept_marks(change.user), self._clock.wall_ms()
+        leaving = memory_snooze.leaving(change, inbox, self._topics, now_ms)
+        before = self._marks(change.user)
+        altered: dict[str, Marks | None] = {}
+        for name, marks in inbox.items():
+            new = badge.mark(marks, "deleted", [one.seq for one in leaving.get(name, ())])
+            if new != before[name]:
+                altered[name] = new
+        effect = self._alter(change.user, altered, self._last() + 1)
+        first = self._changed(draft, effect)
+        back = memory_snooze.back(leaving, self._topics, now_ms)
+        others = [self._bring_back(change.user, *one, draft.time_ms) for one in back]
+        return Appended(first, False, tuple(others))
+
+    def _bring_back(self, user: str, record: Record, origin: str, now_ms: int) -> Publication:
+        name, sending = f"{USERS_ROOT}/{user}", record.sending
+        draft = msgspec.structs.replace(sending.draft, topic=name, time_ms=now_ms)
+        stored = self._place(name, draft)
+        topic = self._topics.setdefault(name, Topic())
+        topic.top += 1
+        topic.rev = stored.position
+        topic.records.append(Record(topic.top, stored.position, sending, origin=origin))
+        sending.woken[name] = None
+        noted = Noted(topic.top, sending.note.category, draft.expires_ms, again=True)
+        return msgspec.structs.replace(stored, inbox=noted)
+
     def _mark(self, change: Mark, position: int) -> Effect:
         altered: dict[str, Marks | None] = {}
         for name, marks in self._marks(change.user).items():
@@ -203,7 +266,7 @@ class MemoryInbox:
         if change.category is None:
             return badge.mark_upto(marks, change.state, some[-1].seq) if some else marks
         seqs = [r.seq for r in some if r.sending.note.category == change.category]
-        return badge.mark(marks, change.state, seqs)
+        return badge.mark_listed(marks, change.state, seqs)
 
     def _alter(self, user: str, altered: dict[str, Marks | None], position: int) -> Effect:
         if altered:
@@ -218,7 +281,7 @@ class MemoryInbox:
         if before is not None:
             return Effect(user=change.user)
         if sum(one.followed for one in followed.values()) >= self._keep.follows_max:
-            raise _too_many_follows(self._keep.follows_max)
+            raise ReddotError("too_many_follows", f"{self._keep.follows_max} topics are allowed")
         top = self._topics.get(change.topic, Topic()).top
         marks = badge.joined(None, top=top, backfill=change.backfill)
         return self._alter(change.user, {change.topic: marks}, position)
@@ -256,19 +319,19 @@ class MemoryInbox:
         if sending is None:
             raise ReddotError("not_found", "no such notification")
         sending.state = RETRACTED
-        for name in sending.note.topics:
+        for name in (*sending.note.topics, *sending.woken):
             self._silence(name, change.id)
         return Effect(died=self._kill(sending, RETRACTED, position))
 
     def _kill(self, sending: Sending, state: str, position: int) -> dict[str, tuple[int, ...]]:
         died: dict[str, tuple[int, ...]] = {}
-        for name in sending.note.topics:
+        for name in dict.fromkeys((*sending.note.topics, *sending.woken)):
             topic = self._topics[name]
             for record in topic.records:
                 if record.sending is sending and record.state == LIVE:
                     record.state = state
                     topic.rev = position
-                    died[name] = (record.seq,)
+                    died[name] = (*died.get(name, ()), record.seq)
         return died
 
     def _settle(self, change: Settle, position: int) -> Effect:
@@ -308,6 +371,7 @@ class MemoryInbox:
         topic = self._topics.get(own)
         for record in topic.records if topic else ():
             note = record.sending.note
+            record.sending.woken.pop(own, None)
             left = tuple(name for name in note.topics if name != own)
             if left:
                 record.sending.note = msgspec.structs.replace(note, topics=left)
@@ -434,8 +498,14 @@ class MemoryInbox:
             (s.state == LIVE and is_expired(s.draft, now_ms)) or s.keep_ms <= now_ms
             for s in self._sent.values()
         ) or any(len(topic.records) > self._keep.count for topic in self._topics.values())
-        ready = [one for one in self._scheduled if one[0] <= now_ms]
-        return Due(settle, tuple(Scheduled(id, data, s) for _, id, data, s in ready[:limit]))
+        ready = [one for one in self._scheduled if one[0] <= now_ms][:limit]
+        waking = [
+            user
+            for user, person in self._people.items()
+            if 0 < badge.wake_ms(person.marks.values()) <= now_ms
+        ]
+        scheduled = tuple(Scheduled(id, data, s) for _, id, data, s in ready)
+        return Due(settle, scheduled, tuple(waking[:limit]))
 
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         """As `ports.Inbox.sent`."""
@@ -459,12 +529,11 @@ class MemoryInbox:
         seen = read = 0
         if counts:
             for user in self._people:
-                for name, marks in self._marks(user).items():
-                    for record in self._topics[name].records if name in note.topics else ():
-                        if record.sending is sending and record.seq > marks.join:
-                            is_read = badge.is_read(marks, record.seq)
-                            read += is_read
-                            seen += is_read or badge.is_seen(marks, record.seq)
+                some = [self._standing_of(sending, *one) for one in self._marks(user).items()]
+                # What has come back is what counts: it is in the own topic, the first.
+                if places := [place for one in some for place in one]:
+                    seen += places[0][0]
+                    read += places[0][1]
         return Sent(
             id=draft.id,
             state=sending.state,
@@ -479,6 +548,18 @@ class MemoryInbox:
             read=read if counts else None,
             reached=sending.reached if counts else None,
         )
+
+    def _standing_of(
+        self, sending: Sending, name: str, marks: Marks
+    ) -> Iterator[tuple[bool, bool]]:
+        """Whether a user has seen and read it, at each of its places in a topic, newest first.
+
+        Who snoozes has seen it, and has read it when they have read what came back.
+        """
+        for record in reversed(list(self._records(sending, name))):
+            if record.seq > marks.join:
+                seen = badge.is_read(marks, record.seq) or badge.is_seen(marks, record.seq)
+                yield seen or bool(record.origin), badge.is_read_now(marks, record.seq)
 
     async def reached(self, counts: Mapping[str, int]) -> None:
         """As `ports.Inbox.reached`."""
@@ -510,26 +591,5 @@ class MemoryInbox:
         return sorted(name for name in noted | self._people.keys() if name > after)[:limit]
 
 
-def describe(change: Any, effect: Effect) -> bytes:
-    """What is published on `$inbox`: what has happened, for those who watch the server."""
-    died = {topic: len(seqs) for topic, seqs in effect.died.items()}
-    told: dict[str, object] = {"change": type(change).__name__.lower()}
-    if effect.erased:
-        return msgspec.json.encode(told)
-    if effect.user is not None:
-        told |= {"user": effect.user, "topics": sorted(effect.marks)}
-    if died:
-        told["died"] = died
-    return msgspec.json.encode(told)
-
-
 def _first(one: tuple[Any, ...]) -> Any:
     return one[:2]
-
-
-def _too_many_follows(most: int) -> ReddotError:
-    return ReddotError("too_many_follows", f"{most} topics are allowed")
-
-
-def _too_many_categories(most: int) -> ReddotError:
-    return ReddotError("too_many_categories", f"{most} categories are allowed")

@@ -18,7 +18,11 @@ words_of: Final = re.compile(r"\w+").findall
 
 @dataclass(slots=True)
 class Sending:
-    """A notification as it was sent; shared by all its topics."""
+    """A notification as it was sent; shared by all its topics.
+
+    Attributes:
+        woken: the topics of users in which it has come back from a snooze.
+    """
 
     draft: Draft
     note: Note
@@ -26,16 +30,22 @@ class Sending:
     keep_ms: int
     state: str = LIVE
     reached: int = 0
+    woken: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Record:
-    """One notification of one topic."""
+    """One notification of one topic.
+
+    Attributes:
+        origin: the topic that it was sent to, if it has come back from a snooze.
+    """
 
     seq: int
     position: int
     sending: Sending
     state: str = LIVE
+    origin: str = ""
 
 
 @dataclass(slots=True)
@@ -57,7 +67,6 @@ class Topic:
 
 def item_of(marks: Marks, seq: int, category: str, position: int, topic: str, draft: Draft) -> Item:
     """What the user sees of one notification."""
-    read = badge.is_read(marks, seq)
     return Item(
         id=draft.id,
         topic=topic,
@@ -65,10 +74,11 @@ def item_of(marks: Marks, seq: int, category: str, position: int, topic: str, dr
         time_ms=draft.time_ms,
         category=category,
         data=draft.data,
-        seen=read or badge.is_seen(marks, seq),
-        read=read,
+        seen=badge.is_read(marks, seq) or badge.is_seen(marks, seq),
+        read=badge.is_read_now(marks, seq),
         archived=badge.is_archived(marks, seq),
         expires_ms=draft.expires_ms,
+        snoozed_ms=badge.snoozed_until(marks, seq),
     )
 
 

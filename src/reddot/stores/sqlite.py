@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+import msgspec
 import structlog
 
 from reddot.errors import ReddotError, StoreError
@@ -350,7 +351,7 @@ class SqliteStore:
     async def due(self, *, limit: int) -> Due:
         due = await self._read(lambda snapshot: snapshot.inbox().due(limit))
         crowded = self._writer is not None and self._writer.inbox.crowded
-        return Due(settle=True, scheduled=due.scheduled) if crowded else due
+        return msgspec.structs.replace(due, settle=True) if crowded else due
 
     async def sent(self, *, id: str | None, before: int | None, limit: int) -> Sequence[Sent]:
         return await self._read(lambda snapshot: snapshot.inbox().sent(id, before, limit))

@@ -24,7 +24,8 @@ _CASES: Final = """
 SELECT d.id, d.user, n.id, category.name, n.time_ms, n.expires_ms, n.collapse_key,
   CAST(n.data AS TEXT), n.state, note.seq, note.dead, topic.name, person.preferences,
   attributes.data, lane.paused, lane.approved, lane.granted, d.sent_ms IS NOT NULL,
-  m.join_seq, m.read_upto, m.read, m.archived, m.deleted, m.seen_upto, m.followed
+  m.join_seq, m.read_upto, m.read, m.archived, m.deleted, m.seen_upto, m.followed,
+  m.snoozed
 FROM json_each(?) JOIN delivery AS d ON d.id = value
 JOIN lane ON lane.id = d.lane
 LEFT JOIN notification AS n ON n.num = d.num

@@ -15,9 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
+from reddot.codecs.inbox import describe
 from reddot.core import badge
 from reddot.errors import ReddotError
 from reddot.inbox import (
+    EVENT_NOTIFICATION,
+    INBOX_TOPIC,
     UNMARKED,
     Effect,
     Erase,
@@ -33,12 +36,15 @@ from reddot.inbox import (
     Retract,
     Schedule,
     Settle,
+    Snooze,
     Unfollow,
+    Wake,
 )
 from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication
 from reddot.ports import Clock
 from reddot.stores.sqlite_inbox_settle import Settling
 from reddot.stores.sqlite_rows import Rows
+from reddot.stores.sqlite_snooze import Back, Snoozing, snoozed_in, snoozed_text
 from reddot.stores.sqlite_topics import Topic, Topics, json_text
 
 # Rows that a search indexes first in a few seconds: more do not wait, however busy the writer is.
@@ -50,8 +56,6 @@ _INTO_NOTIFICATION: Final = Rows(
     " (num, id, category, time_ms, expires_ms, keep_ms, topics, collapse_key, data)",
     9,
 )
-_SENT: Final = "SELECT num, topics FROM notification WHERE id IN (SELECT value FROM json_each(?))"
-_SEQ: Final = "SELECT seq FROM note WHERE topic_id = ? AND pos = ?"
 _SEQ_UPTO: Final = "SELECT seq FROM note WHERE topic_id = ? AND pos <= ? ORDER BY pos DESC LIMIT 1"
 _SEQS_UPTO: Final = """
 SELECT json_group_array(seq) FROM note WHERE topic_id = ? AND pos <= ? AND category = ?
@@ -60,11 +64,15 @@ _SENT_AT: Final = """
 SELECT pos, seq, time_ms FROM note JOIN notification USING (num)
 WHERE topic_id = ? AND pos <= ? ORDER BY pos DESC LIMIT 1
 """
-_MARKS: Final = """
-SELECT topic.name, topic_id, join_seq, read_upto, read, archived, deleted, seen_upto, followed
+MARKS_COLUMNS: Final = "join_seq, read_upto, read, archived, deleted, seen_upto, followed, snoozed"
+_MARKS: Final = f"""
+SELECT topic.name, {MARKS_COLUMNS}
 FROM marks JOIN topic ON topic.id = topic_id WHERE person_id = ?
-"""
-_PUT_MARKS: Final = "INSERT OR REPLACE INTO marks VALUES (?,?,?,?,?,?,?,?,?)"
+"""  # noqa: S608 - ours
+_PUT_MARKS: Final = f"""
+INSERT OR REPLACE INTO marks (person_id, topic_id, {MARKS_COLUMNS}, wake_ms)
+VALUES (?,?,?,?,?,?,?,?,?,?,?)
+"""  # noqa: S608 - ours
 _SCHEDULE: Final = "INSERT OR REPLACE INTO scheduled VALUES (?,?,?,?,?)"
 
 # Stages one row of the log for a topic: its topic, position and offset.
@@ -81,8 +89,8 @@ def bits_in(blob: bytes | None) -> int:
 
 
 def marks_in(row: tuple[Any, ...]) -> Marks:
-    """Marks from the columns after `topic_id`."""
-    join, read_upto, read, archived, deleted, seen_upto, followed = row
+    """Marks from `MARKS_COLUMNS`."""
+    join, read_upto, read, archived, deleted, seen_upto, followed, snoozed = row
     return Marks(
         join=join,
         read_upto=read_upto,
@@ -90,6 +98,7 @@ def marks_in(row: tuple[Any, ...]) -> Marks:
         archived=bits_in(archived),
         deleted=bits_in(deleted),
         seen_upto=seen_upto,
+        snoozed=snoozed_in(snoozed),
         followed=bool(followed),
     )
 
@@ -119,6 +128,7 @@ class InboxWriter:
         self._flush = flush
         self._deliver = deliver
         self._settling = Settling(cursor, topics, clock=clock, keep=keep)
+        self._snoozing = Snoozing(cursor, clock=clock, keep=keep)
         self._categories: dict[str, int] | None = None
         self._notes: list[Any] = []
         self._notifications: list[Any] = []
@@ -136,7 +146,7 @@ class InboxWriter:
 
     def write(self) -> None:
         """Write what is staged."""
-        if self._notes:
+        if self._notes:  # Of what comes back there is no new notification.
             _INTO_NOTIFICATION.insert(self._cursor, self._notifications)
             _INTO_NOTE.insert(self._cursor, self._notes)
             self._notes.clear()
@@ -156,11 +166,18 @@ class InboxWriter:
         if isinstance(change, Note):
             return self._send(staged, draft, change)
         self._flush(staged)
+        if isinstance(change, Wake):
+            return self._wake(staged, draft, change)
         effect = self._apply(staged, draft, change)
-        data = describe(change, effect)
-        _, position, offset = self._place(staged, draft.topic, draft, data)
-        publication = Publication(
-            topic=draft.topic,
+        return Appended(self._changed(staged, draft, effect), False)
+
+    def _changed(self, staged: Any, draft: Draft, effect: Effect) -> Publication:
+        """What the log says of a change."""
+        data = describe(draft.inbox, effect)
+        self._topic(INBOX_TOPIC)
+        _, position, offset = self._place(staged, INBOX_TOPIC, draft, data)
+        return Publication(
+            topic=INBOX_TOPIC,
             id=draft.id,
             data=data,
             time_ms=draft.time_ms,
@@ -169,7 +186,6 @@ class InboxWriter:
             position=position,
             inbox=effect,
         )
-        return Appended(publication, False)
 
     # ---- notifications ----
 
@@ -184,12 +200,15 @@ class InboxWriter:
         number = staged.head + 1
         publications: list[Publication] = []
         ids: list[int] = []
+        gone: list[tuple[int, int]] = []
         age_ms = self._keep.age_ms
         for name in note.topics:
             topic, position, offset = self._place(staged, name, draft, number)
             replaced = 0
             if note.collapse_key is not None:
-                replaced = self._settling.replace(topic.id, note.collapse_key, position)
+                replaced, old = self._settling.replace(topic.id, note.collapse_key, position)
+                if replaced:
+                    gone.append((old, topic.id))
             seq = topic.notes = topic.notes + 1
             if seq - topic.notes_base > self._keep.count:
                 self._settling.over[name] = None
@@ -211,6 +230,9 @@ class InboxWriter:
         )
         if note.plan:
             self._deliver(number, note)
+        if gone and (died := self._settling.replace_woken(gone, staged.head + 1)):
+            told = msgspec.structs.replace(draft, event="note", expires_ms=None)
+            publications.append(self._changed(staged, told, Effect(died=died)))
         return Appended(publications[0], False, tuple(publications[1:]))
 
     def _category(self, name: str) -> int:
@@ -236,6 +258,8 @@ class InboxWriter:
         position = staged.head + 1
         if isinstance(change, Mark):
             return self._mark(change, position)
+        if isinstance(change, Snooze):
+            return self._snooze(change, position)
         if isinstance(change, Follow):
             return self._follow(staged, change, position)
         if isinstance(change, Unfollow):
@@ -276,7 +300,7 @@ class InboxWriter:
         """The topics of an inbox that exist, with the user's marks."""
         marks = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
         if person is not None:
-            for name, _, *rest in self._cursor.execute(_MARKS, (person,)).fetchall():
+            for name, *rest in self._cursor.execute(_MARKS, (person,)).fetchall():
                 marks[name] = marks_in(tuple(rest))
         self._topics.load([name for name in marks if name not in self._topics.by_name])
         found = ((name, self._topics.by_name.get(name), own) for name, own in marks.items())
@@ -284,31 +308,17 @@ class InboxWriter:
 
     def _mark(self, change: Mark, position: int) -> Effect:
         inbox = self._inbox(change.user, self._person(change.user, make=False))
-        chosen = {} if change.ids == () else self._seqs_of(change.ids, inbox)
+        chosen = self._snoozing.places(change.ids, inbox) if change.ids else {}
         altered: dict[str, Marks | None] = {}
         for name, (topic, marks) in inbox.items():
             new = badge.raised(marks, topic.notes_base)
             if change.upto is None:
-                new = badge.mark(new, change.state, chosen.get(name, ()))
+                new = badge.mark(new, change.state, [one.seq for one in chosen.get(name, ())])
             else:
                 new = self._marked_upto(new, topic, change, change.upto)
             if new != marks:
                 altered[name] = new
         return self._alter(change.user, altered, position)
-
-    def _seqs_of(
-        self, ids: tuple[str, ...], inbox: dict[str, tuple[Topic, Marks]]
-    ) -> dict[str, list[int]]:
-        """Those of the notifications that are in the inbox."""
-        names = {topic.id: name for name, (topic, _) in inbox.items()}
-        found: dict[str, list[int]] = {}
-        for number, topics in self._cursor.execute(_SENT, (json_text(ids),)).fetchall():
-            for index, topic_id in enumerate(topic_ids(topics)):
-                if topic_id in names:
-                    row = self._cursor.execute(_SEQ, (topic_id, number + index)).fetchone()
-                    if row is not None:
-                        found.setdefault(names[topic_id], []).append(row[0])
-        return found
 
     def _marked_upto(self, marks: Marks, topic: Topic, change: Mark, upto: int) -> Marks:
         if change.category is None:
@@ -319,7 +329,56 @@ class InboxWriter:
         if category is None:
             return marks
         row = self._cursor.execute(_SEQS_UPTO, (topic.id, upto, category[0])).fetchone()
-        return badge.mark(marks, change.state, msgspec.json.decode(row[0]))
+        return badge.mark_listed(marks, change.state, msgspec.json.decode(row[0]))
+
+    # ---- what is snoozed ----
+
+    def _snooze(self, change: Snooze, position: int) -> Effect:
+        inbox = _kept(self._inbox(change.user, self._person(change.user, make=False)))
+        altered = self._snoozing.snooze(change, inbox)
+        return self._alter(change.user, altered, position)
+
+    def _wake(self, staged: Any, draft: Draft, change: Wake) -> Appended:
+        """What leaves its old place gets one in the user's own topic."""
+        before = self._inbox(change.user, self._person(change.user, make=False))
+        inbox = _kept(before)
+        leaving = self._snoozing.leaving(change, inbox)
+        altered: dict[str, Marks | None] = {}
+        for name, (_, marks) in inbox.items():
+            new = badge.mark(marks, "deleted", [one.seq for one in leaving.get(name, ())])
+            if new != before[name][1]:
+                altered[name] = new
+        effect = self._alter(change.user, altered, staged.head + 1)
+        first = self._changed(staged, draft, effect)
+        back = self._snoozing.back(leaving, inbox)
+        others = [self._bring_back(staged, change.user, one, draft.time_ms) for one in back]
+        return Appended(first, False, tuple(others))
+
+    def _bring_back(self, staged: Any, user: str, back: Back, now_ms: int) -> Publication:
+        name = f"{USERS_ROOT}/{user}"
+        self._topic(name)
+        draft = Draft(
+            topic=name,
+            id=back.id,
+            data=back.data,
+            time_ms=now_ms,
+            event=EVENT_NOTIFICATION,
+            expires_ms=back.expires_ms,
+        )
+        topic, position, offset = self._place(staged, name, draft, back.number)
+        seq = self._count_note(name, topic)
+        row = (topic.id, position, seq, back.number, back.category, back.expires_ms)
+        self._notes += row
+        self._snoozing.place(back, topic.id, position)
+        noted = Noted(seq, back.category_name, back.expires_ms, again=True)
+        return _publication(name, draft, position, offset, noted)
+
+    def _count_note(self, name: str, topic: Topic) -> int:
+        """The seq of a topic's next notification."""
+        topic.notes += 1
+        if topic.notes - topic.notes_base > self._keep.count:
+            self._settling.over[name] = None
+        return topic.notes
 
     def _alter(self, user: str, altered: dict[str, Marks | None], position: int) -> Effect:
         """Write new marks; None takes a topic out of the inbox."""
@@ -341,7 +400,7 @@ class InboxWriter:
         if any(row[0] == change.topic for row in rows):
             return Effect(user=change.user)
         most = self._keep.follows_max
-        if sum(row[-1] for row in rows) >= most:
+        if sum(marks_in(row[1:]).followed for row in rows) >= most:
             raise ReddotError("too_many_follows", f"{most} topics are allowed")
         topic = self._topic(change.topic)
         if topic is None:
@@ -405,6 +464,14 @@ class InboxWriter:
         return Effect(died=self._settling.retract(row[0], row[1], position))
 
 
+def _kept(inbox: dict[str, tuple[Topic, Marks]]) -> dict[str, tuple[Topic, Marks]]:
+    """An inbox without marks of what is not kept any more."""
+    return {
+        name: (topic, badge.raised(marks, topic.notes_base))
+        for name, (topic, marks) in inbox.items()
+    }
+
+
 def topic_ids(topics: int | str) -> list[int]:
     """The column `notification.topics`."""
     if isinstance(topics, int):
@@ -431,6 +498,8 @@ def _columns(marks: Marks) -> tuple[Any, ...]:
         bytes_of(marks.deleted),
         marks.seen_upto,
         marks.followed,
+        snoozed_text(marks),
+        badge.wake_ms([marks]) or None,
     )
 
 
@@ -446,16 +515,3 @@ def _publication(name: str, draft: Draft, position: int, offset: int, noted: Not
         expires_ms=draft.expires_ms,
         inbox=noted,
     )
-
-
-def describe(change: Any, effect: Effect) -> bytes:
-    """What is published on `$inbox`: what has happened, for those who watch the server."""
-    died = {topic: len(seqs) for topic, seqs in effect.died.items()}
-    told: dict[str, object] = {"change": type(change).__name__.lower()}
-    if effect.erased:
-        return msgspec.json.encode(told)
-    if effect.user is not None:
-        told |= {"user": effect.user, "topics": sorted(effect.marks)}
-    if died:
-        told["died"] = died
-    return msgspec.json.encode(told)

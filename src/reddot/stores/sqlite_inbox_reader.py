@@ -34,7 +34,7 @@ from reddot.inbox import (
     Warm,
 )
 from reddot.model import EVERYONE, USERS_ROOT
-from reddot.stores.sqlite_inbox import marks_in, topic_ids
+from reddot.stores.sqlite_inbox import MARKS_COLUMNS, marks_in, topic_ids
 from reddot.stores.sqlite_topics import json_text
 
 CHUNK_ROWS: Final = 256
@@ -48,10 +48,10 @@ _PEOPLE: Final = """
 SELECT id, name, rev, preferences, since_ms FROM person
 WHERE name IN (SELECT value FROM json_each(?))
 """
-_MARKS: Final = """
-SELECT person_id, topic.name, join_seq, read_upto, read, archived, deleted, seen_upto, followed
+_MARKS: Final = f"""
+SELECT person_id, topic.name, {MARKS_COLUMNS}
 FROM marks JOIN topic ON topic.id = topic_id WHERE person_id IN (SELECT value FROM json_each(?))
-"""
+"""  # noqa: S608 - ours
 _TOPICS: Final = """
 SELECT id, name, ifnull(base, 0), ifnull(died_pos, 0),
   (SELECT seq FROM note WHERE topic_id = id ORDER BY pos DESC LIMIT 1),
@@ -108,9 +108,22 @@ SELECT id, publish_ms, data, schedule FROM scheduled WHERE publish_ms >= 0
   ORDER BY publish_ms, id LIMIT ?
 """
 _WAITING: Final = "SELECT publish_ms, data, schedule FROM scheduled WHERE id = ?"
-_TOPIC_MARKS: Final = """
-SELECT join_seq, read_upto, read, archived, deleted, seen_upto, followed FROM marks
+_TOPIC_MARKS: Final = f"""
+SELECT person_id, {MARKS_COLUMNS} FROM marks
 WHERE topic_id = ? AND person_id > ? ORDER BY person_id LIMIT ?
+"""  # noqa: S608 - ours
+_WOKEN: Final = """
+SELECT topic_id, max(pos), seq, person.id FROM woken JOIN note USING (topic_id, pos)
+JOIN topic ON topic.id = topic_id LEFT JOIN person ON person.name = substr(topic.name, 7)
+WHERE woken.num = ? GROUP BY topic_id
+"""
+_WOKEN_OF: Final = """
+SELECT topic_id, pos FROM woken
+WHERE num IN (SELECT value FROM json_each(?)) AND topic_id IN (SELECT value FROM json_each(?))
+"""
+_WAKING: Final = """
+SELECT name FROM person WHERE id IN
+  (SELECT person_id FROM marks WHERE wake_ms IS NOT NULL AND wake_ms <= ? ORDER BY wake_ms LIMIT ?)
 """
 _ALL_NOTES: Final = """
 SELECT seq, category.name, dead FROM note JOIN category ON category.id = category
@@ -226,7 +239,8 @@ class InboxSnapshot:
         inbox = self._inbox(user)
         below = _INT_MAX if before is None else before
         if text is None:
-            streams = [self._scan(*one, view, category, below) for one in inbox]
+            scan = self._scan if view != "snoozed" else self._snoozed
+            streams = [scan(*one, view, category, below) for one in inbox]
             newest_first: Iterator[tuple[_Note, _Topic, Marks]]
             newest_first = merge(*streams, key=lambda one: -one[0][0])
         else:
@@ -259,6 +273,17 @@ class InboxSnapshot:
                 return
             before = rows[-1][0]
 
+    def _snoozed(
+        self, topic: _Topic, marks: Marks, view: View, category: str | None, before: int
+    ) -> Iterator[tuple[_Note, _Topic, Marks]]:
+        """As `_scan`, of what is snoozed: a few, whose positions are known."""
+        wanted = self._all("SELECT id FROM category WHERE name = ?", category)
+        for one in sorted(marks.snoozed, key=lambda one: -one.position):
+            if one.position < before:
+                for row in self._all(_NOTE, topic.id, one.position, self._now_ms):
+                    if category is None or [(row[3],)] == wanted:
+                        yield tuple(row), topic, marks
+
     def _search(
         self,
         inbox: list[tuple[_Topic, Marks]],
@@ -274,11 +299,17 @@ class InboxSnapshot:
         mine = {topic.id: (topic, marks) for topic, marks in inbox}
         found: list[tuple[_Note, _Topic, Marks]] = []
         query = " ".join(f'"{word}"*' for word in words)
-        for number, topics in self._all(_FOUND, query, before, MATCHES_MAX):
-            for index, topic_id in enumerate(topic_ids(topics)):
-                if topic_id in mine:
-                    rows = self._all(_NOTE, topic_id, number + index, self._now_ms)
-                    found += [(tuple(row), *mine[topic_id]) for row in rows]
+        matches = self._all(_FOUND, query, before, MATCHES_MAX)
+        places = [
+            (topic_id, number + index)
+            for number, topics in matches
+            for index, topic_id in enumerate(topic_ids(topics))
+            if topic_id in mine
+        ]
+        numbers = json_text([number for number, _ in matches])
+        for topic_id, pos in places + self._all(_WOKEN_OF, numbers, json_text(mine)):
+            rows = self._all(_NOTE, topic_id, pos, self._now_ms)
+            found += [(tuple(row), *mine[topic_id]) for row in rows]
         wanted = self._all("SELECT id FROM category WHERE name = ?", category)
         for row, topic, marks in sorted(found, key=lambda one: -one[0][0]):
             right = category is None or [(row[3],)] == wanted
@@ -300,7 +331,9 @@ class InboxSnapshot:
         """As `ports.Inbox.due`."""
         settle = bool(self._all(_DUE, self._now_ms)[0][0])
         ready = self._all(_READY, self._now_ms, limit)
-        return Due(settle, tuple(Scheduled(id, data, _schedule(t)) for id, data, t in ready))
+        waking = self._all(_WAKING, self._now_ms, limit)
+        scheduled = tuple(Scheduled(id, data, _schedule(t)) for id, data, t in ready)
+        return Due(settle, scheduled, tuple(name for (name,) in waking))
 
     def sent(self, id: str | None, before: int | None, limit: int) -> list[Sent]:
         """As `ports.Inbox.sent`."""
@@ -342,25 +375,32 @@ class InboxSnapshot:
         )
 
     def _count_marks(self, number: int, ids: list[int]) -> tuple[int, int]:
-        """How many people have seen and read a notification."""
+        """How many people have seen and read a notification.
+
+        Who snoozes has seen it, and has read it when they have read what came back.
+        """
         seen = read = 0
+        back = {person: (topic, seq) for topic, _, seq, person in self._all(_WOKEN, number)}
+        for topic_id, at in back.values():
+            own = dict(self._marks_of(topic_id))
+            seen += 1
+            read += any(badge.is_read_now(marks, at) for marks in own.values())
         for index, topic_id in enumerate(ids):
             rows = self._all(
                 "SELECT seq FROM note WHERE topic_id = ? AND pos = ?", topic_id, number + index
             )
             for (seq,) in rows:
-                for marks in self._marks_of(topic_id):
-                    is_read = seq > marks.join and badge.is_read(marks, seq)
-                    read += is_read
-                    seen += is_read or (seq > marks.join and badge.is_seen(marks, seq))
+                for person, marks in self._marks_of(topic_id):
+                    if seq > marks.join and person not in back:
+                        read += badge.is_read_now(marks, seq)
+                        seen += badge.is_read(marks, seq) or badge.is_seen(marks, seq)
         return seen, read
 
-    def _marks_of(self, topic_id: int) -> Iterator[Marks]:
-        statement = _TOPIC_MARKS.replace("SELECT ", "SELECT person_id, ", 1)
+    def _marks_of(self, topic_id: int) -> Iterator[tuple[int, Marks]]:
         after = 0
-        while rows := self._all(statement, topic_id, after, 1_000):
+        while rows := self._all(_TOPIC_MARKS, topic_id, after, 1_000):
             for row in rows:
-                yield marks_in(row[1:])
+                yield row[0], marks_in(row[1:])
             after = rows[-1][0]
 
     # ---- the slow way ----
@@ -426,7 +466,7 @@ def _waiting(id: str, publish_ms: int, data: bytes, text: str) -> Sent:
 def _item(row: _Note, topic: str, marks: Marks, body: Sequence[Any]) -> Item:
     position, seq, _, _ = row
     id, time_ms, expires_ms, category, data = body
-    read = badge.is_read(marks, seq)
+    read = badge.is_read_now(marks, seq)
     return Item(
         id=id,
         topic=topic,
@@ -434,8 +474,9 @@ def _item(row: _Note, topic: str, marks: Marks, body: Sequence[Any]) -> Item:
         time_ms=time_ms,
         category=category,
         data=data.encode(),
-        seen=read or badge.is_seen(marks, seq),
+        seen=badge.is_read(marks, seq) or badge.is_seen(marks, seq),
         read=read,
         archived=badge.is_archived(marks, seq),
         expires_ms=expires_ms,
+        snoozed_ms=badge.snoozed_until(marks, seq),
     )

@@ -26,6 +26,12 @@ SELECT topic.name, n.topic_id, n.pos, n.seq
 FROM json_each(?1) AS j CROSS JOIN note AS n JOIN topic ON topic.id = n.topic_id
 WHERE n.topic_id = j.value AND n.pos = ?2 + ifnull(j.key, 0) AND n.dead = 0
 """
+_LIVE_WOKEN: Final = """
+SELECT topic.name, n.topic_id, n.pos, n.seq
+FROM woken AS w CROSS JOIN note AS n JOIN topic ON topic.id = n.topic_id
+WHERE w.num = ?1 AND w.origin = ifnull(?2, w.origin)
+  AND n.topic_id = w.topic_id AND n.pos = w.pos AND n.dead = 0
+"""
 _KILL: Final = "UPDATE note SET dead = ? WHERE topic_id = ? AND pos = ?"
 _STATE: Final = "UPDATE notification SET state = ? WHERE num = ?"
 _EXPIRED: Final = """
@@ -103,29 +109,44 @@ class Settling:
         """Let what is live of one notification die; the seqs by topic."""
         died: Died = {}
         rows = self._cursor.execute(_LIVE_NOTES, (_json(topics), number)).fetchall()
-        for name, topic_id, pos, seq in rows:
-            self._cursor.execute(_KILL, (state, topic_id, pos))
-            self._cursor.execute(_DIED, (topic_id, position))
-            died[name] = (seq,)
+        rows += self._cursor.execute(_LIVE_WOKEN, (number, None)).fetchall()
+        self._kill_rows(rows, state, position, died)
         self._cursor.execute(_STATE, (state, number))
         return died
 
-    def replace(self, topic_id: int, key: str, position: int) -> int:
-        """Make the notification at `position` the live one of a collapse key; the replaced seq."""
+    def _kill_rows(self, rows: Iterable[Any], state: int, position: int, died: Died) -> None:
+        for name, topic_id, pos, seq in rows:
+            self._cursor.execute(_KILL, (state, topic_id, pos))
+            self._cursor.execute(_DIED, (topic_id, position))
+            _add(died, {name: (seq,)})
+
+    def replace_woken(self, replaced: Iterable[tuple[int, int]], position: int) -> Died:
+        """Let what has come back of those die that were replaced: number and topic of each."""
+        died: Died = {}
+        for number, topic_id in replaced:
+            rows = self._cursor.execute(_LIVE_WOKEN, (number, topic_id)).fetchall()
+            self._kill_rows(rows, REPLACED, position, died)
+        return died
+
+    def replace(self, topic_id: int, key: str, position: int) -> tuple[int, int]:
+        """Make the notification at `position` the live one of a collapse key.
+
+        Returns the replaced seq and the number of its notification; 0 and 0 if there is none.
+        """
         select = "SELECT pos FROM collapse WHERE topic_id = ? AND name = ?"
         row = self._cursor.execute(select, (topic_id, key)).fetchone()
         put = "INSERT OR REPLACE INTO collapse VALUES (?,?,?)"
         self._cursor.execute(put, (topic_id, key, position))
         if row is None:
-            return 0
+            return 0, 0
         select = "SELECT seq, num FROM note WHERE topic_id = ? AND pos = ? AND dead = 0"
         found = self._cursor.execute(select, (topic_id, row[0])).fetchone()
         if found is None:
-            return 0
+            return 0, 0
         self._cursor.execute(_KILL, (REPLACED, topic_id, row[0]))
         whole = "UPDATE notification SET state = ? WHERE num = ? AND typeof(topics) = 'integer'"
         self._cursor.execute(whole, (REPLACED, found[1]))
-        return int(found[0])
+        return int(found[0]), int(found[1])
 
     # ---- settling ----
 
@@ -154,10 +175,22 @@ class Settling:
         count = 1 if isinstance(topics, int) else len(msgspec.json.decode(topics))
         self._release(range(number, number + count))
         self._cursor.execute(_DELETE_NOTES, (_json(topics), number))
-        self._forget(number)
         ids = [topics] if isinstance(topics, int) else msgspec.json.decode(topics)
+        ids += self._delete_woken(number)
+        self._forget(number)
         for topic_id in ids:
             self._rebase(topic_id)
+
+    def _delete_woken(self, number: int) -> list[int]:
+        """Delete the rows of one notification that has come back; in which topics they were."""
+        select = "SELECT topic_id, pos FROM woken WHERE num = ?"
+        rows = self._cursor.execute(select, (number,)).fetchall()
+        if rows:
+            self._release(pos for _, pos in rows)
+            delete = "DELETE FROM note WHERE topic_id = ? AND pos = ?"
+            self._cursor.executemany(delete, rows)
+            self._cursor.execute("DELETE FROM woken WHERE num = ?", (number,))
+        return [topic_id for topic_id, _ in rows]
 
     def _forget(self, number: int) -> None:
         """Delete what was sent, once for all it was sent to."""
@@ -195,8 +228,9 @@ class Settling:
         if not rows:
             return 0
         self._release(pos for pos, _, _ in rows)
-        delete = "DELETE FROM note WHERE topic_id = ? AND pos <= ?"
-        self._cursor.execute(delete, (topic.id, rows[-1][0]))
+        for table in ("note", "woken"):
+            delete = f"DELETE FROM {table} WHERE topic_id = ? AND pos <= ?"  # noqa: S608 - ours
+            self._cursor.execute(delete, (topic.id, rows[-1][0]))
         live = tuple(seq for _, seq, dead in rows if not dead)
         if live:
             self._cursor.execute(_DIED, (topic.id, position))
@@ -241,6 +275,7 @@ class Settling:
             self._cursor.execute(_DIED, (topic.id, position))
             self._erase_notes(topic.id)
             self._cursor.execute("DELETE FROM note WHERE topic_id = ?", (topic.id,))
+            self._cursor.execute("DELETE FROM woken WHERE topic_id = ?", (topic.id,))
             self._cursor.execute("DELETE FROM collapse WHERE topic_id = ?", (topic.id,))
             self._rebase(topic.id)
         return Effect(user=user, erased=True, died={own: live} if topic else {})
@@ -254,7 +289,8 @@ class Settling:
             if row is None:
                 continue
             if isinstance(row[0], int):
-                self._forget(number)
+                if row[0] == topic_id:  # Else it was sent to a topic, and has come back here.
+                    self._forget(number)
             else:
                 ids: list[int] = msgspec.json.decode(row[0])
                 left = json_text([0 if one == topic_id else one for one in ids])

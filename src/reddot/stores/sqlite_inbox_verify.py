@@ -31,6 +31,11 @@ _LOST: Final = (
     " typeof(data) = 'integer' AND NOT EXISTS"
     " (SELECT 1 FROM note WHERE note.topic_id = log.topic_id AND note.pos = log.pos)"
 )
+_WAKE: Final = " (SELECT min(json_extract(value, '$[2]')) FROM json_each(snoozed))"
+_UNPLACED: Final = (
+    " NOT EXISTS (SELECT 1 FROM note"
+    " WHERE note.topic_id = woken.topic_id AND note.pos = woken.pos AND note.num = woken.num)"
+)
 
 RULES: Final = (
     Rule(
@@ -69,6 +74,16 @@ RULES: Final = (
         "marks have read less than nothing",
         "SELECT count(*) FROM marks WHERE read_upto < join_seq",
         "UPDATE marks SET read_upto = join_seq, read = NULL WHERE read_upto < join_seq",
+    ),
+    Rule(
+        "marks wake at another time than what they have snoozed",
+        "SELECT count(*) FROM marks WHERE wake_ms IS NOT" + _WAKE,  # noqa: S608
+        "UPDATE marks SET wake_ms =" + _WAKE + " WHERE wake_ms IS NOT" + _WAKE,  # noqa: S608
+    ),
+    Rule(
+        "notifications that have come back are in no inbox",
+        "SELECT count(*) FROM woken WHERE" + _UNPLACED,  # noqa: S608
+        "DELETE FROM woken WHERE" + _UNPLACED,  # noqa: S608
     ),
     Rule(
         "lanes count other deliveries as sent than there are",
