@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from reddot.core.badge import Mask, badge_counts
+from reddot.core.muting import ends_ms
 from reddot.errors import ReddotError
 from reddot.inbox import (
     EVENT_NOTIFICATION,
@@ -48,17 +49,25 @@ class BoxLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Box:
-    """One user: marks on every topic of the inbox, and the badge as it was last asked for."""
+    """One user: marks on every topic of the inbox, and the badge as it was last asked for.
 
-    __slots__ = ("badge", "marks", "preferences", "rev", "since_ms")
+    Attributes:
+        due_ms: when the first of their mutes ends; 0: none does.
+    """
+
+    __slots__ = ("badge", "due_ms", "marks", "preferences", "rev", "since_ms")
 
     def __init__(self, user: str, person: Person) -> None:
         own: dict[str, Marks] = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
         self.marks = own | person.marks
-        self.preferences: Preferences = person.preferences
-        self.rev = person.rev
+        self.prefer(person.preferences, person.rev)
         self.since_ms = person.since_ms
         self.badge: Badge | None = None
+
+    def prefer(self, preferences: Preferences, rev: int) -> None:
+        self.preferences = preferences
+        self.due_ms = ends_ms(preferences)
+        self.rev = rev
 
 
 class Boxes:
@@ -111,6 +120,8 @@ class Boxes:
         if box is None:
             return False
         now_ms = self._clock.wall_ms()
+        if 0 < box.due_ms <= now_ms:
+            return False
         masks = self._masks
         for topic in box.marks:
             mask = masks.get(topic)
@@ -128,7 +139,7 @@ class Boxes:
             rev = max(rev, masks[topic].rev)
         badge = box.badge
         if badge is None or badge.as_of != rev:
-            badge = Badge(rev, *badge_counts(masks, box.marks, box.preferences))
+            badge = Badge(rev, *badge_counts(masks, box.marks, box.preferences, self._inbox.locked))
             box.badge = badge
         return badge
 
@@ -163,12 +174,14 @@ class Boxes:
                 await self.join(user, since_ms)
             else:
                 await self.settle()
-                self._forget_due(box)
+                self._forget_due(user, box)
         raise ReddotError("overloaded", "the inbox does not stay in memory")
 
-    def _forget_due(self, box: _Box) -> None:
+    def _forget_due(self, user: str, box: _Box) -> None:
         """What is due after settling is not what the store says: load it anew."""
         now_ms = self._clock.wall_ms()
+        if 0 < box.due_ms <= now_ms:
+            self._people.pop(user, None)
         for topic in box.marks:
             mask = self._masks.get(topic)
             if mask is not None and 0 < mask.due_ms <= now_ms:
@@ -304,6 +317,9 @@ def _apply(publication: Publication, people: dict[str, _Box], masks: dict[str, M
         for topic, seqs in change.died.items():
             if topic in masks:
                 masks[topic].kill(seqs, publication.position)
+        for user, preferences in change.unmuted.items():
+            if user in people:
+                people[user].prefer(preferences, publication.position)
         if change.user in people:
             _alter(people, change.user, change, publication.position)
 
@@ -319,8 +335,8 @@ def _alter(people: dict[str, _Box], user: str, effect: Effect, position: int) ->
         else:
             box.marks.pop(topic, None)
     if effect.preferences is not None:
-        box.preferences = effect.preferences
+        box.prefer(effect.preferences, position)
     if effect.since_ms is not None:
         box.since_ms = effect.since_ms
-    if effect.marks or effect.preferences is not None:
+    if effect.marks:
         box.rev = position

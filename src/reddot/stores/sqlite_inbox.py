@@ -29,7 +29,6 @@ from reddot.inbox import (
     Note,
     Noted,
     Prefer,
-    Preferences,
     Retract,
     Schedule,
     Settle,
@@ -38,6 +37,7 @@ from reddot.inbox import (
 from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication
 from reddot.ports import Clock
 from reddot.stores.sqlite_inbox_settle import Settling
+from reddot.stores.sqlite_preferences import put_preferences
 from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_topics import Topic, Topics, json_text
 
@@ -382,10 +382,7 @@ class InboxWriter:
 
     def _prefer(self, change: Prefer, position: int) -> Effect:
         person = self._person(change.user, make=True)
-        self._cursor.execute(
-            "UPDATE person SET rev = ?, preferences = ? WHERE id = ?",
-            (position, preferences_text(change.preferences), person),
-        )
+        put_preferences(self._cursor, person, change.preferences, position)
         return Effect(user=change.user, preferences=change.preferences)
 
     def _retract(self, change: Retract, position: int) -> Effect:
@@ -404,15 +401,6 @@ def topic_ids(topics: int | str) -> list[int]:
         return [topics]
     ids: list[int] = msgspec.json.decode(topics)
     return ids
-
-
-def preferences_text(preferences: Preferences) -> str:
-    names = {
-        "categories": sorted(preferences.categories),
-        "topics": sorted(preferences.topics),
-        "couriers": sorted(preferences.couriers),
-    }
-    return msgspec.json.encode(names).decode()
 
 
 def _columns(marks: Marks) -> tuple[Any, ...]:
@@ -451,4 +439,6 @@ def describe(change: Any, effect: Effect) -> bytes:
         told |= {"user": effect.user, "topics": sorted(effect.marks)}
     if died:
         told["died"] = died
+    if effect.unmuted:
+        told["unmuted"] = len(effect.unmuted)
     return msgspec.json.encode(told)
