@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from reddot.inbox import Priority
+from reddot.inbox import Priority, Quiet
 
 ANY_CATEGORY: Final = "*"
 
@@ -31,17 +31,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     courier: str
     after_s: int = 0
-
-
-class Quiet(msgspec.Struct, frozen=True, kw_only=True):
-    """Hours in which nobody is disturbed, by the person's own clock. `urgent` passes.
-
-    Attributes:
-        start_minute, end_minute: of the day, 0 to 1439; an end before the start is tomorrow's.
-    """
-
-    start_minute: int
-    end_minute: int
 
 
 class Cap(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +167,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         live: the notification is neither expired nor retracted nor replaced.
         expires_ms: when it will be; None: never.
         muted: by the person: this category, this topic, or this category on this courier.
+        quiet: hours in which the person does not want to be reached, beside the plan's.
         addressed: the courier knows where to find the person.
         paused: the campaign is.
         text: title and text, for keywords.
@@ -201,6 +191,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = True
     expires_ms: int | None = None
     muted: bool = False
+    quiet: Quiet | None = None
     addressed: bool = True
     paused: bool = False
     text: str = ""

@@ -76,16 +76,31 @@ class Marks(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 UNMARKED: Final = Marks()
 
 
+class Quiet(msgspec.Struct, frozen=True, kw_only=True):
+    """Hours in which nobody is disturbed, by the person's own clock. `urgent` passes.
+
+    Attributes:
+        start_minute, end_minute: of the day, 0 to 1439; an end before the start is tomorrow's.
+    """
+
+    start_minute: int
+    end_minute: int
+
+
 class Preferences(msgspec.Struct, frozen=True, gc=False):
     """What a user does not want to be counted: categories, and whole topics.
 
     Attributes:
         couriers: `(courier, category)` by which they do not want to be reached; it counts.
+        until: when the mute of a category ends; all of them are in `categories`.
+        quiet: when they do not want to be reached.
     """
 
     categories: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()
     couriers: frozenset[tuple[str, str]] = frozenset()
+    until: dict[str, int] = {}
+    quiet: Quiet | None = None
 
 
 NO_PREFERENCES: Final = Preferences()
@@ -135,6 +150,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
         follows_max: topics one user may follow; one more is `too_many_follows`.
         categories_max: different categories; one more is `too_many_categories`.
         snoozed_max: notifications one user snoozes at a time; one more is `too_many_snoozed`.
+        locked: categories that nobody can mute; a mute of one counts for nothing.
     """
 
     count: int = 200_000
@@ -142,6 +158,7 @@ class Keep(msgspec.Struct, frozen=True, kw_only=True):
     follows_max: int = 200
     categories_max: int = 256
     snoozed_max: int = 200
+    locked: frozenset[str] = frozenset()
 
 
 class Warm(msgspec.Struct, frozen=True):
@@ -266,7 +283,7 @@ class Retract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True):
-    """Let what has expired by now die, and delete what is beyond retention, in a small step."""
+    """Let what has expired by now die, end mutes, delete what is too old: in a small step."""
 
     rows_max: int
     identity: bytes = b""
@@ -309,6 +326,7 @@ class Effect(msgspec.Struct, frozen=True):
         user: whose marks, preferences or `since_ms`.
         marks: new ones by topic; None: the topic is not in the inbox any more.
         died: topic → seqs that are not live any more.
+        unmuted: user → preferences, of those with a mute that has ended.
         erased: nothing of the user is left.
         more: settling has stopped at its limit.
     """
@@ -318,6 +336,7 @@ class Effect(msgspec.Struct, frozen=True):
     preferences: Preferences | None = None
     since_ms: int | None = None
     died: dict[str, tuple[int, ...]] = {}
+    unmuted: dict[str, Preferences] = {}
     erased: bool = False
     more: bool = False
 

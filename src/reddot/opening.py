@@ -58,6 +58,7 @@ def open_store(settings: Settings, *, clock: Clock | None = None) -> Store:
         follows_max=settings.follows_max,
         categories_max=settings.categories_max,
         snoozed_max=settings.snoozed_max,
+        locked=frozenset(settings.locked_categories),
     )
     keep_deliveries = DeliveryKeep(
         age_ms=settings.delivery_age_s * 1000, addresses_max=settings.addresses_max

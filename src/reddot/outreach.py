@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from reddot.delivery import Message, State
+from reddot.inbox import Quiet
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         message: None if the notification is not kept any more.
-        live, expires_ms, seen, muted: as in `Facts`.
+        live, expires_ms, seen, muted, quiet: as in `Facts`.
         paused: its lane is.
         attributes: of the person, JSON.
         past: what else the person was sent since the moment that was asked for, oldest first.
@@ -85,6 +86,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int | None = None
     seen: bool = False
     muted: bool = False
+    quiet: Quiet | None = None
     paused: bool = False
     attributes: bytes = b"{}"
     addresses: tuple[Address, ...] = ()

@@ -176,8 +176,13 @@ class Inbox(Protocol):
     """Inboxes, in the same store as the log. They are changed by `Store.append` alone.
 
     Which notifications are live and what people have marked are those of the last position,
-    except that what has expired stays live until a `Settle` is appended.
+    except that what has expired stays live until a `Settle` is appended, and mutes in force.
+
+    Attributes:
+        locked: categories that nobody can mute; a mute of one counts for nothing.
     """
+
+    locked: frozenset[str]
 
     async def warm(self, users: Collection[str], topics: Collection[str]) -> Warm:
         """What badges are derived from, all at one position, which may be above `head`."""

@@ -44,6 +44,7 @@ from reddot.setting_types import (
     PublicKey,
     ReadableFile,
     StoreUrl,
+    Texts,
     TopicRules,
     is_loopback,
     read_file,
@@ -309,7 +310,10 @@ class Settings(BaseSettings):
     follows_max: int = _inbox(200, 1, 10_000, "Topics that one user follows; beyond: 400.")
     mutes_max: int = _inbox(500, 1, 10_000, "Categories and topics one user mutes; beyond: 400.")
     snoozed_max: int = _inbox(200, 1, 10_000, "Notifications one user snoozes; beyond: 400.")
-    snooze_s_max: int = _inbox(366 * DAY_S, 1, 3650 * DAY_S, "How far ahead to snooze; beyond: 400.")
+    snooze_s_max: int = _inbox(
+        366 * DAY_S, 1, 3650 * DAY_S, "How far ahead to snooze; beyond: 400."
+    )
+    locked_categories: Texts = _value("Inbox", (), "Categories that nobody can mute.")
     categories_max: int = _inbox(256, 1, 10_000, "Different categories in use; beyond: 400.")
     category_bytes_max: int = _inbox(64, 1, 128, "Name of a category; beyond: 400.")
     backfill_max: int = _inbox(100, 0, 10_000, "Past notifications a new follow may ask for.")
@@ -318,9 +322,7 @@ class Settings(BaseSettings):
         0.1, 0, 60, "Least time between two badge frames to one user; the last one is always sent."
     )
     inbox_people_cached_max: int = _inbox(20_000, 1, 10_000_000, "Users kept in memory.")
-    inbox_masks_bytes_max: int = _inbox(
-        64 * _MIB, _MIB, 64 * 1024 * _MIB, "Topics' masks kept in memory."
-    )
+    inbox_masks_bytes_max: int = _inbox(64 * _MIB, _MIB, 64 * 1024 * _MIB, "Of topics, in memory.")
 
     couriers: Couriers = _value(
         "Couriers",
@@ -376,7 +378,7 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-_LISTS: Final = ("allowed_origins", "api_key", "outbound_allowed")
+_LISTS: Final = ("allowed_origins", "api_key", "locked_categories", "outbound_allowed")
 _TABLES: Final = {"deliveries": "tables", "topics": "tables", "couriers": "named tables"}
 
 

@@ -93,7 +93,7 @@ class Boxes:
         notes = (await self.store.inbox.warm([], list(marks))).notes
         marks = {name: one for name, one in marks.items() if name in notes}
         masks = {name: Mask(one) for name, one in notes.items()}
-        derived = badge_counts(masks, marks, person.preferences)
+        derived = badge_counts(masks, marks, person.preferences, self.store.inbox.locked)
         audits = await self.store.inbox.audit(user)
         by_category: dict[str, int] = {}
         for audit in audits:

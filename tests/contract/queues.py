@@ -82,7 +82,7 @@ def run(backend: Backend, folder: Path, test: Test, **keep: Any) -> None:
         folder=folder,
         clock=FakeClock(),
         retention=lambda topic: Retention(1000, 1000),
-        keep=Keep(),
+        keep=Keep(locked=frozenset({"alarm"})),
         keep_deliveries=DeliveryKeep(**keep),
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reddot.delivery import State, Step
+from reddot.delivery import State
 from reddot.errors import ReddotError
 from reddot.inbox import Erase, Follow, Prefer, Preferences, Retract, Unfollow
 from reddot.outreach import Address, Campaign, Figures, Past, Settled, Stage, Which
@@ -237,34 +237,6 @@ def test_a_case_says_what_has_become_of_the_notification(backend: Backend, tmp_p
         message = cases["new"].message
         assert message is not None
         assert (message.id, message.title, message.collapse_key) == ("new", "new", "k")
-
-    run(backend, tmp_path, test)
-
-
-def test_a_case_says_what_the_person_wants(backend: Backend, tmp_path: Path) -> None:
-    async def test(box: Queue) -> None:
-        await box.address("1", "mail", "push")
-        await box.change(Follow(user="1", topic="news"))
-        await box.notify("own", "users/1", category="ads", plan=plan((Step(courier="push"),)))
-        await box.notify("news", "news")
-        await box.expand()
-        (push,), (mail,) = await box.lease("push"), await box.lease("mail")
-        assert not (await box.case(push)).muted
-
-        async def muted(**wanted: frozenset[object]) -> tuple[bool, bool]:
-            preferences = Preferences(**wanted)  # type: ignore[arg-type]
-            await box.change(Prefer(user="1", preferences=preferences))
-            return (await box.case(push)).muted, (await box.case(mail)).muted
-
-        assert await muted(categories=frozenset({"ads"})) == (True, False)
-        assert await muted(topics=frozenset({"news"})) == (False, True)
-        assert await muted(couriers=frozenset({("push", "ads"), ("mail", "ads")})) == (True, False)
-        assert await muted() == (False, False)
-        await box.change(Unfollow(user="1", topic="news"))
-        assert (await box.case(mail)).muted
-        await box.queue.put_attributes("1", b'{"timezone":"Asia/Tokyo"}')
-        assert (await box.case(mail)).attributes == b'{"timezone":"Asia/Tokyo"}'
-        assert [one.courier for one in (await box.case(push)).addresses] == ["push"]
 
     run(backend, tmp_path, test)
 

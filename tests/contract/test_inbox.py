@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from reddot.inbox import (
     Note,
     Prefer,
     Preferences,
+    Quiet,
     Retract,
     Schedule,
     Settle,
@@ -34,7 +36,7 @@ DAY_S = 86_400
 
 @asynccontextmanager
 async def boxes(
-    backend: Backend, folder: Path, clock: FakeClock, **keep: int
+    backend: Backend, folder: Path, clock: FakeClock, **keep: Any
 ) -> AsyncIterator[Boxes]:
     settings = Settings(
         folder=folder,
@@ -46,7 +48,7 @@ async def boxes(
         yield Boxes(store, settings.clock)
 
 
-def run(backend: Backend, folder: Path, test: Test, **keep: int) -> None:
+def run(backend: Backend, folder: Path, test: Test, **keep: Any) -> None:
     async def main() -> None:
         async with boxes(backend, folder, FakeClock(), **keep) as given:
             await test(given)
@@ -270,6 +272,70 @@ def test_muting_is_kept_and_told(backend: Backend, tmp_path: Path) -> None:
         assert (warm.people["1"].rev, warm.people["1"].preferences) == (4, muted)
 
     run(backend, tmp_path, test)
+
+
+def test_a_mute_ends_by_itself(backend: Backend, tmp_path: Path) -> None:
+    """It is due when its time has come, not before, and settling it moves the badge."""
+
+    async def test(box: Boxes) -> None:
+        await box.send("a", "users/1", category="x")
+        await box.send("b", "users/1", category="y")
+        now = box.clock.wall_ms()
+        both = frozenset({"x", "y"})
+        until = {"x": now + 5_000, "y": now + 9_000}
+        quiet = Quiet(start_minute=1320, end_minute=480)
+        wanted = Preferences(both, until=until, quiet=quiet)
+        await box.change(Prefer(user="1", preferences=wanted))
+        assert (await box.store.inbox.warm(["1"], [])).people["1"].preferences == wanted
+        assert await box.unread("1") == 0
+        box.clock.advance(4.999)
+        assert not (await box.store.inbox.due(limit=5)).settle
+        box.clock.advance(0.001)
+        assert (await box.store.inbox.due(limit=5)).settle
+        effect = await box.settle()
+        left = Preferences(frozenset({"y"}), until={"y": now + 9_000}, quiet=quiet)
+        assert (effect.unmuted, effect.more) == ({"1": left}, False)
+        assert await box.counts("1") == (1, 1, {"x": 1})
+        person = (await box.store.inbox.warm(["1"], [])).people["1"]
+        assert (person.rev, person.preferences) == (4, left)
+        assert not (await box.store.inbox.due(limit=5)).settle
+        box.clock.advance(4)
+        assert (await box.settle()).unmuted == {"1": Preferences(quiet=quiet)}
+        assert await box.unread("1") == 2
+
+    run(backend, tmp_path, test)
+
+
+def test_mutes_that_end_are_settled_in_steps(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Boxes) -> None:
+        ends = {"x": box.clock.wall_ms() + 1_000}
+        muted = Preferences(frozenset({"x"}), until=ends)
+        for user in ("1", "2", "3"):
+            await box.change(Prefer(user=user, preferences=muted))
+        await box.change(Erase(user="3"))
+        box.clock.advance(1)
+        effects = [await box.effect(Settle(rows_max=1)) for _ in range(3)]
+        assert [(list(one.unmuted), one.more) for one in effects] == [
+            (["1"], True),
+            (["2"], True),
+            ([], False),
+        ]
+
+    run(backend, tmp_path, test)
+
+
+def test_a_locked_category_counts_whatever_is_muted(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Boxes) -> None:
+        await box.send("a", "everyone", category="alarm")
+        await box.send("b", "everyone", category="x")
+        assert box.store.inbox.locked == {"alarm"}
+        muted = Preferences(frozenset({"alarm"}), frozenset({"everyone"}))
+        await box.change(Prefer(user="1", preferences=muted))
+        assert await box.counts("1") == (1, 1, {"alarm": 1})
+        audits = {one.topic: one for one in await box.store.inbox.audit("1")}
+        assert (audits["everyone"].muted, audits["everyone"].unread) == (1, 1)
+
+    run(backend, tmp_path, test, locked=frozenset({"alarm"}))
 
 
 def test_a_scheduled_one_gets_its_position_when_it_goes_live(

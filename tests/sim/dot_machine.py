@@ -30,6 +30,7 @@ from tests.sim.dot_truth import Counts, Truth
 USERS: Final = ("ann", "bob", "cy")
 TOPICS: Final = ("news", "ops")
 CATEGORIES: Final = ("general", "mention")
+LOCKED: Final = "alarm"
 STATES: Final[tuple[As, ...]] = ("seen", "read", "unread", "archived", "unarchived", "deleted")
 WHERE: Final = st.one_of(
     st.lists(st.sampled_from(USERS), min_size=1, max_size=3, unique=True).map(
@@ -88,7 +89,7 @@ class DotMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="reddot-dots-"))
         self.clock = FakeClock()
-        self.truth = Truth(USERS)
+        self.truth = Truth(USERS, locked=[LOCKED])
         self.newest: dict[str, Badge] = {}
         self.devices: dict[str, list[tuple[Session, Device]]] = {}
         self.number = 0
@@ -121,6 +122,7 @@ class DotMachine(RuleBasedStateMachine):
         settings = dev_settings(
             store_url=f"sqlite:///{self.folder / 'dots.db'}",
             badge_interval_s=0,
+            locked_categories=[LOCKED],
             log_level="error",
         )
         self.node = Reddot(settings, clock=self.clock, entropy=SeededEntropy(self.lives))
@@ -131,7 +133,7 @@ class DotMachine(RuleBasedStateMachine):
     @rule(
         target=ids,
         topics=WHERE,
-        category=st.sampled_from(CATEGORIES),
+        category=st.sampled_from((*CATEGORIES, *CATEGORIES, LOCKED)),
         ttl_s=st.sampled_from((None, None, None, 10)),
         key=st.sampled_from((None, None, "k")),
     )
@@ -312,7 +314,20 @@ class DotMachine(RuleBasedStateMachine):
     def mute(self, user: str, categories: frozenset[str], topics: frozenset[str]) -> None:
         self.run(self.node.inboxes.prefer(user, Preferences(categories, topics)))
         inbox = self.truth.inboxes[user]
-        inbox.muted_categories, inbox.muted_topics = categories, topics
+        inbox.muted_categories, inbox.muted_topics, inbox.muted_until = categories, topics, {}
+
+    @rule(
+        user=USER,
+        ends_s=st.dictionaries(st.sampled_from(CATEGORIES), st.sampled_from((1, 5, 11))),
+    )
+    def mute_for(self, user: str, ends_s: dict[str, int]) -> None:
+        """Categories, each for a while."""
+        now_ms = self.clock.wall_ms()
+        until = {category: now_ms + 1000 * end_s for category, end_s in ends_s.items()}
+        self.run(self.node.inboxes.prefer(user, Preferences(frozenset(until), until=until)))
+        inbox = self.truth.inboxes[user]
+        inbox.muted_categories = inbox.muted_topics = frozenset()
+        inbox.muted_until = until
 
     @rule(user=USER, ago_s=st.sampled_from((0, 3, 1000, 1000)))
     def arrive(self, user: str, ago_s: int) -> None:

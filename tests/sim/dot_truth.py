@@ -46,13 +46,15 @@ class Inbox:
     seen: dict[str, int] = field(default_factory=dict)
     muted_categories: frozenset[str] = frozenset()
     muted_topics: frozenset[str] = frozenset()
+    muted_until: dict[str, int] = field(default_factory=dict)
 
 
 class Truth:
     """Everything that was sent, and every inbox."""
 
-    def __init__(self, users: Collection[str]) -> None:
+    def __init__(self, users: Collection[str], *, locked: Collection[str] = ()) -> None:
         self.now_ms = 0
+        self.locked = frozenset(locked)
         self.inboxes = {user: Inbox() for user in users}
         self.sent: list[Sent] = []
 
@@ -180,14 +182,25 @@ class Truth:
         expired = sent.expires_ms is not None and sent.expires_ms <= self.now_ms
         return sent.dead or expired
 
+    def _muted(self, inbox: Inbox, sent: Sent) -> bool:
+        if sent.category in self.locked:
+            return False
+        timed = inbox.muted_until.get(sent.category, 0) > self.now_ms
+        return timed or sent.category in inbox.muted_categories or sent.topic in inbox.muted_topics
+
     def counts(self, user: str) -> Counts:
         inbox = self.inboxes[user]
         unread = unseen = 0
         by_category: dict[str, int] = {}
         for held in inbox.held.values():
             sent = held.sent
-            muted = sent.category in inbox.muted_categories or sent.topic in inbox.muted_topics
-            if self._gone(sent) or muted or held.read or held.archived or held.deleted:
+            if (
+                self._gone(sent)
+                or self._muted(inbox, sent)
+                or held.read
+                or held.archived
+                or held.deleted
+            ):
                 continue
             unread += 1
             unseen += sent.number > inbox.seen.get(sent.topic, 0)

@@ -1,10 +1,11 @@
 """The promise of the red dot, kept by random lives of a whole node; and a machine that can fail.
 
 In the usual run the machine takes a few seconds. `REDDOT_DOT_RUNS=200 REDDOT_DOT_STEPS=100` is the
-whole proof. Nine rules are broken on purpose, one at a time, and the machine has to notice each:
+whole proof. Ten rules are broken on purpose, one at a time, and the machine has to notice each:
 "mark all" means now, what is retracted stays counted, a new follower owes the past, unread again is
 lost, memory does not hear of marks, the last badge is not pushed, a new user owes what went to
-everyone before, the snoozed comes back by the timer alone, and "mark all" takes the snoozed.
+everyone before, the snoozed comes back by the timer alone, "mark all" takes the snoozed, and a mute
+that has ended goes on.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from reddot.core import badge, boxes, dots
+from reddot.core import badge, boxes, dots, muting
 from reddot.core.badge import Mask
 from reddot.errors import ReddotError
-from reddot.inbox import Effect, Marks
+from reddot.inbox import Effect, Marks, Preferences
+from reddot.stores import sqlite_inbox_settle
 from reddot.stores.sqlite_inbox import InboxWriter
 from tests.sim.dot_machine import DotMachine
 
@@ -82,6 +85,13 @@ def _first_only(self: Any, user: str, here: Any) -> None:
         _mark(self, user, here)
 
 
+def _muted_for_good(preferences: Preferences, now_ms: int) -> Preferences:
+    return msgspec.structs.replace(
+        _in_force(preferences, now_ms), categories=preferences.categories
+    )
+
+
+_in_force = muting.in_force
 _mark_upto, _joined, _mark_bits = badge.mark_upto, badge.joined, badge.mark_bits
 _mark, _kill = dots.Dots._mark, Mask.kill
 
@@ -100,6 +110,7 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         (InboxWriter, "_join", _since_nothing),
         (boxes, "wake_ms", _never),
         (badge, "snoozed_bits", _never),
+        (sqlite_inbox_settle, "in_force", _muted_for_good),
     ],
     ids=[
         "mark-all-is-now",
@@ -111,6 +122,7 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         "new-user-owes-the-past",
         "snoozed-till-the-timer",
         "mark-all-takes-the-snoozed",
+        "muted-for-good",
     ],
 )
 def test_the_machine_notices_a_broken_rule(

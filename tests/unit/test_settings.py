@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from reddot.delivery import Quiet, Step
+from reddot.delivery import Step
 from reddot.errors import SettingsError
+from reddot.inbox import Quiet
 from reddot.opening import delivery_plans
 from reddot.settings import (
     MASK,

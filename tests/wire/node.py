@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from reddot.api.service import Asgi
+from reddot.inbox import Keep
 from reddot.model import RetainedLimits
 from reddot.net.edge import Edge
 from reddot.node import Reddot
@@ -40,6 +41,7 @@ class WireNode:
             clock=self.clock,
             retention=retention,
             epoch=EPOCH,
+            keep=Keep(locked=frozenset(settings.locked_categories)),
             keep_deliveries=DeliveryKeep(addresses_max=settings.addresses_max),
             retained=RetainedLimits(
                 topics_max=settings.retained_topics_max,

@@ -9,6 +9,7 @@ import msgspec
 from reddot.codecs import deliveries
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
+from reddot.codecs.preferences import preferences_fields
 from reddot.inbox import View
 from reddot.outreach import Which
 from reddot.ports import Store
@@ -45,7 +46,7 @@ async def export_user(store: Store, user: str) -> dict[str, Any]:
         "deliveries": await _deliveries(store, user),
         "since": encode_time(since_ms).decode() if since_ms else None,
         "follows": sorted(topic for topic, one in marks.items() if one.followed),
-        "preferences": None if person is None else codec.preferences_fields(person.preferences),
+        "preferences": None if person is None else preferences_fields(person.preferences),
         "inbox": items,
     }
 

@@ -8,10 +8,13 @@ from reddot.api.exporting import export_user
 from reddot.api.reception import Caller, Reception
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import data_json
+from reddot.codecs.preferences import decode_preferences, preferences_fields
 from reddot.core.access import Policy, is_user_name
 from reddot.core.inbox import Inboxes
+from reddot.core.muting import allowed
 from reddot.core.presence import Presence
 from reddot.core.reached import Reached
+from reddot.core.ruling import timezone_of
 from reddot.core.topics import check_topic
 from reddot.errors import ReddotError
 from reddot.inbox import View
@@ -53,8 +56,8 @@ class InboxRoutes:
         add("GET", "/v1/follows", "inbox", "The topics that one follows", self.follows)
         add("PUT", "/v1/follows/{topic:path}", "inbox", "Follow a topic", self.follow)
         add("DELETE", "/v1/follows/{topic:path}", "inbox", "Unfollow a topic", self.unfollow)
-        add("GET", "/v1/preferences", "inbox", "What is muted", self.preferences)
-        add("PUT", "/v1/preferences", "inbox", "Mute categories and topics", self.prefer)
+        add("GET", "/v1/preferences", "inbox", "What one wants to hear of", self.preferences)
+        add("PUT", "/v1/preferences", "inbox", "Replace what one wants to hear of", self.prefer)
         add("GET", "/v1/notifications", "notify", "What was sent, newest first", self.sent)
         one = "/v1/notifications/{id:path}"
         add("GET", one, "notify", "A notification and its counts", self.inspect)
@@ -122,14 +125,27 @@ class InboxRoutes:
         return codec.badge_fields(await self._inboxes.unfollow(user, caller.place["topic"]))
 
     async def preferences(self, caller: Caller) -> Any:
-        user = await self._inboxes.enter(caller.actor)
-        return codec.preferences_fields(self._inboxes.boxes.preferences(user))
+        return await self._preferences(await self._inboxes.enter(caller.actor))
+
+    async def _preferences(self, user: str) -> dict[str, object]:
+        """What somebody wants, and what there is to choose from."""
+        plans, locked = self._inboxes.plans, self._inboxes.store.locked
+        attributes = await self._store.deliveries.attributes(user)
+        return self._wanted(user) | {
+            "couriers": sorted(plans.couriers),
+            "categories": sorted(plans.categories | locked),
+            "locked": sorted(locked),
+            "timezone": timezone_of(attributes),
+        }
+
+    def _wanted(self, user: str) -> dict[str, object]:
+        preferences = self._inboxes.boxes.preferences(user)
+        return preferences_fields(allowed(preferences, self._inboxes.store.locked))
 
     async def prefer(self, caller: Caller) -> Any:
         user = await self._inboxes.enter(caller.actor)
-        wanted = codec.decode_preferences(caller.body)
-        badge = await self._inboxes.prefer(user, wanted)
-        return codec.preferences_fields(wanted) | {"badge": badge}
+        badge = await self._inboxes.prefer(user, decode_preferences(caller.body))
+        return await self._preferences(user) | {"badge": badge}
 
     # ---- senders ----
 
@@ -193,7 +209,7 @@ class InboxRoutes:
         return {
             "user": user,
             "badge": badge,
-            "muted": codec.preferences_fields(self._inboxes.boxes.preferences(user))["muted"],
+            "muted": self._wanted(user)["muted"],
             "topics": codec.audit_fields(audits),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
@@ -20,7 +20,6 @@ from reddot.inbox import (
     Effect,
     InboxPage,
     Item,
-    Preferences,
     Priority,
     Sent,
 )
@@ -30,6 +29,9 @@ TITLE_CHARS_MAX: Final = 500
 BODY_CHARS_MAX: Final = 10_000
 URL_CHARS_MAX: Final = 2_000
 ACTIONS_MAX: Final = 5
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
 
 Text = Annotated[str, msgspec.Meta(max_length=BODY_CHARS_MAX)]
 Url = Annotated[str, msgspec.Meta(max_length=URL_CHARS_MAX)]
@@ -91,22 +93,12 @@ class MarkCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     op_id: str | None = None
 
 
-class Muted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    categories: tuple[str, ...] = ()
-    topics: tuple[str, ...] = ()
-    couriers: dict[str, tuple[str, ...]] = {}
-
-
-class PreferencesCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    muted: Muted = Muted()
-
-
 _notification = msgspec.json.Decoder(NotificationCommand)
 _mark = msgspec.json.Decoder(MarkCommand)
-_preferences = msgspec.json.Decoder(PreferencesCommand)
 
 
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """Raises `json_invalid` or `field_invalid`."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
@@ -117,10 +109,17 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
 
 def decode_notification(body: bytes) -> NotificationCommand:
     """Raises `json_invalid` or `field_invalid`, as everything here that decodes."""
-    command: NotificationCommand = _decoded(_notification, body)
+    command: NotificationCommand = decoded(_notification, body)
     check_to(command.to, "'to'")
-    _check_offset(command.publish_at, "publish_at")
+    publish_ms(command)
     return command
+
+
+def ms_of(moment: datetime, name: str) -> int:
+    """Milliseconds since 1970. Raises `field_invalid`, about what is called `name`."""
+    if moment.tzinfo is None:
+        raise ReddotError("field_invalid", f"{name!r} needs an offset, such as Z")
+    return (moment - _EPOCH) // _MS
 
 
 def check_to(to: To, name: str) -> To:
@@ -164,17 +163,8 @@ def encode_content(command: NotificationCommand, *, bytes_max: int, depth_max: i
 
 
 def publish_ms(command: NotificationCommand) -> int | None:
-    return _ms_of(command.publish_at)
-
-
-def _ms_of(moment: datetime | None) -> int | None:
-    # Not by way of another zone, in which the first and last days of all have no date.
-    return None if moment is None else int(moment.timestamp() * 1000)
-
-
-def _check_offset(moment: datetime | None, name: str) -> None:
-    if moment is not None and moment.tzinfo is None:
-        raise ReddotError("field_invalid", f"'{name}' needs an offset, such as Z")
+    moment = command.publish_at
+    return None if moment is None else ms_of(moment, "publish_at")
 
 
 def identity_of(command: NotificationCommand) -> bytes:
@@ -194,7 +184,7 @@ class Marking(TypedDict):
 
 
 def decode_mark(body: bytes) -> MarkCommand:
-    command: MarkCommand = _decoded(_mark, body)
+    command: MarkCommand = decoded(_mark, body)
     return command
 
 
@@ -204,7 +194,6 @@ def mark_of(command: MarkCommand, here: Cursor) -> Marking:
     Raises:
         ReddotError: `cursor_invalid`, `field_invalid`.
     """
-    _check_offset(command.until, "until")
     upto = None
     if command.upto is not None:
         cursor = decode_cursor(command.upto)
@@ -216,15 +205,9 @@ def mark_of(command: MarkCommand, here: Cursor) -> Marking:
         ids=command.ids,
         upto=upto,
         category=command.category,
-        until_ms=_ms_of(command.until),
+        until_ms=None if command.until is None else ms_of(command.until, "until"),
         op_id=command.op_id,
     )
-
-
-def decode_preferences(body: bytes) -> Preferences:
-    muted = _decoded(_preferences, body).muted
-    pairs = ((courier, one) for courier, names in muted.couriers.items() for one in names)
-    return Preferences(frozenset(muted.categories), frozenset(muted.topics), frozenset(pairs))
 
 
 # ---- answers ----
@@ -240,6 +223,8 @@ def describe(change: Any, effect: Effect) -> bytes:
         told |= {"user": effect.user, "topics": sorted(effect.marks)}
     if died:
         told["died"] = died
+    if effect.unmuted:
+        told["unmuted"] = len(effect.unmuted)
     return encode(told)
 
 
@@ -249,19 +234,6 @@ def _time(time_ms: int | None) -> str | None:
 
 def badge_fields(badge: Badge) -> dict[str, object]:
     return msgspec.structs.asdict(badge)
-
-
-def preferences_fields(preferences: Preferences) -> dict[str, object]:
-    couriers: dict[str, list[str]] = {}
-    for courier, category in sorted(preferences.couriers):
-        couriers.setdefault(courier, []).append(category)
-    return {
-        "muted": {
-            "categories": sorted(preferences.categories),
-            "topics": sorted(preferences.topics),
-            "couriers": couriers,
-        }
-    }
 
 
 def item_fields(item: Item) -> dict[str, object]:

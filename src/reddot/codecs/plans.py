@@ -11,8 +11,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from reddot.delivery import ANY_CATEGORY, Cap, Plan, Quiet, Step
+from reddot.delivery import ANY_CATEGORY, Cap, Plan, Step
 from reddot.errors import ReddotError
+from reddot.inbox import Quiet
 
 PLANS_MAX: Final = 256
 NAMES_MAX: Final = 256
@@ -153,8 +154,8 @@ def _check(plan: Plan, place: str) -> None:
 
 def _quiet(written: WrittenQuiet, place: str) -> Quiet:
     quiet = Quiet(
-        start_minute=_minute(written.start, f"{place}.from"),
-        end_minute=_minute(written.end, f"{place}.to"),
+        start_minute=minute_of(written.start, f"{place}.from"),
+        end_minute=minute_of(written.end, f"{place}.to"),
     )
     if quiet.start_minute == quiet.end_minute:
         raise _wrong(place, "begins when it ends")
@@ -182,7 +183,8 @@ def _span(written: Span, place: str, *, least_s: int = 0) -> int:
     return seconds
 
 
-def _minute(written: str, place: str) -> int:
+def minute_of(written: str, place: str) -> int:
+    """The minute of a day. Raises `field_invalid` about `place`."""
     found = _TIME.fullmatch(written)
     if found is None:
         raise _wrong(place, 'give a time of day, "00:00" to "23:59"')
@@ -208,7 +210,7 @@ def _written(plan: Plan) -> WrittenPlan:
         couriers=tuple(WrittenStep(step.courier, step.after_s) for step in plan.steps),
         quiet=None
         if plan.quiet is None
-        else WrittenQuiet(_clock(plan.quiet.start_minute), _clock(plan.quiet.end_minute)),
+        else WrittenQuiet(clock_of(plan.quiet.start_minute), clock_of(plan.quiet.end_minute)),
         caps=tuple(
             WrittenCap(cap.count, cap.window_s, cap.courier, cap.category) for cap in plan.caps
         ),
@@ -221,5 +223,5 @@ def _written(plan: Plan) -> WrittenPlan:
     )
 
 
-def _clock(minute: int) -> str:
+def clock_of(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"

@@ -10,10 +10,11 @@ every function here: `join <= read_upto`, bit 0 of `read` is clear, no integer i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 
 import msgspec
 
+from reddot.core.muting import is_muted
 from reddot.inbox import As, Audit, Marks, Notes, Preferences, Snoozed, View
 
 replace = msgspec.structs.replace
@@ -220,10 +221,13 @@ def is_shown(marks: Marks, seq: int, view: View) -> bool:
 class Tally:
     """Counts one topic of an inbox the slow way: every notification is asked for itself."""
 
-    def __init__(self, topic: str, marks: Marks, preferences: Preferences) -> None:
+    def __init__(
+        self, topic: str, marks: Marks, preferences: Preferences, locked: Collection[str] = ()
+    ) -> None:
         self._topic = topic
         self._marks = marks
         self._preferences = preferences
+        self._locked = locked
         self._counts: dict[str, int] = {}
         self._by_category: dict[str, int] = {}
 
@@ -240,7 +244,7 @@ class Tally:
             self._counts["unseen"] = self._counts.get("unseen", 0) + unseen
 
     def _reason(self, seq: int, category: str, live: bool) -> str:
-        marks, muted = self._marks, self._preferences
+        marks = self._marks
         if not live:
             return "dead"
         if is_deleted(marks, seq):
@@ -251,7 +255,7 @@ class Tally:
             return "archived"
         if is_read(marks, seq):
             return "read"
-        if category in muted.categories or self._topic in muted.topics:
+        if is_muted(self._preferences, topic=self._topic, category=category, locked=self._locked):
             return "muted"
         return "unread"
 
@@ -330,7 +334,7 @@ def unread_bits(mask: Mask, marks: Marks) -> int:
 
 
 def count(
-    mask: Mask, marks: Marks, muted: frozenset[str], by_category: dict[str, int]
+    mask: Mask, marks: Marks, muted: Set[str], by_category: dict[str, int]
 ) -> tuple[int, int]:
     """Unread and unseen of one topic; adds to `by_category`.
 
@@ -353,14 +357,25 @@ def count(
 
 
 def badge_counts(
-    masks: Mapping[str, Mask], marks: Mapping[str, Marks], preferences: Preferences
+    masks: Mapping[str, Mask],
+    marks: Mapping[str, Marks],
+    preferences: Preferences,
+    locked: frozenset[str] = frozenset(),
 ) -> tuple[int, int, dict[str, int]]:
-    """Unread, unseen and unread by category over all topics of an inbox."""
+    """Unread, unseen and unread by category over all topics of an inbox.
+
+    Args:
+        preferences: that are in force.
+        locked: categories that count whatever is muted.
+    """
     unread = unseen = 0
     by_category: dict[str, int] = {}
+    categories = preferences.categories - locked
     for topic, own in marks.items():
-        if topic not in preferences.topics:
-            some, new = count(masks[topic], own, preferences.categories, by_category)
-            unread += some
-            unseen += new
+        muted: Set[str] = categories
+        if topic in preferences.topics:
+            muted = masks[topic].categories.keys() - locked
+        some, new = count(masks[topic], own, muted, by_category)
+        unread += some
+        unseen += new
     return unread, unseen, by_category

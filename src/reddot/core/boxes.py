@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from reddot.core.badge import Mask, badge_counts, wake_ms
+from reddot.core.muting import ends_ms
 from reddot.errors import ReddotError
 from reddot.inbox import (
     EVENT_NOTIFICATION,
@@ -51,19 +52,24 @@ class _Box:
     """One user: marks on every topic of the inbox, and the badge as it was last asked for.
 
     Attributes:
+        due_ms: when the first of their mutes ends; 0: none does.
         wake_ms: when the first of what is snoozed is due; 0: nothing is snoozed.
     """
 
-    __slots__ = ("badge", "marks", "preferences", "rev", "since_ms", "wake_ms")
+    __slots__ = ("badge", "due_ms", "marks", "preferences", "rev", "since_ms", "wake_ms")
 
     def __init__(self, user: str, person: Person) -> None:
         own: dict[str, Marks] = {f"{USERS_ROOT}/{user}": UNMARKED, EVERYONE: UNMARKED}
         self.marks = own | person.marks
-        self.preferences: Preferences = person.preferences
-        self.rev = person.rev
+        self.prefer(person.preferences, person.rev)
         self.since_ms = person.since_ms
         self.wake_ms = wake_ms(self.marks.values())
         self.badge: Badge | None = None
+
+    def prefer(self, preferences: Preferences, rev: int) -> None:
+        self.preferences = preferences
+        self.due_ms = ends_ms(preferences)
+        self.rev = rev
 
 
 class Boxes:
@@ -118,7 +124,7 @@ class Boxes:
         if box is None:
             return False
         now_ms = self._clock.wall_ms()
-        if 0 < box.wake_ms <= now_ms:
+        if 0 < box.wake_ms <= now_ms or 0 < box.due_ms <= now_ms:
             return False
         masks = self._masks
         for topic in box.marks:
@@ -137,7 +143,7 @@ class Boxes:
             rev = max(rev, masks[topic].rev)
         badge = box.badge
         if badge is None or badge.as_of != rev:
-            badge = Badge(rev, *badge_counts(masks, box.marks, box.preferences))
+            badge = Badge(rev, *badge_counts(masks, box.marks, box.preferences, self._inbox.locked))
             box.badge = badge
         return badge
 
@@ -177,15 +183,17 @@ class Boxes:
                     del self._people[user]
             else:
                 await self.settle()
-                self._forget_due(box)
+                self._forget_due(user, box)
         raise ReddotError("overloaded", "the inbox does not stay in memory")
 
     def _is_waking(self, box: _Box | None) -> bool:
         return box is not None and 0 < box.wake_ms <= self._clock.wall_ms()
 
-    def _forget_due(self, box: _Box) -> None:
+    def _forget_due(self, user: str, box: _Box) -> None:
         """What is due after settling is not what the store says: load it anew."""
         now_ms = self._clock.wall_ms()
+        if 0 < box.due_ms <= now_ms:
+            self._people.pop(user, None)
         for topic in box.marks:
             mask = self._masks.get(topic)
             if mask is not None and 0 < mask.due_ms <= now_ms:
@@ -321,6 +329,9 @@ def _apply(publication: Publication, people: dict[str, _Box], masks: dict[str, M
         for topic, seqs in change.died.items():
             if topic in masks:
                 masks[topic].kill(seqs, publication.position)
+        for user, preferences in change.unmuted.items():
+            if user in people:
+                people[user].prefer(preferences, publication.position)
         if change.user in people:
             _alter(people, change.user, change, publication.position)
 
@@ -338,8 +349,8 @@ def _alter(people: dict[str, _Box], user: str, effect: Effect, position: int) ->
     if effect.marks:
         box.wake_ms = wake_ms(box.marks.values())
     if effect.preferences is not None:
-        box.preferences = effect.preferences
+        box.prefer(effect.preferences, position)
     if effect.since_ms is not None:
         box.since_ms = effect.since_ms
-    if effect.marks or effect.preferences is not None:
+    if effect.marks:
         box.rev = position

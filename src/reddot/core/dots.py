@@ -183,6 +183,9 @@ class Dots:
     def _take(self, effect: Effect, position: int) -> None:
         for topic in effect.died:
             self._mark_topic(topic)
+        for unmuted in effect.unmuted:
+            if (found := self._here.get(unmuted)) is not None:
+                self._mark(unmuted, found)
         user = effect.user
         here = self._here.get(user) if user is not None else None
         if user is None or here is None:

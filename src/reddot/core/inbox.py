@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from reddot.core import muting
 from reddot.core.access import Policy, is_anonymous, is_user_name
 from reddot.core.boxes import Boxes
 from reddot.core.plans import Plans
@@ -50,6 +51,7 @@ from reddot.ports import Clock, Entropy, Inbox, Store
 SETTLE_ROWS: Final = 500
 DUE_BATCH: Final = 50
 PUBLISH_AHEAD_MS: Final = 366 * 86_400_000
+MUTE_AHEAD_MS: Final = 366 * 86_400_000
 EVENT_RETRACTED: Final = "retracted"
 
 Done = Callable[["Receipt | ReddotError"], None]
@@ -132,7 +134,7 @@ class Inboxes:
     ) -> None:
         self.to_deliver: Callable[[], None] = _nobody
         self.limits = limits
-        self._plans = plans
+        self.plans = plans
         self.store = inbox
         self.boxes = boxes
         self._publishing = publishing
@@ -166,7 +168,7 @@ class Inboxes:
             text=wanted.text,
             collapse_key=wanted.collapse_key,
             identity=wanted.identity,
-            plan=self._plans.text_of(wanted.category),
+            plan=self.plans.text_of(wanted.category),
             lane=wanted.lane,
         )
         change: Note | Schedule = note
@@ -350,19 +352,36 @@ class Inboxes:
             raise ReddotError("field_invalid", "this topic is in the inbox without following it")
 
     async def prefer(self, user: str, preferences: Preferences) -> Badge:
-        """Replace the preferences."""
+        """Replace the preferences; mutes that have ended by now are left out.
+
+        Raises:
+            ReddotError: `field_invalid`, also for a mute of a locked category.
+        """
+        now_ms = self._clock.wall_ms()
+        self._check_mutes(preferences, now_ms)
+        preferences = muting.in_force(preferences, now_ms)
+        await self._change(Prefer(user=user, preferences=preferences))
+        return await self.badge(user)
+
+    def _check_mutes(self, preferences: Preferences, now_ms: int) -> None:
         mutes = len(preferences.categories) + len(preferences.topics) + len(preferences.couriers)
         if mutes > self.limits.mutes_max:
             raise ReddotError("field_invalid", f"{self.limits.mutes_max} mutes are allowed")
-        by_courier = {category for _, category in preferences.couriers}
-        for category in preferences.categories | by_courier:
-            check_name(category, "category", self.limits.category_bytes_max)
-        for courier, _ in preferences.couriers:
+        for category in preferences.categories:
+            timed = category in preferences.until
+            self._check_muted(category, "muted.until" if timed else "muted.categories")
+        for courier, category in preferences.couriers:
             check_name(courier, "courier")
+            self._check_muted(category, f"muted.couriers.{courier}")
         for topic in preferences.topics:
             check_topic(topic)
-        await self._change(Prefer(user=user, preferences=preferences))
-        return await self.badge(user)
+        if max(preferences.until.values(), default=0) > now_ms + MUTE_AHEAD_MS:
+            raise ReddotError("field_invalid", "muted.until: more than a year ahead")
+
+    def _check_muted(self, category: str, place: str) -> None:
+        check_name(category, "category", self.limits.category_bytes_max)
+        if category in self.store.locked:
+            raise ReddotError("field_invalid", f"{place}: {category!r} cannot be muted")
 
     async def enter(self, actor: Actor) -> str:
         """Whose inbox this is about; it is in memory, and begins when the user came to be one.
@@ -416,7 +435,7 @@ class Inboxes:
     async def _go_live(self, one: Scheduled) -> None:
         now, ttl_ms = self._clock.wall_ms(), one.schedule.ttl_ms
         note = one.schedule.note
-        plan = self._plans.text_of(note.category)
+        plan = self.plans.text_of(note.category)
         note = msgspec.structs.replace(note, scheduled=True, plan=plan)
         draft = Draft(
             topic=note.topics[0],

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from reddot.core.reach import plan_for
-from reddot.delivery import Plan
+from reddot.delivery import ANY_CATEGORY, Plan
 from reddot.errors import ReddotError
 from reddot.ports import Deliveries
 
@@ -27,13 +27,14 @@ class Plans:
     Attributes:
         table: what holds.
         given: whether it was put.
+        couriers: that there are.
     """
 
     def __init__(self, settings: Sequence[Plan], *, couriers: Collection[str] = ()) -> None:
         self.settings = tuple(settings)
         self.table = self.settings
         self.given = False
-        self._couriers = frozenset(couriers)
+        self.couriers = frozenset(couriers)
         self._texts: dict[str, str] = {}
 
     def text_of(self, category: str) -> str:
@@ -46,6 +47,12 @@ class Plans:
             text = "" if plan is None or not plan.steps else _encode(plan).decode()
             self._texts[category] = text
         return text
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """Those that plans name."""
+        named = frozenset(one for plan in self.table for one in plan.categories)
+        return named - {ANY_CATEGORY}
 
     async def load(self, queue: Deliveries) -> None:
         """Take the table that was put, if one was."""
@@ -66,7 +73,7 @@ class Plans:
     def _check(self, plans: Sequence[Plan]) -> None:
         for plan in plans:
             for step in plan.steps:
-                if step.courier not in self._couriers:
+                if step.courier not in self.couriers:
                     raise ReddotError("field_invalid", f"there is no courier {step.courier!r:.80}")
 
     def _take(self, plans: tuple[Plan, ...] | None) -> None:

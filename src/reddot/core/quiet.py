@@ -10,12 +10,13 @@ jumps over has come when it jumps, and a time that it shows twice is quiet twice
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from reddot.delivery import Quiet
+from reddot.inbox import Quiet
 
 ZONES_CACHED_MAX: Final = 1024
 
@@ -23,6 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 60 * _MINUTE_MS
 _DAY_MS: Final = 24 * _HOUR_MS
+_AHEAD_MS: Final = 3 * _DAY_MS
 _MS: Final = timedelta(milliseconds=1)
 # "localtime", "Factory", "posix/…" and "right/…" are files of the machine, not zones of a person.
 _NAME: Final = re.compile(r"(?!localtime|posix|right|Factory)[A-Za-z][A-Za-z0-9_+/-]{0,63}")
@@ -33,16 +35,21 @@ def is_zone(name: str) -> bool:
     return _zone(name) is not None
 
 
-def quiet_until(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
-    """The first moment from now on at which it is not quiet; None: it is not quiet now.
+def quiet_until(hours: Sequence[Quiet], timezone: str, now_ms: int) -> int | None:
+    """The first moment from now on at which none is quiet; None: it is not quiet now.
+
+    If together they leave nothing of the day, it is one about three days from now: ask again then.
 
     Args:
-        quiet: begins at its first minute and has ended at its last; the same twice is never.
+        hours: begin at their first minute and have ended at their last; the same twice is never.
         timezone: an IANA name; an unknown one counts as UTC.
     """
     zone = _zone(timezone) or UTC
     moment = now_ms
-    while left_ms := _left_ms(quiet, zone, moment):
+    while moment < now_ms + _AHEAD_MS:
+        left_ms = max((_left_ms(quiet, zone, moment) for quiet in hours), default=0)
+        if not left_ms:
+            break
         moment = _turned(zone, moment, moment + left_ms)
     return moment if moment > now_ms else None
 

@@ -124,9 +124,11 @@ def _digest(plan: Plan, facts: Facts) -> Ruling | None:
 
 
 def _quiet_hours(plan: Plan, facts: Facts) -> Ruling | None:
-    if plan.quiet is None or facts.priority == URGENT:
+    """The plan's and the person's: it waits until both have ended."""
+    hours = [quiet for quiet in (plan.quiet, facts.quiet) if quiet is not None]
+    if not hours or facts.priority == URGENT:
         return None
-    until_ms = quiet_until(plan.quiet, facts.timezone, facts.now_ms)
+    until_ms = quiet_until(hours, facts.timezone, facts.now_ms)
     return None if until_ms is None else _wait(facts, until_ms, "quiet_hours")
 
 

@@ -146,6 +146,7 @@ class Bench:
             live=case.live,
             expires_ms=case.expires_ms,
             muted=case.muted,
+            quiet=case.quiet,
             addressed=bool(case.addresses),
             paused=case.paused,
             text=f"{message.title}\n{message.body}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reddot.core import badge
+from collections.abc import Collection
+
+from reddot.core import badge, muting
 from reddot.inbox import Marks, Preferences
 from reddot.model import EVERYONE, USERS_ROOT
 
@@ -18,13 +20,23 @@ def is_seen(marks: Marks, seq: int) -> bool:
 
 
 def is_muted(
-    preferences: Preferences, marks: Marks, *, user: str, topic: str, category: str, by: str
+    preferences: Preferences,
+    marks: Marks,
+    *,
+    user: str,
+    topic: str,
+    category: str,
+    by: str,
+    locked: Collection[str],
 ) -> bool:
-    """Whether somebody does not want to be reached: muted, or not following any more."""
+    """Whether somebody does not want to be reached: muted, or not following any more.
+
+    Args:
+        preferences: that are in force.
+    """
     mine = topic in (EVERYONE, f"{USERS_ROOT}/{user}")
     return (
-        category in preferences.categories
-        or topic in preferences.topics
-        or (by, category) in preferences.couriers
-        or not (mine or marks.followed)
+        not (mine or marks.followed)
+        or muting.is_muted(preferences, topic=topic, category=category, locked=locked)
+        or ((by, category) in preferences.couriers and category not in locked)
     )

@@ -69,6 +69,7 @@ async def _count(inbox: Inbox, user: str) -> tuple[Counts, Counts]:
         {topic: Mask(one) for topic, one in notes.items()},
         {topic: one for topic, one in marks.items() if topic in notes},
         person.preferences,
+        inbox.locked,
     )
     unread = unseen = 0
     by_category: dict[str, int] = {}

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from reddot.codecs.message import message_of
+from reddot.core.muting import in_force
 from reddot.core.unreached import is_muted, is_seen
 from reddot.delivery import TRANSITIONS, Plan, State
 from reddot.errors import ReddotError
@@ -227,7 +228,7 @@ class MemoryDeliveries:
         row, lane = self._rows[lease.id], self._lanes[lease.lane]
         draft, note = row.sending.draft, row.sending.note
         live, seq, marks = self._inbox.standing(row.sending, row.topic, row.user)
-        preferences = self._inbox.preferences(row.user)
+        preferences = in_force(self._inbox.preferences(row.user), self._clock.wall_ms())
         others = [one for one in self._rows.values() if one.id != row.id]
         mine = [one for one in others if one.user == row.user]
         past = [
@@ -254,7 +255,9 @@ class MemoryDeliveries:
                 topic=row.topic,
                 category=note.category,
                 by=row.courier,
+                locked=self._inbox.locked,
             ),
+            quiet=None if note.category in self._inbox.locked else preferences.quiet,
             paused=lane.paused,
             attributes=self._attributes.get(row.user, b"{}"),
             addresses=tuple(self._known(row.user, row.courier)),

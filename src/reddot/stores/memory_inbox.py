@@ -15,6 +15,7 @@ import msgspec
 
 from reddot.codecs.inbox import describe
 from reddot.core import badge
+from reddot.core.muting import ends_ms, in_force
 from reddot.errors import ReddotError
 from reddot.inbox import (
     INBOX_TOPIC,
@@ -104,6 +105,7 @@ class MemoryInbox:
         self._sent: dict[str, Sending] = {}
         self._scheduled: list[tuple[int, str, bytes, Schedule]] = []
         self._categories: set[str] = set()
+        self.locked = keep.locked
 
     # ---- writing ----
 
@@ -349,7 +351,19 @@ class MemoryInbox:
                 died[name] = (*died.get(name, ()), seq)
         for id in [s.draft.id for s in self._sent.values() if s.keep_ms <= now_ms]:
             del self._sent[id]
-        return Effect(died=died, more=len(expired) > change.rows_max)
+        unmuted = self._unmuted(now_ms)[: change.rows_max]
+        left = {user: in_force(self._people[user].preferences, now_ms) for user in unmuted}
+        for user, preferences in left.items():
+            self._people[user] = msgspec.structs.replace(
+                self._people[user], rev=position, preferences=preferences
+            )
+        more = len(expired) > change.rows_max or len(unmuted) == change.rows_max
+        return Effect(died=died, unmuted=left, more=more)
+
+    def _unmuted(self, now_ms: int) -> list[str]:
+        """Who has a mute whose time has come."""
+        ends = {user: ends_ms(person.preferences) for user, person in self._people.items()}
+        return [user for user, end in ends.items() if 0 < end <= now_ms]
 
     def _trim(self, topic: Topic, now_ms: int, position: int) -> list[int]:
         """Delete what is beyond retention; the seqs of live ones."""
@@ -498,6 +512,7 @@ class MemoryInbox:
             (s.state == LIVE and is_expired(s.draft, now_ms)) or s.keep_ms <= now_ms
             for s in self._sent.values()
         ) or any(len(topic.records) > self._keep.count for topic in self._topics.values())
+        settle = settle or bool(self._unmuted(now_ms))
         ready = [one for one in self._scheduled if one[0] <= now_ms][:limit]
         waking = [
             user
@@ -572,7 +587,7 @@ class MemoryInbox:
         preferences = self._people.get(user, NOBODY).preferences
         found = []
         for name, marks in self._marks(user).items():
-            tally = badge.Tally(name, marks, preferences)
+            tally = badge.Tally(name, marks, preferences, self.locked)
             for record in self._topics.get(name, Topic()).records:
                 tally.add(record.seq, record.sending.note.category, record.state == LIVE)
             found.append(tally.audit())

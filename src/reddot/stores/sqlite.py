@@ -103,6 +103,7 @@ class SqliteStore:
         self._queue_drafts_max = queue_drafts_max
         self._idempotency_ms = idempotency_ms
         self._keep = keep
+        self.locked = keep.locked
         self._retained = retained
         self._deliveries = SqliteDeliveries(
             clock=clock, keep=keep_deliveries, ask=self._read, change=self._change
@@ -405,7 +406,9 @@ class SqliteStore:
         connection = self._connections.pop()
         try:
             connection.execute("BEGIN")
-            return ask(Snapshot(connection, now_ms=now_ms, retention=self._retention))
+            return ask(
+                Snapshot(connection, now_ms=now_ms, retention=self._retention, locked=self.locked)
+            )
         except sqlite3.Error as error:
             raise ReddotError("store_unavailable", "the store cannot be read") from error
         finally:

@@ -11,13 +11,14 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from reddot.codecs.message import message_of
+from reddot.core.muting import in_force
 from reddot.core.unreached import is_muted, is_seen
 from reddot.errors import ReddotError
-from reddot.inbox import NO_PREFERENCES, UNMARKED
+from reddot.inbox import UNMARKED
 from reddot.outreach import Address, Case, Delivery, Lease, Past, Progress, Which
 from reddot.stores.sqlite_deliveries import CODES, STATES
 from reddot.stores.sqlite_inbox import marks_in
-from reddot.stores.sqlite_inbox_reader import preferences_in
+from reddot.stores.sqlite_preferences import preferences_in
 from reddot.stores.sqlite_topics import json_text
 
 _CASES: Final = """
@@ -82,11 +83,13 @@ Row = tuple[Any, ...]
 class DeliverySnapshot:
     """Args:
     connection: in a transaction, so that all statements see the same state.
+    locked: categories that nobody can mute.
     """
 
-    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, now_ms: int, locked: frozenset[str]) -> None:
         self._connection = connection
         self._now_ms = now_ms
+        self._locked = locked
 
     def _all(self, statement: str, *values: Any) -> list[Any]:
         return self._connection.execute(statement, values).fetchall()
@@ -116,6 +119,7 @@ class DeliverySnapshot:
                 past=[one for id, one in past.get(row[1], ()) if id != row[0]],
                 digest_ms=digests.get((row[1], by_id[row[0]].courier)),
                 now_ms=self._now_ms,
+                locked=self._locked,
             )
             for row in self._all(_CASES, json_text(list(by_id)))
         ]
@@ -177,6 +181,7 @@ def _case(
     past: list[Past],
     digest_ms: int | None,
     now_ms: int,
+    locked: frozenset[str],
 ) -> Case:
     (_, user, id, category, time_ms, expires_ms, collapse_key, data, state, seq, dead) = row[:11]
     (topic, preferences, attributes, paused, approved, total, granted, *marks) = row[11:]
@@ -191,14 +196,23 @@ def _case(
         )
     own = UNMARKED if marks[0] is None else marks_in(tuple(marks))
     expired = expires_ms is not None and expires_ms <= now_ms
-    known = NO_PREFERENCES if preferences is None else preferences_in(preferences)
+    known = in_force(preferences_in(preferences), now_ms)
     return Case(
         lease=lease,
         message=message,
         live=message is not None and state == 0 and dead == 0 and not expired,
         expires_ms=expires_ms,
         seen=seq is not None and is_seen(own, seq),
-        muted=is_muted(known, own, user=user, topic=topic, category=category, by=lease.courier),
+        muted=is_muted(
+            known,
+            own,
+            user=user,
+            topic=topic,
+            category=category,
+            by=lease.courier,
+            locked=locked,
+        ),
+        quiet=None if category in locked else known.quiet,
         paused=bool(paused),
         attributes=b"{}" if attributes is None else attributes.encode(),
         addresses=tuple(addresses),

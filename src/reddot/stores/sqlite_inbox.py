@@ -32,7 +32,6 @@ from reddot.inbox import (
     Note,
     Noted,
     Prefer,
-    Preferences,
     Retract,
     Schedule,
     Settle,
@@ -43,6 +42,7 @@ from reddot.inbox import (
 from reddot.model import EVERYONE, USERS_ROOT, Appended, Draft, Publication
 from reddot.ports import Clock
 from reddot.stores.sqlite_inbox_settle import Settling
+from reddot.stores.sqlite_preferences import put_preferences
 from reddot.stores.sqlite_rows import Rows
 from reddot.stores.sqlite_snooze import Back, Snoozing, snoozed_in, snoozed_text
 from reddot.stores.sqlite_topics import Topic, Topics, json_text
@@ -448,10 +448,7 @@ class InboxWriter:
 
     def _prefer(self, change: Prefer, position: int) -> Effect:
         person = self._person(change.user, make=True)
-        self._cursor.execute(
-            "UPDATE person SET rev = ?, preferences = ? WHERE id = ?",
-            (position, preferences_text(change.preferences), person),
-        )
+        put_preferences(self._cursor, person, change.preferences, position)
         return Effect(user=change.user, preferences=change.preferences)
 
     def _retract(self, change: Retract, position: int) -> Effect:
@@ -478,15 +475,6 @@ def topic_ids(topics: int | str) -> list[int]:
         return [topics]
     ids: list[int] = msgspec.json.decode(topics)
     return ids
-
-
-def preferences_text(preferences: Preferences) -> str:
-    names = {
-        "categories": sorted(preferences.categories),
-        "topics": sorted(preferences.topics),
-        "couriers": sorted(preferences.couriers),
-    }
-    return msgspec.json.encode(names).decode()
 
 
 def _columns(marks: Marks) -> tuple[Any, ...]:

@@ -17,7 +17,6 @@ import msgspec
 
 from reddot.core import badge
 from reddot.inbox import (
-    NO_PREFERENCES,
     UNMARKED,
     Audit,
     Due,
@@ -26,7 +25,6 @@ from reddot.inbox import (
     Marks,
     Notes,
     Person,
-    Preferences,
     Schedule,
     Scheduled,
     Sent,
@@ -35,6 +33,7 @@ from reddot.inbox import (
 )
 from reddot.model import EVERYONE, USERS_ROOT
 from reddot.stores.sqlite_inbox import MARKS_COLUMNS, marks_in, topic_ids
+from reddot.stores.sqlite_preferences import preferences_in
 from reddot.stores.sqlite_topics import json_text
 
 CHUNK_ROWS: Final = 256
@@ -92,6 +91,7 @@ _DUE: Final = """
 SELECT EXISTS (SELECT 1 FROM notification
     WHERE expires_ms IS NOT NULL AND state = 0 AND expires_ms <= ?1)
   OR EXISTS (SELECT 1 FROM notification WHERE keep_ms <= ?1)
+  OR EXISTS (SELECT 1 FROM person WHERE mute_ms IS NOT NULL AND mute_ms <= ?1)
 """
 _READY: Final = """
 SELECT id, data, schedule FROM scheduled WHERE publish_ms <= ? ORDER BY publish_ms, id LIMIT ?
@@ -155,11 +155,13 @@ class InboxSnapshot:
     """Args:
     connection: in a transaction, so that all statements see the same state.
     now_ms: what has expired is not shown.
+    locked: categories that nobody can mute.
     """
 
-    def __init__(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, now_ms: int, locked: frozenset[str]) -> None:
         self._connection = connection
         self._now_ms = now_ms
+        self._locked = locked
 
     def _all(self, statement: str, *values: Any) -> list[Any]:
         return self._connection.execute(statement, values).fetchall()
@@ -412,7 +414,7 @@ class InboxSnapshot:
         numbers = {topic.name: topic.id for topic in self._topics(marks)}
         audits = []
         for name, own in marks.items():
-            tally = badge.Tally(name, own, person.preferences)
+            tally = badge.Tally(name, own, person.preferences, self._locked)
             for seq, category, dead in self._all(_ALL_NOTES, numbers.get(name, 0)):
                 tally.add(seq, category, not dead)
             audits.append(tally.audit())
@@ -432,17 +434,6 @@ def _bits(seqs: list[int], base: int) -> int:
         at = seq - base - 1
         octets[at >> 3] |= 1 << (at & 7)
     return int.from_bytes(octets, "little")
-
-
-def preferences_in(text: str | None) -> Preferences:
-    if text is None:
-        return NO_PREFERENCES
-    names = msgspec.json.decode(text)
-    return Preferences(
-        frozenset(names["categories"]),
-        frozenset(names["topics"]),
-        frozenset(tuple(pair) for pair in names.get("couriers", ())),
-    )
 
 
 def _schedule(text: str) -> Schedule:

@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from reddot.inbox import INBOX_TOPIC, Effect, Keep
+from reddot.core.muting import in_force
+from reddot.inbox import INBOX_TOPIC, Effect, Keep, Preferences
 from reddot.model import USERS_ROOT
 from reddot.ports import Clock
 from reddot.stores import sqlite_people
+from reddot.stores.sqlite_preferences import preferences_in, put_preferences
 from reddot.stores.sqlite_topics import Topics, json_text
 
 EXPIRED, RETRACTED, REPLACED = 1, 2, 3
@@ -39,6 +41,10 @@ SELECT num, topics FROM notification
 WHERE expires_ms IS NOT NULL AND state = 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?
 """
 _STALE: Final = "SELECT num, topics FROM notification WHERE keep_ms <= ? ORDER BY keep_ms LIMIT ?"
+_UNMUTED: Final = """
+SELECT id, name, preferences FROM person
+WHERE mute_ms IS NOT NULL AND mute_ms <= ? ORDER BY mute_ms LIMIT ?
+"""
 _LIVE_SEQS: Final = "SELECT seq FROM note WHERE topic_id = ? AND dead = 0 ORDER BY pos"
 _DELETE_NOTES: Final = """
 DELETE FROM note WHERE (topic_id, pos) IN
@@ -168,7 +174,17 @@ class Settling:
             if left <= 0:
                 break
             left -= self._shorten(name, left, position, died)
-        return Effect(died=died, more=left <= 0)
+        unmuted = self._unmute(left, now_ms, position) if left > 0 else {}
+        return Effect(died=died, unmuted=unmuted, more=left <= len(unmuted))
+
+    def _unmute(self, rows_max: int, now_ms: int, position: int) -> dict[str, Preferences]:
+        """End the mutes whose time has come; the preferences of those whose they were."""
+        unmuted: dict[str, Preferences] = {}
+        rows = self._cursor.execute(_UNMUTED, (now_ms, rows_max)).fetchall()
+        for person, user, text in rows:
+            unmuted[user] = left = in_force(preferences_in(text), now_ms)
+            put_preferences(self._cursor, person, left, position)
+        return unmuted
 
     def _delete(self, number: int, topics: Any) -> None:
         """Delete one notification and its rows."""

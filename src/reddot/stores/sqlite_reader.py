@@ -185,6 +185,7 @@ class Snapshot:
     connection: in a transaction, so that all statements see the same state.
     now_ms: what expiry and age are measured by.
     retention: how much of a topic is kept.
+    locked: categories that nobody can mute.
     """
 
     def __init__(
@@ -193,18 +194,20 @@ class Snapshot:
         *,
         now_ms: int,
         retention: Callable[[str], Retention],
+        locked: frozenset[str] = frozenset(),
     ) -> None:
         self.connection = connection
         self._now_ms = now_ms
+        self._locked = locked
         self._retention = retention
 
     def inbox(self) -> InboxSnapshot:
         """The same moment, for questions about inboxes."""
-        return InboxSnapshot(self.connection, self._now_ms)
+        return InboxSnapshot(self.connection, self._now_ms, self._locked)
 
     def deliveries(self) -> DeliverySnapshot:
         """The same moment, for questions about deliveries."""
-        return DeliverySnapshot(self.connection, self._now_ms)
+        return DeliverySnapshot(self.connection, self._now_ms, self._locked)
 
     def read(self, filters: Sequence[str] | None, *, after: int, upto: int, limit: int) -> Page:
         """As `ports.Store.read`. Gaps of `filters` None are told as those of the filter `#`.

@@ -328,26 +328,6 @@ def test_without_web_push_there_is_no_key() -> None:
     run(test)
 
 
-def test_people_mute_a_category_on_a_courier() -> None:
-    async def test(office: Office) -> None:
-        anna = Someone(office.node, "anna")
-        await office.address("anna")
-        muted = {"muted": {"couriers": {"mail": ["ads"]}}}
-        answer = await anna.ask("PUT", "/v1/preferences", muted)
-        assert answer.json["muted"]["couriers"] == {"mail": ["ads"]}
-        ads = await office.operator.notify(to="anna", category="ads")
-        news = await office.operator.notify(to="anna", category="news")
-        await office.node.advance(12)
-        assert await office.journey(ads["id"]) == {"anna": "skipped muted"}
-        assert await office.journey(news["id"]) == {"anna": "sent due"}
-        assert (await anna.badge())["unread"] == 2
-        for names, status in ((["b", "c"], 200), (["b", "c", "d"], 400)):
-            body = {"muted": {"categories": ["a"], "couriers": {"mail": names}}}
-            assert (await anna.ask("PUT", "/v1/preferences", body)).status == status
-
-    run(test, mutes_max=3)
-
-
 def test_plans_are_put_over_the_ones_of_the_settings() -> None:
     async def test(office: Office) -> None:
         await office.address("a")

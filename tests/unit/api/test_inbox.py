@@ -443,24 +443,6 @@ def test_authorizing_a_websocket_brings_the_inbox() -> None:
     run_node(test)
 
 
-def test_preferences_mute_and_are_given_back() -> None:
-    async def test(node: WireNode) -> None:
-        operator, anna = Someone(node, None), Someone(node, "anna")
-        stream = await anna.listen()
-        await operator.notify(to="anna", category="ad")
-        muted = {"muted": {"categories": ["ad"], "topics": [], "couriers": {}}}
-        answer = await anna.ask("PUT", "/v1/preferences", muted)
-        assert answer.json["badge"]["unread"] == 0
-        assert await anna.get("/v1/preferences") == muted
-        await node.advance(0.5)
-        assert stream.badges()[-1]["unread"] == 0
-        assert await anna.ids() != []
-        many = {"muted": {"categories": ["a", "b"], "topics": ["c"]}}
-        assert (await anna.ask("PUT", "/v1/preferences", many)).code == "field_invalid"
-
-    run_node(test, mutes_max=2)
-
-
 def test_a_session_that_could_not_take_a_badge_gets_it_when_it_drains() -> None:
     async def test(node: WireNode) -> None:
         operator, anna = Someone(node, None), Someone(node, "anna")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from reddot.codecs import plans
 from reddot.codecs.plans import decode_plans, plans_fields, plans_of
-from reddot.delivery import Cap, Plan, Quiet, Step
+from reddot.delivery import Cap, Plan, Step
 from reddot.errors import ReddotError
+from reddot.inbox import Quiet
 
 WRITTEN: list[dict[str, Any]] = [
     {

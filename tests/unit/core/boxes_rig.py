@@ -26,6 +26,7 @@ class Held:
 
     def __init__(self, inbox: MemoryInbox) -> None:
         self._inbox = inbox
+        self.locked = inbox.locked
         self.gate = asyncio.Event()
         self.gate.set()
         self.error: ReddotError | None = None

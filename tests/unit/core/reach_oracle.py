@@ -5,14 +5,16 @@ Nothing here is shared with the code under test but the values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from reddot.delivery import Action, Cap, Facts, Plan, Quiet
+from reddot.delivery import Action, Cap, Facts, Plan
+from reddot.inbox import Quiet
 
 MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
@@ -55,31 +57,47 @@ TURNS: Final = {zone: tuple(_turns(zone)) or (1_700_000_000_000,) for zone in ZO
 minutes = st.integers(0, 1439)
 
 
+Night = tuple[list[Quiet], str, int]
+
+
 @st.composite
-def nights(draw: st.DrawFn) -> tuple[Quiet, str, int]:
-    """Quiet hours, a zone, and a moment about a day around a turn of its clock."""
+def nights(draw: st.DrawFn) -> Night:
+    """Quiet hours, a zone, and a moment about a day around a turn of its clock.
+
+    A plan's, and sometimes a person's beside them, which together leave something of the day.
+    """
     zone = draw(st.sampled_from(ZONES))
     turn = draw(st.sampled_from(TURNS[zone]))
     moment = turn + draw(st.integers(-DAY_MS, 2 * DAY_MS))
     if draw(st.booleans()):  # quiet hours that begin or end about the time of most turns
         edges = st.integers(0, 240)
         start, end = draw(st.tuples(edges, minutes)), draw(st.tuples(minutes, edges))
-        return Quiet(start_minute=start[0], end_minute=end[draw(st.integers(0, 1))]), zone, moment
-    return Quiet(start_minute=draw(minutes), end_minute=draw(minutes)), zone, moment
+        first = Quiet(start_minute=start[0], end_minute=end[draw(st.integers(0, 1))])
+    else:
+        first = Quiet(start_minute=draw(minutes), end_minute=draw(minutes))
+    if draw(st.booleans()):
+        return [first], zone, moment
+    second = Quiet(start_minute=draw(minutes), end_minute=draw(minutes))
+    assume(not all(_covers(first, at) or _covers(second, at) for at in range(1440)))
+    return [first, second], zone, moment
 
 
-def is_quiet(quiet: Quiet, zone: str, moment: int) -> bool:
+def _covers(quiet: Quiet, minute: int) -> bool:
+    start, end = quiet.start_minute, quiet.end_minute
+    return start <= minute < end if start <= end else minute >= start or minute < end
+
+
+def is_quiet(hours: Sequence[Quiet], zone: str, moment: int) -> bool:
     at = wall(zone, moment)
-    now, start, end = at.hour * 60 + at.minute, quiet.start_minute, quiet.end_minute
-    return start <= now < end if start <= end else now >= start or now < end
+    return any(_covers(quiet, at.hour * 60 + at.minute) for quiet in hours)
 
 
-def walked(quiet: Quiet, zone: str, moment: int) -> int | None:
+def walked(hours: Sequence[Quiet], zone: str, moment: int) -> int | None:
     """The end of the quiet, found minute by minute; None: there is none to wait for."""
-    if not is_quiet(quiet, zone, moment):
+    if not is_quiet(hours, zone, moment):
         return None
     minute = moment // MINUTE_MS + 1
-    while is_quiet(quiet, zone, minute * MINUTE_MS):
+    while is_quiet(hours, zone, minute * MINUTE_MS):
         minute += 1
     return minute * MINUTE_MS
 
@@ -92,9 +110,7 @@ def reasons(plan: Plan, facts: Facts) -> list[str]:
     expires = facts.expires_ms
     urgent = facts.priority == "urgent"
     held = facts.approved is None and any(word in facts.text for word in plan.keywords)
-    night = (
-        plan.quiet is not None and not urgent and is_quiet(plan.quiet, facts.timezone, facts.now_ms)
-    )
+    night = not urgent and is_quiet(_hours(plan, facts), facts.timezone, facts.now_ms)
     against = {
         "seen": facts.seen,
         "dead": not facts.live or (expires is not None and facts.now_ms >= expires),
@@ -114,6 +130,10 @@ def reasons(plan: Plan, facts: Facts) -> list[str]:
         "rate": plan.per_s_max is not None and facts.second >= plan.per_s_max,
     }
     return [reason for reason, speaks in against.items() if speaks]
+
+
+def _hours(plan: Plan, facts: Facts) -> list[Quiet]:
+    return [quiet for quiet in (plan.quiet, facts.quiet) if quiet is not None]
 
 
 def _is_full(cap: Cap, facts: Facts, sent_ms: tuple[int, ...]) -> bool:
@@ -152,8 +172,7 @@ def ends(plan: Plan, facts: Facts, reason: str) -> int:
     """When a waiting reason ends, by trying every moment at which it could."""
     now = facts.now_ms
     if reason == "quiet_hours":
-        assert plan.quiet is not None
-        return walked(plan.quiet, facts.timezone, now) or now
+        return walked(_hours(plan, facts), facts.timezone, now) or now
     if reason == "rate":
         return next(at for at in range(now + 1, now + 1001) if at % 1000 == 0)
     if reason == "digest":
@@ -184,7 +203,7 @@ ANN: Final = frozenset({"ann"})
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Plan, Facts]:
     """A plan and facts in which a few things, never most, speak against sending."""
-    quiet, zone, now = draw(nights())
+    (quiet, *others), zone, now = draw(nights())
     rarely = st.integers(0, 19).map(lambda number: number == 0)
     often = st.booleans()
     caps = tuple(draw(st.lists(_caps, max_size=3)))
@@ -213,6 +232,7 @@ def cases(draw: st.DrawFn) -> tuple[Plan, Facts]:
         live=not draw(rarely),
         expires_ms=now + draw(st.integers(-1000, DAY_MS)) if draw(often) else None,
         muted=draw(rarely),
+        quiet=next(iter(others), None),
         addressed=not draw(rarely),
         paused=draw(rarely),
         text=draw(st.sampled_from(("no offers", "no offers", "good news", "casino tonight"))),

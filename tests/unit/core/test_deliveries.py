@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from reddot.core.breaker import CIRCUITS, Breaker, Circuit
-from reddot.delivery import Cap, Outcome, Quiet, State, Verdict
-from reddot.inbox import Retract
+from reddot.delivery import Cap, Outcome, State, Verdict
+from reddot.inbox import Quiet, Retract
 from reddot.outreach import Which
 from reddot.testing import FakeClock
 from tests.sim.post import BAD, BUSY, GONE, SENT, Post, ScriptedCourier, plan, run

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 
 from reddot.core.quiet import is_zone, quiet_until
-from reddot.delivery import Quiet
-from tests.unit.core.reach_oracle import is_quiet, nights, walked
+from reddot.inbox import Quiet
+from tests.unit.core.reach_oracle import Night, is_quiet, nights, walked
 
 NIGHT = Quiet(start_minute=22 * 60, end_minute=8 * 60)
 LUNCH = Quiet(start_minute=12 * 60, end_minute=13 * 60)
@@ -47,7 +47,7 @@ def quiet(start: str, end: str) -> Quiet:
 def test_it_begins_with_its_first_minute_and_has_ended_with_its_last(
     hours: Quiet, now: str, end: str | None, zone: str
 ) -> None:
-    assert quiet_until(hours, zone, ms(zone, now)) == (None if end is None else ms(zone, end))
+    assert quiet_until([hours], zone, ms(zone, now)) == (None if end is None else ms(zone, end))
 
 
 BERLIN = "Europe/Berlin"  # turned 2026-03-29 02:00 to 03:00, and 2026-10-25 03:00 to 02:00
@@ -86,18 +86,18 @@ BERLIN = "Europe/Berlin"  # turned 2026-03-29 02:00 to 03:00, and 2026-10-25 03:
     ],
 )
 def test_where_the_clock_is_turned(hours: Quiet, now: int, end: int | None) -> None:
-    assert quiet_until(hours, BERLIN, now) == end
+    assert quiet_until([hours], BERLIN, now) == end
 
 
 def test_a_day_that_a_zone_has_skipped_changes_nothing() -> None:
     """Samoa went from 29 to 31 December 2011; the time of day went on."""
     before = ms("Pacific/Apia", "2011-12-29T23:00")
-    assert quiet_until(NIGHT, "Pacific/Apia", before) == before + 9 * 3_600_000
+    assert quiet_until([NIGHT], "Pacific/Apia", before) == before + 9 * 3_600_000
 
 
 @settings(max_examples=400, deadline=None)
 @given(nights())
-def test_it_ends_where_a_walk_minute_by_minute_ends(case: tuple[Quiet, str, int]) -> None:
+def test_it_ends_where_a_walk_minute_by_minute_ends(case: Night) -> None:
     hours, zone, now = case
     end = quiet_until(hours, zone, now)
     assert end == walked(hours, zone, now)
@@ -108,14 +108,31 @@ def test_it_ends_where_a_walk_minute_by_minute_ends(case: tuple[Quiet, str, int]
         assert quiet_until(hours, zone, end) is None
 
 
+def test_of_several_it_ends_with_the_last_that_follows_on() -> None:
+    hours = [quiet("22:00", "06:00"), quiet("05:00", "09:00"), quiet("10:00", "11:00")]
+    assert quiet_until(hours, BERLIN, ms(BERLIN, "2026-01-10T23:00")) == ms(
+        BERLIN, "2026-01-11T09:00"
+    )
+    assert quiet_until([], BERLIN, 0) is None
+
+
+def test_hours_that_leave_nothing_of_a_day_are_asked_again_in_days() -> None:
+    """It says so in bounded time, and every moment until then is quiet."""
+    hours = [quiet("08:00", "22:00"), quiet("22:00", "08:00")]
+    now = ms(BERLIN, "2026-03-28T12:00")
+    end = quiet_until(hours, BERLIN, now)
+    assert end is not None
+    assert 3 * 86_400_000 <= end - now < 4 * 86_400_000
+
+
 def test_a_turn_that_is_not_on_a_minute_is_found_to_the_millisecond() -> None:
     """Liberia's clock was 44 min 30 s behind until 7 January 1972."""
     zone = "Africa/Monrovia"
     now = ms(zone, "1972-01-06T23:00")
-    end = quiet_until(quiet("23:00", "00:30"), zone, now)
+    end = quiet_until([quiet("23:00", "00:30")], zone, now)
     assert end is not None
-    assert not is_quiet(quiet("23:00", "00:30"), zone, end)
-    assert is_quiet(quiet("23:00", "00:30"), zone, end - 1)
+    assert not is_quiet([quiet("23:00", "00:30")], zone, end)
+    assert is_quiet([quiet("23:00", "00:30")], zone, end - 1)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +157,9 @@ def test_a_turn_that_is_not_on_a_minute_is_found_to_the_millisecond() -> None:
 )
 def test_what_is_no_zone_counts_as_utc(name: str) -> None:
     assert not is_zone(name)
-    assert quiet_until(LUNCH, name, ms("UTC", "2026-01-10T12:30")) == ms("UTC", "2026-01-10T13:00")
+    assert quiet_until([LUNCH], name, ms("UTC", "2026-01-10T12:30")) == ms(
+        "UTC", "2026-01-10T13:00"
+    )
 
 
 def test_every_zone_of_the_machine_is_known() -> None:

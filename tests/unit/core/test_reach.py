@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, Final, TypeVar, get_args
 
@@ -14,7 +14,8 @@ from hypothesis.errors import NoSuchExample
 from reddot.core import reach
 from reddot.core.quiet import quiet_until
 from reddot.core.reach import RULES, TOO_LATE, judge, plan_for
-from reddot.delivery import Action, Cap, Facts, Plan, Quiet, Reason, Ruling
+from reddot.delivery import Action, Cap, Facts, Plan, Reason, Ruling
+from reddot.inbox import Quiet
 from tests.unit.core.reach_oracle import (
     action,
     cases,
@@ -92,6 +93,17 @@ EVERY: Final[list[tuple[Plan, Facts, Ruling]]] = [
         Ruling(action=Action.WAIT, reason="quiet_hours", until_ms=2 * 86_400_000 - 60_000),
     ),
     (Plan(quiet=ALWAYS), facts(priority="urgent"), SEND),
+    (
+        Plan(),
+        facts(now_ms=86_400_000, quiet=ALWAYS),
+        Ruling(action=Action.WAIT, reason="quiet_hours", until_ms=2 * 86_400_000 - 60_000),
+    ),
+    (
+        Plan(quiet=Quiet(start_minute=0, end_minute=60)),
+        facts(now_ms=86_400_000, quiet=Quiet(start_minute=30, end_minute=90)),
+        Ruling(action=Action.WAIT, reason="quiet_hours", until_ms=86_400_000 + 90 * 60_000),
+    ),
+    (Plan(), facts(quiet=ALWAYS, priority="urgent"), SEND),
     (
         Plan(caps=(Cap(count=2, window_s=60),)),
         facts(sent_ms=((NOW - 59_999, NOW - 5),)),
@@ -208,18 +220,18 @@ def _silent(_plan: Plan, _facts: Facts) -> None:
 
 
 def _delayed(minutes: int) -> Callable[..., int | None]:
-    def delayed(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
+    def delayed(quiet: Sequence[Quiet], timezone: str, now_ms: int) -> int | None:
         until = quiet_until(quiet, timezone, now_ms)
         return None if until is None else until + minutes * 60_000
 
     return delayed
 
 
-def _in_utc(quiet: Quiet, _timezone: str, now_ms: int) -> int | None:
+def _in_utc(quiet: Sequence[Quiet], _timezone: str, now_ms: int) -> int | None:
     return quiet_until(quiet, "UTC", now_ms)
 
 
-def _by_offset_of_now(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
+def _by_offset_of_now(quiet: Sequence[Quiet], timezone: str, now_ms: int) -> int | None:
     """Quiet hours by somebody who thinks that a day always has 24 hours."""
     at = wall(timezone, now_ms)
     offset = at.utcoffset()
@@ -227,6 +239,10 @@ def _by_offset_of_now(quiet: Quiet, timezone: str, now_ms: int) -> int | None:
     shift = round(offset.total_seconds() * 1000)
     until = quiet_until(quiet, "UTC", now_ms + shift)
     return None if until is None else until - shift
+
+
+def _first_alone(quiet: Sequence[Quiet], timezone: str, now_ms: int) -> int | None:
+    return quiet_until(quiet[:1], timezone, now_ms)
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -247,6 +263,7 @@ NIGHTS_WRONG: Final[dict[str, Callable[..., int | None]]] = {
     "a minute too long": _delayed(1),
     "a minute too short": _delayed(-1),
     "by the offset of now": _by_offset_of_now,
+    "the plan's alone": _first_alone,
 }
 
 
@@ -300,8 +317,9 @@ def test_waits_go_forward_and_come_to_an_end(case: tuple[Plan, Facts]) -> None:
         opened = ruling.reason == "digest"
         known = _later(known, ruling.until_ms, carries=known.carries or opened)
     assert ruling.action is not Action.WAIT
-    if ruling.action is Action.SEND and plan.quiet is not None and known.priority != "urgent":
-        assert not is_quiet(plan.quiet, known.timezone, known.now_ms)
+    if ruling.action is Action.SEND and known.priority != "urgent":
+        hours = [quiet for quiet in (plan.quiet, known.quiet) if quiet is not None]
+        assert not is_quiet(hours, known.timezone, known.now_ms)
 
 
 def _later(known: Facts, now_ms: int, *, carries: bool) -> Facts:
