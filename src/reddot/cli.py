@@ -37,7 +37,8 @@ from reddot.core.tokens import issue_token
 from reddot.core.topics import check_filter
 from reddot.errors import ReddotError, SettingsError, StoreError
 from reddot.ports import Store
-from reddot.settings import SETTINGS, TOML_DEFAULT, Setting, Settings, gather, load, masked, read
+from reddot.setting_sources import TOML_DEFAULT, gather, load, read
+from reddot.settings import SETTINGS, Setting, Settings, masked
 from reddot.system import SystemClock, SystemEntropy, configure_logs
 from reddot.tail_frames import Interrupted, Refused
 

@@ -28,7 +28,7 @@ from reddot.couriers.vapid import VapidKey
 from reddot.couriers.webhook import WebhookCourier
 from reddot.delivery import Message, Parcel
 from reddot.net.outbound import Guard, Outbound
-from reddot.settings import load as load_settings
+from reddot.setting_sources import load as load_settings
 from reddot.system import SystemClock
 from reddot.testing import FakeClock
 from tests.contract.couriers import KINDS

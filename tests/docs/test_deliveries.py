@@ -12,7 +12,7 @@ import pytest
 from reddot.codecs import plans
 from reddot.core import segments
 from reddot.core.reach import RULES
-from reddot.settings import load
+from reddot.setting_sources import load
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 CONCEPTS: Final = (DOCS / "concepts" / "deliveries.md").read_text(encoding="utf-8")

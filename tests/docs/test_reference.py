@@ -19,7 +19,8 @@ from msgspec.structs import fields
 from reddot import cli
 from reddot.cli_client import Exit
 from reddot.codecs.plans import WrittenPlan
-from reddot.settings import CLIENT_VARIABLES, SETTINGS, Setting, TopicRuleSetting, load
+from reddot.setting_sources import CLIENT_VARIABLES, load
+from reddot.settings import SETTINGS, Setting, TopicRuleSetting
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 BEGIN: Final = "<!-- generated: begin -->\n"

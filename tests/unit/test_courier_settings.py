@@ -9,7 +9,8 @@ import pytest
 
 from reddot.courier_settings import COURIERS_MAX, SIGNING_KEYS_MAX
 from reddot.errors import SettingsError
-from reddot.settings import Settings, load, masked
+from reddot.setting_sources import load
+from reddot.settings import Settings, masked
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TABLES = f"""

@@ -13,16 +13,14 @@ from reddot.delivery import Step
 from reddot.errors import SettingsError
 from reddot.inbox import Quiet
 from reddot.opening import delivery_plans
+from reddot.setting_sources import gather, load, read
 from reddot.settings import (
     MASK,
     SETTINGS,
     Setting,
     Settings,
     TopicRuleSetting,
-    gather,
-    load,
     masked,
-    read,
 )
 
 SECRET = "s" * 32
