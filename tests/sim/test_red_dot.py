@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
 from reddot.core import badge, boxes, dots, muting
@@ -130,5 +131,13 @@ def test_the_machine_notices_a_broken_rule(
 ) -> None:
     monkeypatch.setattr(where, name, broken)
     # One that does not even know its own changes says that memory does not hold.
-    with pytest.raises((AssertionError, ReddotError)):
+    noticed = (AssertionError, ReddotError)
+    try:
         live(60, 60)
+    except noticed:
+        return
+    except FlakyFailure as again:
+        # What depends on when the disk answers need not fail a second time.
+        assert all(isinstance(one, noticed) for one in again.exceptions), again  # noqa: PT017
+        return
+    pytest.fail("nobody noticed")
