@@ -26,6 +26,17 @@ IN_ONE: Final = pytest.mark.parametrize("browser", ["chromium"], indirect=True, 
 ROWS: Final = "article"
 THE_BELL: Final = "document.querySelector('red-dot')"
 BELL: Final = '<red-dot server="{server}" token-url="{shop}/token"></red-dot>'
+# A server with couriers, and with a category that nobody can mute; nothing is ever sent.
+COURIERS: Final = {
+    "couriers": json.dumps(
+        {
+            "email": {"type": "apprise", "url": "json://127.0.0.1:9/{address}"},
+            "web_push": {"type": "web_push", "subject": "mailto:ops@example.com"},
+        }
+    ),
+    "deliveries": json.dumps([{"categories": ["mention"], "couriers": [{"courier": "email"}]}]),
+    "locked_categories": "security",
+}
 _PAGE: Final = """<!doctype html><html lang="{lang}" dir="{dir}"><meta charset="utf-8">
 <title>Shop</title><link rel="stylesheet" href="/shop.css">
 <meta name="viewport" content="width=device-width">

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
 from tests.browser.conftest import ENGINES, RUNNING, launch
-from tests.browser.shop import BELL, THE_BELL, Shop, notify, wait
+from tests.browser.shop import BELL, COURIERS, THE_BELL, Shop, notify, wait
 from tests.integration.server import ROOT, Server, ServerFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
@@ -56,6 +56,9 @@ LOOKS: Final = [
     Look(name="rtl", direction="rtl"),
     Look(name="preferences", state="preferences"),
     Look(name="preferences-dark", state="preferences", scheme="dark"),
+    Look(name="preferences-narrow", state="preferences", width=320),
+    Look(name="preferences-zh", state="preferences", scheme="dark", lang="zh-CN", width=390),
+    Look(name="preferences-rtl", state="preferences", direction="rtl"),
     Look(name="error", state="error"),
     Look(name="offline", state="offline"),
     Look(name="toast", state="toast"),
@@ -85,8 +88,12 @@ def bring(page: Page, server: Server, user: str, look: Look) -> None:
         page.locator("button.bell").click()
         page.locator("article, .empty").first.wait_for()
     if look.state == "preferences":
-        page.get_by_role("button", name="Preferences").click()
-        page.get_by_role("switch").nth(1).wait_for()
+        zh = look.lang == "zh-CN"
+        page.get_by_role("button", name="设置" if zh else "Preferences").click()
+        page.locator("[data-by=email]").first.wait_for()
+        page.locator("select").nth(1).select_option("tomorrow")
+        page.locator("[do=quiet]").click()
+        page.locator("[type=time]").first.wait_for()
     elif look.state == "pill":
         page.locator(".list").evaluate("(list) => list.scrollTo(0, 500)")
         fill(server, user, look, 3)
@@ -147,7 +154,9 @@ def test_looks(
     tmp_path: Path,
     look: Look,
 ) -> None:
-    server = shop.serve(server_factory if look.state == "offline" else shared_server)
+    settings = COURIERS if look.state == "preferences" else {}
+    factory = server_factory if look.state == "offline" else shared_server
+    server = shop.serve(factory, **settings)
     user = f"user-{uuid.uuid4().hex}"
     shop.lang, shop.direction = look.lang, look.direction
     shop.body = BELL + "<red-dot-toast></red-dot-toast>"

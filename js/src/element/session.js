@@ -16,13 +16,19 @@ import { load } from "./load.js";
  * @property {import("../client.js").Options["token"]} [token]
  * @property {(name: string) => string | null} getAttribute
  *
- * @typedef {{categories: string[], topics: string[]}} Muted
+ * @typedef {object} Wanted what somebody wants to hear of, and what there is to choose from
+ * @property {{categories: string[], topics: string[], couriers: Record<string, string[]>, until: Record<string, string>}} muted
+ * @property {{start: string, end: string} | null} quiet
+ * @property {string[]} couriers
+ * @property {string[]} categories
+ * @property {string[]} locked
+ * @property {string} timezone
  */
 
 /** A connection that is away for so short is nothing to worry anybody with. */
 const STALE_MS = 3_000;
-/** How long what is muted is taken for known. */
-const MUTED_MS = 60_000;
+/** How long what is wanted is taken for known. */
+const WANTED_MS = 60_000;
 /** How long the other tabs are kept from doing what one has done. */
 const CLAIM_MS = 10_000;
 /** What a tab that nobody looks at waits for one that somebody does. */
@@ -58,8 +64,8 @@ export class Session extends Emitter {
   users = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** @type {Promise<Muted> | undefined} */
-  #muted;
+  /** @type {Promise<Wanted> | undefined} */
+  #wanted;
   #ends;
 
   /**
@@ -129,23 +135,25 @@ export class Session extends Emitter {
     return this.signedOut || this.client.state === "closed" ? undefined : this.client.inbox.badge;
   }
 
-  /** What is muted; as it was a minute ago at most, for other devices may change it. @returns {Promise<Muted>} */
-  muted() {
+  /** What is wanted; as it was a minute ago at most, for other devices may change it. @returns {Promise<Wanted>} */
+  preferences() {
     const { api } = this.client;
-    if (!this.#muted) {
-      const forget = () => (this.#muted = undefined);
-      setTimeout(forget, MUTED_MS);
-      this.#muted = api.call("GET", api.url("preferences")).then(({ muted }) => muted);
-      this.#muted.catch(forget);
+    if (!this.#wanted) {
+      const forget = () => (this.#wanted = undefined);
+      setTimeout(forget, WANTED_MS);
+      this.#wanted = api.call("GET", api.url("preferences"));
+      this.#wanted.catch(forget);
     }
-    return this.#muted;
+    return this.#wanted;
   }
 
-  /** @param {Muted} muted */
-  async mute(muted) {
+  /** @param {Wanted} wanted @returns {Promise<Wanted>} what is wanted from now on */
+  async prefer({ muted, quiet }) {
     const { api, inbox } = this.client;
-    inbox.take((await api.call("PUT", api.url("preferences"), { muted })).badge);
-    this.#muted = Promise.resolve(muted);
+    const answer = await api.call("PUT", api.url("preferences"), { muted, quiet });
+    inbox.take(answer.badge);
+    this.#wanted = Promise.resolve(answer);
+    return answer;
   }
 
   /**
@@ -190,12 +198,17 @@ export class Session extends Emitter {
     if (event === "retracted") this.emit("retracted", data?.id);
     if (event !== "notification" || !data?.title) return;
     const { category = "general", title, body } = data;
-    const muted = await this.muted().catch(() => undefined);
-    if (muted?.categories.includes(category) || muted?.topics.includes(topic)) return;
+    const wanted = await this.preferences().catch(() => undefined);
+    if (wanted && isMuted(wanted, category, topic)) return;
     this.emit("notice", { id, category, data });
     if (isOn("sound") && (await this.first(`sound ${id}`))) load().then(({ beep }) => beep(), () => {});
     if (isOn("desktop") && document.hidden && (await this.first(`desktop ${id}`))) new Notification(title, { body, tag: id });
   }
+}
+
+/** @param {Wanted} wanted @param {string} category @param {string} topic */
+function isMuted({ muted: { categories, topics, until }, locked }, category, topic) {
+  return !locked.includes(category) && ((categories.includes(category) && !(Date.parse(until[category]) <= Date.now())) || topics.includes(topic));
 }
 
 /** What is switched on in this browser. @typedef {"sound" | "desktop"} Alert */

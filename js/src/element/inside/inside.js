@@ -24,7 +24,7 @@ const VIEWED_MS = 1_000;
 const EMPTY = { all: "No notifications yet", unread: "Nothing unread", archived: "Nothing archived" };
 
 /** Of a panel, for the page's `::part()`. */
-const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,pill,more,end,empty,banner,note,footer,switch";
+const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,pill,more,end,empty,banner,note,footer,switch,matrix,span,hours";
 
 export class Inside {
   #of;
@@ -79,7 +79,8 @@ export class Inside {
     settings: () => this.#turn(true),
     back: () => this.#turn(false),
     close: () => this.#of.host?.deeds.close(this.#of, new Event("close")),
-    mute: ({ dataset }) => this.#preferences.mute(`${dataset.of}`).catch(this.#failed),
+    mute: ({ dataset }) => this.#preferences.mute(`${dataset.of}`, dataset.by).catch(this.#failed),
+    quiet: () => this.#preferences.quiet().catch(this.#failed),
     alert: ({ dataset }) => this.#preferences.alert(/** @type {any} */ (dataset.of)),
   };
 
@@ -90,6 +91,7 @@ export class Inside {
     this.#preferences = new Preferences(of);
     const root = /** @type {ShadowRoot} */ (of.shadowRoot);
     root.adoptedStyleSheets.push(sheet);
+    root.addEventListener("change", ({ target }) => this.#changed(/** @type {any} */ (target)));
     root.addEventListener("keydown", (event) => this.#key(/** @type {KeyboardEvent} */ (event)));
     // How long a note stays says the style sheet.
     root.addEventListener("animationend", ({ target }) => target === this.#of.find(".note") && this.#show(""));
@@ -310,6 +312,12 @@ export class Inside {
     this.#preferring = preferring;
     this.focus();
     if (preferring) this.#preferences.load().catch(this.#failed);
+  }
+
+  /** Something was chosen or typed: what it is for says its attribute `change`. @param {HTMLElement} target */
+  #changed(target) {
+    const deed = /** @type {"span" | "hours"} */ (target.getAttribute("change"));
+    this.#preferences[deed](/** @type {any} */ (target)).catch(this.#failed);
   }
 
   // ---- keys ----

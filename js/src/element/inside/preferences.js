@@ -1,17 +1,40 @@
-/** What somebody wants to hear of: categories, and in this browser a sound and the desktop. */
+/** What somebody wants to hear of: categories and by what, when not, and in this browser a sound and the desktop. */
 
-import { h, isOn } from "../parts.js";
+import { h, icon, isOn } from "../parts.js";
+import { LOCK } from "./icons.js";
 import { beep } from "./sound.js";
 
-/** @typedef {import("../session.js").Muted} Muted */
+/** @typedef {import("../session.js").Wanted} Wanted */
+/** @typedef {import("../render.js").Child} Child */
 
 const KEYS = [["↑ ↓", "Next or previous"], ["Enter", "Open"], ["U", "Mark as read"], ["E", "Archive"], ["Shift A", "Mark all as read"]];
+const NIGHT = { start: "22:00", end: "08:00" };
+const HOUR_MS = 3_600_000;
+const MORNING_H = 8;
+
+/** @param {string[]} names @param {string} name @param {boolean} there */
+const put = (names, name, there) => [...names.filter((one) => one !== name), ...(there ? [name] : [])];
+
+/** When a mute ends that begins now. @param {string} span */
+function endOf(span) {
+  const at = new Date();
+  if (span === "tomorrow") {
+    at.setDate(at.getDate() + 1);
+    at.setHours(MORNING_H, 0, 0, 0);
+  } else at.setTime(at.getTime() + HOUR_MS);
+  return at.toISOString();
+}
 
 export class Preferences {
   /** That there are, as far as is known. */
   categories = new Set(["general"]);
-  /** @type {Muted} */
-  #muted = { categories: [], topics: [] };
+  /** What is shown, before it is answered. @type {Wanted} */
+  #wanted = { muted: { categories: [], topics: [], couriers: {}, until: {} }, quiet: null, couriers: [], categories: [], locked: [], timezone: "" };
+  /** What the server said last. */
+  #known = this.#wanted;
+  /** Changes that are not answered yet go one after the other. @type {Promise<unknown>} */
+  #last = Promise.resolve();
+  #pending = 0;
   #of;
 
   /** @param {import("../element.js").RedDotElement} of */
@@ -21,36 +44,151 @@ export class Preferences {
 
   view() {
     const { say } = this.#of;
-    /** @type {(deed: string, of: string, text: string, on: boolean) => import("../render.js").Child} */
-    const choice = (deed, of, text, on) => h("button", "switch", { key: deed + of, role: "switch", "aria-checked": `${on}`, do: deed, "data-of": of }, text, h("i"));
+    const { couriers } = this.#wanted;
     return [
-      [...this.categories].sort().map((one) => choice("mute", one, one, !this.#muted.categories.includes(one))),
+      this.#table(),
+      couriers.length > 0 && this.#hours(),
       h("hr"),
-      choice("alert", "sound", say("Play a sound"), isOn("sound")),
-      choice("alert", "desktop", say("Show on the desktop"), isOn("desktop")),
+      this.#choice("alert", say("Play a sound"), isOn("sound"), "sound"),
+      this.#choice("alert", say("Show on the desktop"), isOn("desktop"), "desktop"),
       h("h3", "", {}, say("Keyboard shortcuts")),
       h("dl", "", {}, KEYS.map(([key, text]) => [h("dt", "", {}, h("kbd", "", {}, key)), h("dd", "", {}, say(text))])),
     ];
   }
 
-  /** Learn what is muted. */
-  async load() {
-    const muted = await this.#of.session?.muted();
-    if (muted) this.#hear(muted);
+  /** @type {(deed: string, text: string, on: boolean, of?: string) => Child} a line with a switch */
+  #choice(deed, text, on, of) {
+    return h("button", "switch", { key: `${deed} ${of}`, role: "switch", "aria-checked": `${on}`, do: deed, "data-of": of }, text, h("i"));
   }
 
-  /** Mute a category, or no longer; shown at once, and taken back if it fails. @param {string} category */
-  async mute(category) {
-    const before = this.#muted;
-    const { categories, topics } = before;
-    const others = categories.filter((one) => one !== category);
-    this.#hear({ categories: others.length < categories.length ? others : [...others, category], topics });
-    try {
-      await this.#of.session?.mute(this.#muted);
-    } catch (error) {
-      this.#hear(before);
-      throw error;
-    }
+  #table() {
+    const { say } = this.#of;
+    const { muted, categories, couriers, locked } = this.#wanted;
+    const rows = new Set([...this.categories, ...categories, ...muted.categories, ...Object.values(muted.couriers).flat()]);
+    /** @type {(one: string) => Child} */
+    const row = (one) => {
+      const fixed = locked.includes(one);
+      const on = !this.#isMuted(one);
+      /** @type {(name: string, checked: boolean, by?: string) => Child} */
+      const cell = (name, checked, by) =>
+        h("td", "", {}, h("button", "switch", { role: "switch", "aria-checked": `${checked}`, "aria-label": name, do: "mute", "data-of": one, "data-by": by, disabled: (fixed || (by && !on)) && "" }, h("i")));
+      return h(
+        "tr",
+        "",
+        { key: one },
+        h("th", "", { scope: "row" }, fixed && icon(LOCK), h("span", "", { dir: "auto" }, one), fixed ? h("small", "", {}, say("Cannot be turned off")) : this.#spans(one)),
+        cell(say("{category} in the inbox", { category: one }), on),
+        couriers.map((by) => cell(say("{category} by {courier}", { category: one, courier: say(by) }), on && !muted.couriers[by]?.includes(one), by)),
+      );
+    };
+    const head = [say("Category"), say("Inbox"), ...couriers.map((one) => say(one))];
+    return h(
+      "div",
+      "matrix",
+      { key: "matrix" },
+      h("table", "", {}, h("thead", "", {}, h("tr", "", {}, head.map((text) => h("th", "", { scope: "col" }, text)))), h("tbody", "", {}, [...rows].sort().map(row))),
+    );
+  }
+
+  /** For how long a category is muted. @param {string} category */
+  #spans(category) {
+    const { say, locale } = this.#of;
+    const { until } = this.#wanted.muted;
+    const end = new Date(until[category]);
+    const day = end.toDateString() === new Date().toDateString() ? undefined : /** @type {const} */ ("short");
+    const time = until[category] && end.toLocaleString(locale, { weekday: day, hour: "numeric", minute: "2-digit" });
+    const now = !this.#isMuted(category) ? say("Mute for…") : time ? say("Until {time}", { time }) : say("Muted");
+    const spans = [["hour", "1 hour"], ["tomorrow", "Until tomorrow"], ["ever", "Until I turn it on"]];
+    return h(
+      "select",
+      "span",
+      { "aria-label": say("Mute {category}", { category }), "data-of": category, change: "span" },
+      h("option", "", { value: "" }, now),
+      spans.map(([value, text]) => h("option", "", { value }, say(text))),
+    );
+  }
+
+  #hours() {
+    const { say } = this.#of;
+    const { quiet, timezone } = this.#wanted;
+    /** @type {(edge: "start" | "end", text: string) => Child} */
+    const time = (edge, text) => h("label", "", {}, text, h("input", "", { type: "time", required: "", value: quiet?.[edge], "data-edge": edge, change: "hours" }));
+    return h(
+      "div",
+      "hours",
+      { key: "hours", role: "group", "aria-label": say("Quiet hours") },
+      this.#choice("quiet", say("Quiet hours"), !!quiet),
+      quiet && h("p", "", {}, time("start", say("From")), time("end", say("To"))),
+      h("small", "", {}, say("Nothing is sent to you in these hours ({timezone}), unless it is urgent.", { timezone })),
+    );
+  }
+
+  /** @param {string} category */
+  #isMuted(category) {
+    const { categories, until } = this.#wanted.muted;
+    return categories.includes(category) && !(Date.parse(until[category]) <= Date.now());
+  }
+
+  /** Learn what is wanted. */
+  async load() {
+    const known = await this.#of.session?.preferences();
+    if (known && !this.#pending) this.#hear((this.#known = known));
+  }
+
+  /**
+   * Mute a category, altogether or by a courier, or no longer.
+   *
+   * @param {string} category
+   * @param {string} [by] the courier
+   */
+  mute(category, by) {
+    const { muted } = this.#wanted;
+    if (!by) return this.#span(category, this.#isMuted(category) ? undefined : "ever");
+    const names = muted.couriers[by] ?? [];
+    return this.#change({ muted: { ...muted, couriers: { ...muted.couriers, [by]: put(names, category, !names.includes(category)) } } });
+  }
+
+  /** Mute for as long as was chosen. @param {HTMLSelectElement} select */
+  span(select) {
+    const { value, dataset } = select;
+    // It says what holds, and not what was chosen.
+    select.selectedIndex = 0;
+    return this.#span(`${dataset.of}`, value);
+  }
+
+  /** @type {(category: string, span?: string) => Promise<unknown>} no span: not muted */
+  #span(category, span) {
+    const { muted } = this.#wanted;
+    const { [category]: _, ...until } = muted.until;
+    if (span && span !== "ever") until[category] = endOf(span);
+    return this.#change({ muted: { ...muted, categories: put(muted.categories, category, !!span), until } });
+  }
+
+  /** Quiet hours, or none. */
+  quiet() {
+    return this.#change({ quiet: this.#wanted.quiet ? null : NIGHT });
+  }
+
+  /** @param {HTMLInputElement} input */
+  async hours({ value, dataset }) {
+    // Not while it is being typed.
+    if (value) await this.#change({ quiet: { ...(this.#wanted.quiet ?? NIGHT), [`${dataset.edge}`]: value } });
+  }
+
+  /** Shown at once, and taken back if it fails. @param {Partial<Wanted>} change */
+  #change(change) {
+    const wanted = { ...this.#wanted, ...change };
+    this.#hear(wanted);
+    this.#pending += 1;
+    const done = this.#last
+      .then(() => this.#of.session?.prefer(wanted))
+      .then((known) => known && (this.#known = known))
+      .finally(() => {
+        this.#pending -= 1;
+        if (!this.#pending) this.#hear(this.#known);
+      });
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   /** Switch an alert on or off, in this browser. @param {import("../session.js").Alert} name */
@@ -63,10 +201,14 @@ export class Preferences {
     this.#of.paint();
   }
 
-  /** @param {Muted} muted */
-  #hear(muted) {
-    this.#muted = muted;
-    for (const one of muted.categories) this.categories.add(one);
-    this.#of.paint();
+  /** @param {Wanted} wanted */
+  #hear(wanted) {
+    this.#wanted = wanted;
+    for (const one of wanted.muted.categories) this.categories.add(one);
+    this.#of.paintNow();
+    // What somebody has typed is theirs, whatever the attribute says.
+    for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (/** @type {ShadowRoot} */ (this.#of.shadowRoot).querySelectorAll("[type=time]"))) {
+      if (input.value !== input.defaultValue) input.value = input.defaultValue;
+    }
   }
 }

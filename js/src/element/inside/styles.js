@@ -25,7 +25,24 @@ const CSS = `
 .note { justify-content: space-between; margin: 0 10px 10px; padding: 10px 14px; border-radius: 10px; background: var(--ink); color: var(--surface); animation: stay 5s; }
 .note button { font-weight: 650; text-decoration: underline; }
 .switch { justify-content: space-between; width: 100%; padding: 9px 10px; border-radius: 8px; }
-.switch i { width: 34px; padding: 3px; border-radius: 10px; background: var(--soft); }
+.switch:disabled { opacity: .45; cursor: default; }
+.matrix { overflow: auto; overscroll-behavior: contain; }
+table { width: 100%; border-spacing: 0; }
+th { padding: 8px 10px; font-weight: 500; text-align: start; overflow-wrap: anywhere; }
+thead th { padding-block: 4px; color: var(--soft); font-size: 12px; overflow-wrap: normal; }
+thead th::first-letter { text-transform: uppercase; }
+tr > * + * { width: 1px; padding-inline: 2px; text-align: center; }
+tr > :first-child { position: sticky; z-index: 1; inset-inline-start: 0; min-width: 120px; background: var(--surface); }
+tbody tr > * { border-top: 1px solid var(--line); }
+td .switch { justify-content: center; padding: 11px 8px; }
+th svg { display: inline; width: 14px; margin-inline-end: 4px; vertical-align: -2px; }
+small { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
+.hours { margin-top: 14px; }
+.hours > :is(p, small) { display: flex; flex-wrap: wrap; gap: 16px; padding: 4px 10px 8px; }
+.hours label { flex: 1 1 150px; display: flex; align-items: center; justify-content: space-between; gap: 8px; max-width: 180px; }
+select, input { max-width: 100%; padding: 4px 8px; border: 1px solid var(--line); border-radius: 8px; background: var(--surface); color: inherit; font: inherit; }
+select { display: block; width: 0; min-width: min(100%, 170px); margin: 2px -5px -2px; padding: 2px 0; border-color: transparent; color: var(--soft); font-size: 12px; font-weight: 400; cursor: pointer; }
+.switch i { flex: none; width: 34px; padding: 3px; border-radius: 10px; background: var(--soft); }
 .switch i::before { content: ""; display: block; width: 14px; height: 14px; border-radius: 50%; background: var(--surface); }
 [aria-checked=true] i { padding-inline-start: 17px; background: light-dark(#1a7f4b, #3fb67b); }
 hr, h3, dl { margin: 14px 10px 8px; }

@@ -2,6 +2,7 @@
 
 import { languages } from "../parts.js";
 
+languages.en = { web_push: "push", ...languages.en };
 languages.zh = {
   All: "全部",
   Unread: "未读",
@@ -23,6 +24,24 @@ languages.zh = {
   "Last updated {time}": "上次更新 {time}",
   "Signed out": "已退出登录",
   "That did not work": "操作失败",
+  Category: "类别",
+  Inbox: "收件箱",
+  email: "邮件",
+  web_push: "推送",
+  "{category} in the inbox": "收件箱中的 {category}",
+  "{category} by {courier}": "通过{courier}发送 {category}",
+  "Cannot be turned off": "不可关闭",
+  "Mute {category}": "静音 {category}",
+  "Mute for…": "静音…",
+  Muted: "已静音",
+  "Until {time}": "直到 {time}",
+  "1 hour": "1 小时",
+  "Until tomorrow": "到明天",
+  "Until I turn it on": "直到我重新打开",
+  "Quiet hours": "免打扰时段",
+  From: "从",
+  To: "到",
+  "Nothing is sent to you in these hours ({timezone}), unless it is urgent.": "在此时段（{timezone}）内不会向您发送消息，紧急消息除外。",
   "Play a sound": "播放提示音",
   "Show on the desktop": "显示桌面通知",
   "Keyboard shortcuts": "键盘快捷键",
