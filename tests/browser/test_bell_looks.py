@@ -33,7 +33,9 @@ NOTICES: Final = json.loads(Path(__file__).with_name("notices.json").read_text("
 @dataclass(frozen=True, kw_only=True)
 class Look:
     name: str
-    state: Literal["closed", "open", "preferences", "pill", "offline", "error", "toast"] = "open"
+    state: Literal["closed", "open", "menu", "preferences", "pill", "offline", "error", "toast"] = (
+        "open"
+    )
     many: int | None = 5
     scheme: Literal["light", "dark"] = "light"
     lang: str = "en"
@@ -54,6 +56,8 @@ LOOKS: Final = [
     Look(name="narrow-dark-zh", width=390, scheme="dark", lang="zh-CN"),
     Look(name="zh", lang="zh-CN"),
     Look(name="rtl", direction="rtl"),
+    Look(name="menu-dark", state="menu", scheme="dark"),
+    Look(name="menu-narrow-rtl", state="menu", width=320, direction="rtl"),
     Look(name="preferences", state="preferences"),
     Look(name="preferences-dark", state="preferences", scheme="dark"),
     Look(name="preferences-narrow", state="preferences", width=320),
@@ -87,7 +91,10 @@ def bring(page: Page, server: Server, user: str, look: Look) -> None:
     if look.state not in ("closed", "toast"):
         page.locator("button.bell").click()
         page.locator("article, .empty").first.wait_for()
-    if look.state == "preferences":
+    if look.state == "menu":
+        page.locator(".others").click()
+        page.get_by_role("menuitem").first.wait_for()
+    elif look.state == "preferences":
         zh = look.lang == "zh-CN"
         page.get_by_role("button", name="设置" if zh else "Preferences").click()
         page.locator("[data-by=email]").first.wait_for()

@@ -7,7 +7,7 @@ import { step } from "./keys.js";
 import { Preferences } from "./preferences.js";
 import { articles, rowOf } from "./rows.js";
 import { sheet } from "./styles.js";
-import { keyOfTabs, tabs } from "./tabs.js";
+import { Tabs } from "./tabs.js";
 import "./texts.js";
 import { unread } from "./unread.js";
 
@@ -24,7 +24,7 @@ const VIEWED_MS = 1_000;
 const EMPTY = { all: "No notifications yet", unread: "Nothing unread", archived: "Nothing archived" };
 
 /** Of a panel, for the page's `::part()`. */
-const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,pill,more,end,empty,banner,note,footer,switch,matrix,span,hours";
+const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,pill,more,menu,end,empty,banner,note,footer,switch,matrix,span,hours";
 
 export class Inside {
   #of;
@@ -49,6 +49,7 @@ export class Inside {
   /** @type {(() => void) | undefined} */
   #undo;
   #preferences;
+  #tabs;
   #why = "";
   /** Ids of unread rows that were on the screen a second ago. @type {string[]} */
   #viewed = [];
@@ -58,7 +59,11 @@ export class Inside {
 
   /** @type {import("../element.js").RedDotElement["deeds"]} */
   deeds = {
-    tab: ({ dataset }) => this.#select(dataset),
+    tab: (target) => {
+      this.#select(target.dataset);
+      this.#tabs.chosen(target);
+    },
+    others: () => this.#tabs.toggle(),
     open: (target, event) => {
       const item = this.#itemOf(target);
       this.#current = item.id;
@@ -89,9 +94,11 @@ export class Inside {
     this.#of = of;
     if (of.host) of.setAttribute("exportparts", PARTS);
     this.#preferences = new Preferences(of);
+    this.#tabs = new Tabs(of);
     const root = /** @type {ShadowRoot} */ (of.shadowRoot);
     root.adoptedStyleSheets.push(sheet);
     root.addEventListener("change", ({ target }) => this.#changed(/** @type {any} */ (target)));
+    root.addEventListener("focusout", (event) => this.#tabs.left(/** @type {FocusEvent} */ (event).relatedTarget));
     root.addEventListener("keydown", (event) => this.#key(/** @type {KeyboardEvent} */ (event)));
     // How long a note stays says the style sheet.
     root.addEventListener("animationend", ({ target }) => target === this.#of.find(".note") && this.#show(""));
@@ -134,6 +141,7 @@ export class Inside {
     this.#sentinel.disconnect();
     const more = this.#of.find(".more");
     if (more) this.#sentinel.observe(more);
+    this.#tabs.painted();
   }
 
   // ---- what is shown ----
@@ -158,18 +166,25 @@ export class Inside {
           this.#of.host && tool(CLOSE, say("Close"), "close"),
         ),
       ),
-      list ? [this.#tabs(session), this.#banner(session), this.#list()] : h("div", "list", { key: "preferences" }, this.#preferences.view()),
+      list ? [this.#bar(session), this.#banner(session), this.#list()] : h("div", "list", { key: "preferences" }, this.#preferences.view()),
       h("div", this.#note && "note", { key: "note" }, h("span", "", { role: "status" }, this.#note), this.#undo && h("button", "", { do: "undo" }, say("Undo"))),
       h("slot", "", { key: "footer", name: "footer" }, this.#has("debug") && footer(session, this.#why && say("Why this number?"), this.#why)),
     ];
   }
 
   /** @param {Session} session */
-  #tabs({ badge }) {
+  #bar({ badge }) {
+    const { say } = this.#of;
     const { categories } = this.#preferences;
     const counts = badge?.by_category ?? {};
     for (const one of Object.keys(counts)) categories.add(one);
-    return tabs(this.#of, badge, categories.size > 1 ? [...categories].sort() : [], (view, category) => view === this.#view && category === this.#category);
+    const all = [
+      { view: "all", category: "", text: say("All") },
+      { view: "unread", category: "", text: say("Unread"), count: badge?.unread },
+      { view: "archived", category: "", text: say("Archived") },
+      ...(categories.size > 1 ? [...categories].sort() : []).map((one) => ({ view: "all", category: one, text: one, count: counts[one] })),
+    ];
+    return this.#tabs.view(all, ({ view, category }) => view === this.#view && category === this.#category);
   }
 
   /** @param {Session} session */
@@ -326,7 +341,7 @@ export class Inside {
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (target.role === "tab" ? keyOfTabs(event.key, target) : !this.#preferring && this.#keyOfRows(event.key, target)) event.preventDefault();
+    if (this.#tabs.key(event, target) ?? (!this.#preferring && this.#keyOfRows(event.key, target))) event.preventDefault();
   }
 
   /** @type {(key: string, target: HTMLElement) => boolean} */

@@ -4,8 +4,15 @@ const CSS = `
 .tabs, .note, .switch, .meta { display: flex; align-items: center; gap: 8px; }
 .meta, .more, .end, .banner { color: var(--soft); }
 .row:hover, .more:hover, .switch:hover { background: var(--sunken); }
-.tabs { flex: none; gap: 2px; padding: 0 8px; overflow: auto hidden; scrollbar-width: none; border-bottom: 1px solid var(--line); }
-.tab { flex: none; padding: 9px 8px; border-bottom: 2px solid transparent; color: var(--soft); font-weight: 500; }
+.tabs { position: relative; flex: none; gap: 0; padding: 0 8px; border-bottom: 1px solid var(--line); }
+.strip { display: flex; gap: 2px; min-width: 0; }
+.away { position: absolute; visibility: hidden; }
+.others { margin-inline-start: auto; }
+.others i { display: inline-block; width: 6px; height: 6px; margin: 0 2px 3px 6px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
+.menu { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }
+.menu button { display: flex; justify-content: space-between; padding: 8px 10px; border-radius: 6px; }
+.menu button:is(:hover, :focus) { background: var(--sunken); }
+.tab { flex: none; max-width: 200px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding: 9px 8px; border-bottom: 2px solid transparent; color: var(--soft); font-weight: 500; }
 .tab:hover, [aria-selected=true] { color: var(--ink); }
 [aria-selected=true] { border-color: var(--red); }
 .count { margin-inline-start: 6px; padding: 1px 6px; border-radius: 9px; background: var(--sunken); color: var(--ink); font-size: 11px; }

@@ -3,43 +3,133 @@
 import { h } from "../parts.js";
 import { step } from "./keys.js";
 
-/**
- * @param {import("../element.js").RedDotElement} of
- * @param {import("../session.js").Session["badge"]} badge
- * @param {string[]} categories that have a tab
- * @param {(view: string, category: string) => boolean} isChosen
- */
-export function tabs({ say, locale }, badge, categories, isChosen) {
-  /** @type {(view: string, category: string, text: string, count?: number) => import("../render.js").Child} */
-  const tab = (view, category, text, count = 0) => {
-    const chosen = isChosen(view, category);
-    const attributes = { role: "tab", do: "tab", "data-view": view, "data-category": category, "aria-controls": "list", tabindex: chosen ? 0 : -1 };
-    return h(
-      "button",
-      "tab",
-      { key: view + category, id: chosen && "tab", "aria-selected": `${chosen}`, ...attributes },
-      text,
-      count > 0 && h("span", "count", {}, count.toLocaleString(locale)),
-    );
-  };
-  return h(
-    "div",
-    "tabs",
-    { key: "tabs", role: "tablist", "aria-label": say("Notifications") },
-    tab("all", "", say("All")),
-    tab("unread", "", say("Unread"), badge?.unread),
-    tab("archived", "", say("Archived")),
-    categories.map((one) => tab("all", one, one, badge?.by_category[one])),
-  );
-}
+/** @typedef {{view: string, category: string, text: string, count?: number}} Tab */
 
-/** Go where a key leads from a tab. @type {(key: string, target: Element) => boolean} */
-export function keyOfTabs(key, target) {
-  const all = /** @type {HTMLElement[]} */ ([...(target.parentElement?.children ?? [])]);
-  const sideways = getComputedStyle(target).direction === "rtl" ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
-  const tab = all[step(key, sideways, all.indexOf(/** @type {HTMLElement} */ (target)), all.length)];
-  if (!tab) return false;
-  tab.click();
-  tab.focus();
-  return true;
+/** Between two tabs, as the style sheet has it. */
+const GAP_PX = 2;
+
+/** @param {Element} strip */
+const childrenOf = (strip) => /** @type {HTMLElement[]} */ ([...strip.children]);
+
+export class Tabs {
+  #of;
+  /** Those for which there is no room: they are in a menu. The chosen one never is. @type {string[]} */
+  #away = [];
+  #open = false;
+  /** The widest that the menu's button has been; so what fits does not depend on the number in it. */
+  #moreWidth = 0;
+  /** @type {Element | null} */
+  #watched = null;
+  #observer = new ResizeObserver(() => this.painted());
+
+  /** @param {import("../element.js").RedDotElement} of */
+  constructor(of) {
+    this.#of = of;
+  }
+
+  /** @param {Tab[]} all @param {(tab: Tab) => boolean} isChosen */
+  view(all, isChosen) {
+    const { say, locale } = this.#of;
+    /** @type {(tab: Tab) => import("../render.js").Child} */
+    const label = ({ text, count = 0 }) => [text, count > 0 && h("span", "count", {}, count.toLocaleString(locale))];
+    const away = all.filter((tab) => this.#away.includes(tab.view + tab.category) && !isChosen(tab));
+    /** @type {(tab: Tab) => import("../render.js").Child} */
+    const show = (tab) => {
+      const chosen = isChosen(tab);
+      const attributes = { role: "tab", do: "tab", "data-view": tab.view, "data-category": tab.category, "aria-controls": "list", tabindex: chosen ? 0 : -1 };
+      return h("button", `tab${away.includes(tab) ? " away" : ""}`, { key: tab.view + tab.category, id: chosen && "tab", "aria-selected": `${chosen}`, ...attributes }, label(tab));
+    };
+    const open = this.#open && away.length > 0;
+    const count = away.reduce((sum, tab) => sum + (tab.count ?? 0), 0);
+    return h(
+      "div",
+      "tabs",
+      { key: "tabs" },
+      h("div", "strip", { role: "tablist", "aria-label": say("Notifications") }, all.map(show)),
+      h("button", `tab others${away.length ? "" : " away"}`, { do: "others", "aria-haspopup": "menu", "aria-expanded": `${open}` }, label({ view: "", category: "", text: say("More"), count }), h("i", "", { "aria-hidden": "true" })),
+      open && h("div", "menu", { key: "menu", role: "menu", tabindex: -1, "aria-label": say("More") }, away.map((tab) => h("button", "", { role: "menuitem", do: "tab", tabindex: -1, "data-view": tab.view, "data-category": tab.category }, label(tab)))),
+    );
+  }
+
+  /** Find out what there is room for: what is there has become what is to be there, or the room is another. */
+  painted() {
+    const bar = this.#of.find(".tabs");
+    if (bar !== this.#watched) {
+      this.#observer.disconnect();
+      if (bar) this.#observer.observe(bar);
+      this.#watched = bar;
+    }
+    if (!bar?.clientWidth) return;
+    const [strip, more] = childrenOf(bar);
+    const tabs = childrenOf(strip);
+    const { paddingInlineStart, paddingInlineEnd } = getComputedStyle(bar);
+    let room = bar.clientWidth - parseFloat(paddingInlineStart) - parseFloat(paddingInlineEnd);
+    /** @type {Set<HTMLElement>} */
+    const away = new Set();
+    if (tabs.reduce((sum, tab) => sum + tab.offsetWidth + GAP_PX, 0) > room) {
+      this.#moreWidth = Math.max(this.#moreWidth, more.offsetWidth);
+      room -= this.#moreWidth;
+      // The chosen one takes its place first.
+      for (const tab of [...tabs].sort((one, other) => Number(other.id === "tab") - Number(one.id === "tab"))) {
+        room -= tab.offsetWidth + GAP_PX;
+        if (room < 0) away.add(tab);
+      }
+    }
+    const names = [...away].map(({ dataset }) => `${dataset.view}${dataset.category}`);
+    if (`${names}` === `${this.#away}`) return;
+    this.#away = names;
+    this.#of.paint();
+  }
+
+  /** Open the menu, or close it. */
+  toggle(open = !this.#open) {
+    if (open === this.#open) return;
+    this.#open = open;
+    this.#of.paintNow();
+    (open ? this.#items()[0] : this.#of.find(".others"))?.focus();
+  }
+
+  /** One was chosen, in the menu or beside it. @param {HTMLElement} target */
+  chosen(target) {
+    this.#open = false;
+    if (target.role !== "menuitem") return;
+    this.#of.paintNow();
+    this.#of.find("#tab")?.focus();
+  }
+
+  /** Who leaves the menu closes it. @param {EventTarget | null} to */
+  left(to) {
+    if (!this.#open || this.#of.find(".menu")?.contains(/** @type {Node | null} */ (to))) return;
+    this.#open = false;
+    this.#of.paint();
+  }
+
+  #items() {
+    const menu = this.#of.find(".menu");
+    return menu ? childrenOf(menu) : [];
+  }
+
+  /** Go where a key leads. @param {KeyboardEvent} event @param {HTMLElement} target @returns {boolean | undefined} whether it leads anywhere */
+  key(event, target) {
+    const { key } = event;
+    const items = this.#items();
+    if (items.length && target.closest(".menu, .others")) {
+      // What closes the menu does not close the panel.
+      if (key === "Escape") event.stopPropagation();
+      if (key === "Escape") return this.toggle(false), true;
+      const item = items[step(key, ["ArrowDown", "ArrowUp"], items.indexOf(target), items.length)];
+      item?.focus();
+      return !!item;
+    }
+    const others = target.matches(".others");
+    if (!others && target.role !== "tab") return undefined;
+    if (others && key === "ArrowDown") return this.toggle(true), true;
+    const shown = childrenOf(/** @type {Element} */ (this.#of.find(".tabs"))).flatMap((one) => (one.role === "tablist" ? childrenOf(one) : one));
+    const all = shown.filter((one) => one.matches(".tab:not(.away)"));
+    const sideways = getComputedStyle(target).direction === "rtl" ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
+    const next = all[step(key, sideways, all.indexOf(target), all.length)];
+    if (next?.role === "tab") next.click();
+    next?.focus();
+    return !!next;
+  }
 }

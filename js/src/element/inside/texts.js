@@ -6,6 +6,7 @@ languages.en = { web_push: "push", ...languages.en };
 languages.zh = {
   All: "全部",
   Unread: "未读",
+  More: "更多",
   Archived: "已归档",
   "Mark all as read": "全部标为已读",
   "All marked as read": "已全部标为已读",
