@@ -8,7 +8,7 @@ const CSS = `
 .strip { display: flex; gap: 2px; min-width: 0; }
 .away { position: absolute; visibility: hidden; }
 .others { margin-inline-start: auto; }
-.others i { display: inline-block; width: 6px; height: 6px; margin: 0 2px 3px 6px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
+.others i { display: inline-block; width: 6px; height: 6px; margin-block: 0 3px; margin-inline: 6px 2px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
 .menu { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }
 .menu button { display: flex; justify-content: space-between; padding: 8px 10px; border-radius: 6px; }
 .menu button:is(:hover, :focus) { background: var(--sunken); }
@@ -48,7 +48,7 @@ small { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
 .hours > :is(p, small) { display: flex; flex-wrap: wrap; gap: 16px; padding: 4px 10px 8px; }
 .hours label { flex: 1 1 150px; display: flex; align-items: center; justify-content: space-between; gap: 8px; max-width: 180px; }
 select, input { max-width: 100%; padding: 4px 8px; border: 1px solid var(--line); border-radius: 8px; background: var(--surface); color: inherit; font: inherit; }
-select { display: block; width: 0; min-width: min(100%, 170px); margin: 2px -5px -2px; padding: 2px 0; border-color: transparent; color: var(--soft); font-size: 12px; font-weight: 400; cursor: pointer; }
+select { display: block; width: 0; min-width: min(100% + 12px, 170px); margin: 2px -5px -2px; padding: 2px 0; border-color: transparent; color: var(--soft); font-size: 12px; font-weight: 400; cursor: pointer; }
 .switch i { flex: none; width: 34px; padding: 3px; border-radius: 10px; background: var(--soft); }
 .switch i::before { content: ""; display: block; width: 14px; height: 14px; border-radius: 50%; background: var(--surface); }
 [aria-checked=true] i { padding-inline-start: 17px; background: light-dark(#1a7f4b, #3fb67b); }

@@ -52,7 +52,7 @@ function tags(values) {
 
 function summary({ user, badge, muted, topics }) {
   const counted = sum(topics, "unread");
-  const hidden = [...muted.categories.map((one) => `category ${one}`), ...muted.topics.map((one) => `topic ${one}`)];
+  const hidden = [...muted.categories.map((one) => `category ${one}${muted.until[one] ? ` until ${new Date(muted.until[one]).toLocaleString()}` : ""}`), ...muted.topics.map((one) => `topic ${one}`)];
   const categories = Object.entries(badge.by_category);
   return el("div", { class: "verdict" },
     el("div", { class: "verdict-badge" },
