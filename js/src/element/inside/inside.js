@@ -24,7 +24,7 @@ const VIEWED_MS = 1_000;
 const EMPTY = { all: "No notifications yet", unread: "Nothing unread", archived: "Nothing archived" };
 
 /** Of a panel, for the page's `::part()`. */
-const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,pill,more,menu,end,empty,banner,note,footer,switch,matrix,span,hours";
+const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,others,rest,pill,more,end,empty,banner,note,footer,switch,matrix,span,hours";
 
 export class Inside {
   #of;

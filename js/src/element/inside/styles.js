@@ -9,9 +9,9 @@ const CSS = `
 .away { position: absolute; visibility: hidden; }
 .others { margin-inline-start: auto; }
 .others i { display: inline-block; width: 6px; height: 6px; margin-block: 0 3px; margin-inline: 6px 2px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
-.menu { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }
-.menu button { display: flex; justify-content: space-between; padding: 8px 10px; border-radius: 6px; }
-.menu button:is(:hover, :focus) { background: var(--sunken); }
+.rest { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }
+.rest button { display: flex; justify-content: space-between; padding: 8px 10px; border-radius: 6px; }
+.rest button:is(:hover, :focus) { background: var(--sunken); }
 .tab { flex: none; max-width: 200px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding: 9px 8px; border-bottom: 2px solid transparent; color: var(--soft); font-weight: 500; }
 .tab:hover, [aria-selected=true] { color: var(--ink); }
 [aria-selected=true] { border-color: var(--red); }

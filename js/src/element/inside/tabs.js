@@ -47,7 +47,7 @@ export class Tabs {
       { key: "tabs" },
       h("div", "strip", { role: "tablist", "aria-label": say("Notifications") }, all.map(show)),
       h("button", `tab others${away.length ? "" : " away"}`, { do: "others", "aria-haspopup": "menu", "aria-expanded": `${open}` }, label({ view: "", category: "", text: say("More"), count }), h("i", "", { "aria-hidden": "true" })),
-      open && h("div", "menu", { key: "menu", role: "menu", tabindex: -1, "aria-label": say("More") }, away.map((tab) => h("button", "", { role: "menuitem", do: "tab", tabindex: -1, "data-view": tab.view, "data-category": tab.category }, label(tab)))),
+      open && h("div", "rest", { key: "menu", role: "menu", tabindex: -1, "aria-label": say("More") }, away.map((tab) => h("button", "", { role: "menuitem", do: "tab", tabindex: -1, "data-view": tab.view, "data-category": tab.category }, label(tab)))),
     );
   }
 
@@ -99,13 +99,13 @@ export class Tabs {
 
   /** Who leaves the menu closes it. @param {EventTarget | null} to */
   left(to) {
-    if (!this.#open || this.#of.find(".menu")?.contains(/** @type {Node | null} */ (to))) return;
+    if (!this.#open || this.#of.find(".rest")?.contains(/** @type {Node | null} */ (to))) return;
     this.#open = false;
     this.#of.paint();
   }
 
   #items() {
-    const menu = this.#of.find(".menu");
+    const menu = this.#of.find(".rest");
     return menu ? childrenOf(menu) : [];
   }
 
@@ -113,7 +113,7 @@ export class Tabs {
   key(event, target) {
     const { key } = event;
     const items = this.#items();
-    if (items.length && target.closest(".menu, .others")) {
+    if (items.length && target.closest(".rest, .others")) {
       // What closes the menu does not close the panel.
       if (key === "Escape") event.stopPropagation();
       if (key === "Escape") return this.toggle(false), true;
