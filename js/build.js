@@ -27,7 +27,7 @@ const SERVED = 'export * from "./src/index.js"; export * from "./src/element/ind
 const SERVED_MAX = 15 * 1024;
 /** What that loads by itself, for the panel of a bell. */
 const INSIDE = 'import { beep, draw, Inside } from "./src/element/inside/index.js"; give({ beep, draw, Inside })';
-const INSIDE_MAX = 10_000;
+const INSIDE_MAX = 10_800;
 /** What a client loads by itself, for Web Push; pages may import it as well. */
 const PUSH = 'export * from "./src/push/index.js"';
 const PUSH_MAX = 2.5 * 1024;

@@ -11,6 +11,7 @@ import { Emitter } from "./emitter.js";
 /**
  * @typedef {import("./frames.js").Badge} Badge
  * @typedef {"seen" | "read" | "unread" | "archived" | "unarchived" | "deleted"} As
+ * @typedef {Date | string | null} Until as the server reads it: ISO 8601
  *
  * @typedef {object} Item
  * @property {string} id
@@ -22,17 +23,22 @@ import { Emitter } from "./emitter.js";
  * @property {boolean} read
  * @property {boolean} archived
  * @property {boolean} [deleted]
+ * @property {Until} [snoozed_until] when it comes back; null: it is not snoozed
  * @property {any} data `title`, `body`, `url`, `icon`, `priority`, `actions`, `data`
  *
  * @typedef {object} Query
- * @property {"all" | "unread" | "archived"} [view]
+ * @property {"all" | "unread" | "archived" | "snoozed"} [view]
  * @property {string} [category]
  * @property {string} [q] words to search for
  * @property {number} [limit]
  *
- * @typedef {{ids: string[]} | {upto: string, category?: string}} Which
- *
- * @typedef {Which & {as: As, op_id: string}} Operation
+ * @typedef {object} Operation of `ids`, or of all up to a cursor
+ * @property {string[]} [ids]
+ * @property {string} [upto]
+ * @property {string} [category]
+ * @property {As | "snoozed" | "unsnoozed"} as
+ * @property {Until} [until]
+ * @property {string} [op_id]
  */
 
 /** Of a mark that gets no answer; after the last one it is taken back. */
@@ -44,29 +50,17 @@ const PAGE = 20;
 const PAGE_MAX = 100;
 
 /**
- * What an item is once it is marked.
- *
  * @param {Item} item
- * @param {As} as
- * @returns {Item}
- */
-function marked(item, as) {
-  const undone = as.startsWith("un");
-  return { ...item, [undone ? as.slice(2) : as]: !undone };
-}
-
-/**
  * @param {Operation} operation
- * @param {Item} item
  * @returns {Item} as the operation leaves it
  */
-function done(operation, item) {
-  const hit = "ids" in operation ? operation.ids.includes(item.id) : (operation.category ?? item.category) === item.category;
-  return hit ? marked(item, operation.as) : item;
+function done(item, { ids, category, as, until = item.snoozed_until }) {
+  if (ids ? !ids.includes(item.id) : (category ?? item.category) !== item.category) return item;
+  return { ...item, [as.replace(/^un/, "")]: !as.startsWith("un"), snoozed_until: until };
 }
 
 /** Whether the badge counts it: 0 or 1. @param {Item} item */
-const counts = ({ read, archived, deleted }) => Number(!read && !archived && !deleted);
+const counts = ({ read, archived, deleted, snoozed_until }) => +!(read || archived || deleted || snoozed_until);
 
 /**
  * The badge when all that is pending will have been done, as far as the list knows.
@@ -80,11 +74,11 @@ function estimate(badge, items, operations) {
   const by = { ...badge.by_category };
   let { unseen } = badge;
   for (const operation of operations) {
-    const all = "upto" in operation && !operation.as.startsWith("un");
+    const all = operation.upto && !operation.as.startsWith("un");
     if (all && operation.as !== "seen") for (const one in by) if (one === (operation.category ?? one)) by[one] = 0;
     if (all && !operation.category) unseen = 0;
     items = items.map((item) => {
-      const next = done(operation, item);
+      const next = done(item, operation);
       if (!all) {
         by[item.category] = (by[item.category] ?? 0) + counts(next) - counts(item);
         unseen += (next.seen ? 0 : counts(next)) - (item.seen ? 0 : counts(item));
@@ -92,9 +86,12 @@ function estimate(badge, items, operations) {
       return next;
     });
   }
-  const left = Object.entries(by).filter(([, many]) => many > 0);
-  const unread = left.reduce((sum, [, many]) => sum + many, 0);
-  return { as_of: badge.as_of, unread, unseen: Math.max(0, Math.min(unseen, unread)), by_category: Object.fromEntries(left) };
+  let unread = 0;
+  for (const one in by) {
+    if (by[one] > 0) unread += by[one];
+    else delete by[one];
+  }
+  return { ...badge, unread, unseen: Math.max(0, Math.min(unseen, unread)), by_category: by };
 }
 
 export class Inbox extends Emitter {
@@ -103,7 +100,6 @@ export class Inbox extends Emitter {
   #badge;
   /** The one on which what is not answered yet is counted. @type {Badge | undefined} */
   #before;
-  #asOf = -1;
   /** @type {Item[]} */
   #items = [];
   /** @type {Set<Operation>} */
@@ -132,9 +128,9 @@ export class Inbox extends Emitter {
   /** The list to show, newest first; empty until `list` was called. */
   get items() {
     let items = this.#items;
-    for (const operation of this.#pending) items = items.map((item) => done(operation, item));
-    const shown = this.#query?.view === "archived";
-    return items.filter(({ archived, deleted }) => archived === shown && !deleted);
+    for (const operation of this.#pending) items = items.map((item) => done(item, operation));
+    const view = this.#query?.view;
+    return items.filter(({ archived, deleted, snoozed_until }) => !deleted && archived === (view === "archived") && !!snoozed_until === (view === "snoozed"));
   }
 
   /** Of the list: what `upto` of a mark is for one who was shown it as it is now. */
@@ -155,7 +151,8 @@ export class Inbox extends Emitter {
    */
   async list(query = {}) {
     this.#query = query;
-    await this.#fetch(undefined, true);
+    this.#items = [];
+    await this.#fetch();
     return this.items;
   }
 
@@ -184,8 +181,18 @@ export class Inbox extends Emitter {
    */
   async mark(which, as, category, shown = this.#cursor) {
     // "All" is what was shown, never what has come since.
-    const chosen = which === "all" ? { upto: shown ?? (await this.#page({ limit: 1 })).cursor, category } : { ids: [which].flat() };
-    return this.#do({ ...chosen, as, op_id: randomId() });
+    return this.#do(which === "all" ? { upto: shown ?? (await this.#page({ limit: 1 })).cursor, category, as } : { ids: [which].flat(), as });
+  }
+
+  /**
+   * Hide notifications until a time, at which they come back as new ones; or bring them back now.
+   *
+   * @param {string | string[]} ids
+   * @param {Until} until null: now
+   * @returns {Promise<Badge>} rejects as `mark` does
+   */
+  snooze(ids, until) {
+    return this.#do({ ids: [ids].flat(), as: until ? "snoozed" : "unsnoozed", until });
   }
 
   /**
@@ -193,10 +200,9 @@ export class Inbox extends Emitter {
    *
    * @param {Badge} badge
    */
-  take({ as_of, unread, unseen, by_category }) {
-    if (as_of <= this.#asOf) return;
-    this.#asOf = as_of;
-    this.#badge = { as_of, unread, unseen, by_category };
+  take(badge) {
+    if (this.#badge && badge.as_of <= this.#badge.as_of) return;
+    this.#badge = badge;
     if (!this.#pending.size) this.emit("badge", this.badge);
     this.refresh();
   }
@@ -211,12 +217,13 @@ export class Inbox extends Emitter {
   /** Something may have been missed. @param {import("./frames.js").Gap} gap */
   miss({ reason }) {
     // A log has begun anew, and with it the numbers by which badges are compared.
-    if (reason === "epoch") this.#asOf = -1;
+    if (reason === "epoch") this.#badge = undefined;
     this.refresh();
   }
 
-  /** @param {Operation} operation */
-  async #do(operation) {
+  /** @param {Operation} wanted */
+  async #do(wanted) {
+    const operation = { ...wanted, op_id: randomId() };
     if (!this.#pending.size) this.#before = this.#badge;
     this.#pending.add(operation);
     this.#show();
@@ -247,14 +254,13 @@ export class Inbox extends Emitter {
    * Fetch the list anew, and keep what was added below.
    *
    * @param {string} [before] no: add what is older than that
-   * @param {boolean} [fresh] keep nothing
    */
-  async #fetch(before, fresh) {
-    const generation = ++this.#generation;
-    const limit = before || fresh ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, this.#items.length));
+  async #fetch(before) {
+    const generation = (this.#generation += 1);
+    const limit = before ? undefined : Math.min(PAGE_MAX, Math.max(PAGE, this.#items.length));
     const page = await this.#page({ limit, ...this.#query, before });
     if (generation !== this.#generation) return;
-    const known = fresh ? [] : this.#items;
+    const known = this.#items;
     const last = !page.next ? -1 : known.findIndex(({ id }) => id === page.items.at(-1).id);
     const below = before || last < 0 ? [] : known.slice(last + 1);
     if (!below.length) this.#next = page.next;

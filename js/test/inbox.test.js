@@ -171,8 +171,50 @@ test("older ones are added below", async () => {
 test("badges come with the stream: in its first frame and by themselves", async () => {
   const { inbox } = makeClient({ inbox: true, shared: false });
   await settle();
-  server.say({ type: "badge", as_of: 7, unread: 2, unseen: 1, by_category: { general: 2 } });
-  assert.deepEqual(inbox.badge, { as_of: 7, unread: 2, unseen: 1, by_category: { general: 2 } });
+  const badge = { type: "badge", as_of: 7, unread: 2, unseen: 1, by_category: { general: 2 } };
+  server.say(badge);
+  assert.deepEqual(inbox.badge, badge);
+});
+
+test("what is snoozed is gone at once, and there again if that is refused", async () => {
+  const inbox = openInbox();
+  await inbox.list();
+  const until = new Date("2026-03-01T08:00:00Z");
+  const done = inbox.snooze("n3", until);
+  assert.deepEqual(inbox.items.map(({ id }) => id), ["n2", "n1"]);
+  assert.deepEqual(inbox.badge, { as_of: 10, unread: 2, unseen: 2, by_category: { general: 2 } });
+  items.shift();
+  move(2, 2, { general: 2 });
+  await done;
+  assert.deepEqual(marks.map(({ ids, as, until }) => [ids, as, until]), [[["n3"], "snoozed", "2026-03-01T08:00:00.000Z"]]);
+  refuse = true;
+  const refused = inbox.snooze(["n2"], until);
+  assert.deepEqual(inbox.items.map(({ id }) => id), ["n1"]);
+  await assert.rejects(refused, { code: "rate_limited" });
+  assert.deepEqual(inbox.items.map(({ id }) => id), ["n2", "n1"]);
+});
+
+test("what is brought back leaves the list of the snoozed, and counts", async () => {
+  const inbox = openInbox();
+  items = [{ ...item(3, "mention"), seen: true, snoozed_until: "2026-03-01T08:00:00Z" }];
+  badge = { as_of: 10, unread: 2, unseen: 0, by_category: { general: 2 } };
+  await inbox.list({ view: "snoozed" });
+  assert.deepEqual(inbox.items.map(({ id }) => id), ["n3"]);
+  const done = inbox.snooze("n3", null);
+  assert.deepEqual(inbox.items, []);
+  assert.deepEqual(inbox.badge?.by_category, { general: 2, mention: 1 });
+  items = [];
+  move(3, 1, { general: 2, mention: 1 });
+  await done;
+  assert.deepEqual(marks.map(({ ids, as, until }) => [ids, as, until]), [[["n3"], "unsnoozed", null]]);
+});
+
+test("a list of another view does not begin with what the last one had", async () => {
+  const inbox = openInbox();
+  await inbox.list();
+  const other = inbox.list({ view: "unread" });
+  assert.deepEqual(inbox.items, []);
+  assert.equal((await other).length, 3);
 });
 
 test("a change elsewhere keeps what was loaded further down", async () => {

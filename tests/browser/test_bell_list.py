@@ -91,13 +91,13 @@ def test_tabs_and_categories(visit: Open, server: Server, user: str) -> None:
     page = visit()
     bell(page).click()
     tabs = page.get_by_role("tab")
-    expect(tabs).to_have_text(["All", "Unread3", "Archived", "billing1"])
-    page.get_by_role("button", name="More2").click()
+    expect(tabs).to_have_text(["All", "Unread3", "Snoozed", "Archived"])
+    page.get_by_role("button", name="More3").click()
     page.get_by_role("menuitem", name="mention").click()
     expect(page.locator(ROWS)).to_have_count(2)
-    expect(tabs).to_have_text(["All", "Unread3", "Archived", "mention2"])
+    expect(tabs).to_have_text(["All", "Unread3", "Snoozed", "mention2"])
     page.get_by_role("button", name="Mark all as read").click()
-    expect(tabs).to_have_text(["All", "Unread1", "Archived", "mention"])
+    expect(tabs).to_have_text(["All", "Unread1", "Snoozed", "mention"])
     page.get_by_role("tab", name="Unread").click()
     expect(page.locator(f"{ROWS} .title")).to_have_text("Of billing")
 
@@ -250,6 +250,7 @@ def test_nothing_is_said_in_each_tab(visit: Open) -> None:
     bell(page).click()
     for name, text in [
         ("Unread", "Nothing unread"),
+        ("Snoozed", "Nothing snoozed"),
         ("Archived", "Nothing archived"),
         ("All", "No notifications yet"),
     ]:

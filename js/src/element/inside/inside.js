@@ -6,6 +6,7 @@ import { ALL, BACK, SETTINGS } from "./icons.js";
 import { step } from "./keys.js";
 import { Preferences } from "./preferences.js";
 import { articles, rowOf } from "./rows.js";
+import { keyOfMenu } from "./snooze.js";
 import { sheet } from "./styles.js";
 import { Tabs } from "./tabs.js";
 import "./texts.js";
@@ -21,16 +22,16 @@ const TICK_MS = 60_000;
 const SCROLLED_PX = 8;
 /** With `read-on-view`: how long a row is looked at. */
 const VIEWED_MS = 1_000;
-const EMPTY = { all: "No notifications yet", unread: "Nothing unread", archived: "Nothing archived" };
+const EMPTY = { all: "No notifications yet", unread: "Nothing unread", snoozed: "Nothing snoozed", archived: "Nothing archived" };
 
 /** Of a panel, for the page's `::part()`. */
-const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,others,rest,pill,more,end,empty,banner,note,footer,switch,matrix,span,hours";
+const PARTS = "header,heading,tabs,tab,count,list,row,unread,urgent,avatar,content,title,body,meta,chip,time,action,tools,tool,menu,choice,others,rest,pill,more,end,empty,banner,note,footer,switch,matrix,span,hours";
 
 export class Inside {
   #of;
   /** @type {Inbox} */
   #inbox = /** @type {any} */ (undefined);
-  /** The tab. @type {"all" | "unread" | "archived"} */
+  /** The tab. @type {"all" | "unread" | "snoozed" | "archived"} */
   #view = "all";
   #category = "";
   #preferring = false;
@@ -45,6 +46,8 @@ export class Inside {
   #seen;
   /** The row that Tab leads to. @type {string | undefined} */
   #current;
+  /** The row whose menu is open. @type {string | undefined} */
+  #snoozing;
   #note = "";
   /** @type {(() => void) | undefined} */
   #undo;
@@ -68,10 +71,13 @@ export class Inside {
       const item = this.#itemOf(target);
       this.#current = item.id;
       choose(this.#of, item, target, event);
-      if (!item.read) this.#mark([item.id], "read");
+      if (!item.read && !item.snoozed_until) this.#mark([item.id], "read");
     },
     read: (target) => this.#toggle(this.#itemOf(target)),
     archive: (target) => this.#archive(this.#itemOf(target)),
+    snooze: (target) => this.#offer(this.#itemOf(target)),
+    until: (target) => this.#snooze(this.#itemOf(target), `${target.dataset.until}`),
+    wake: (target) => this.#snooze(this.#itemOf(target), null),
     all: () => this.#markAll(),
     undo: () => this.#undo?.(),
     pill: () => {
@@ -102,6 +108,11 @@ export class Inside {
     root.addEventListener("keydown", (event) => this.#key(/** @type {KeyboardEvent} */ (event)));
     // How long a note stays says the style sheet.
     root.addEventListener("animationend", ({ target }) => target === this.#of.find(".note") && this.#show(""));
+    root.addEventListener("focusin", ({ target }) => {
+      if (!this.#snoozing || /** @type {Element} */ (target).closest(".menu, [do=snooze]")) return;
+      this.#snoozing = undefined;
+      of.paint();
+    });
     root.addEventListener("scroll", () => this.#held && this.#update(), true);
   }
 
@@ -161,7 +172,7 @@ export class Inside {
           {},
           !list && tool(BACK, say("Back"), "back"),
           h("h2", "heading", { key: "h2", tabindex: -1 }, say(list ? "Notifications" : "Preferences")),
-          list && this.#view !== "archived" && tool(ALL, say("Mark all as read"), "all"),
+          list && ["all", "unread"].includes(this.#view) && tool(ALL, say("Mark all as read"), "all"),
           list && tool(SETTINGS, say("Preferences"), "settings"),
           this.#of.host && tool(CLOSE, say("Close"), "close"),
         ),
@@ -181,6 +192,7 @@ export class Inside {
     const all = [
       { view: "all", category: "", text: say("All") },
       { view: "unread", category: "", text: say("Unread"), count: badge?.unread },
+      { view: "snoozed", category: "", text: say("Snoozed") },
       { view: "archived", category: "", text: say("Archived") },
       ...(categories.size > 1 ? [...categories].sort() : []).map((one) => ({ view: "all", category: one, text: one, count: counts[one] })),
     ];
@@ -214,7 +226,7 @@ export class Inside {
     const current = this.#rowOf(this.#current) ? this.#current : rows[0].id;
     return [
       this.#held > 0 && h("button", "pill", { key: "pill", do: "pill" }, say("{n} new", { n: this.#held })),
-      h("div", "", { key: "feed", role: "feed", "aria-label": say("Notifications") }, rows.map((item, at) => rowOf(this.#of, item, at, hasMore ? -1 : rows.length, item.id === current ? 0 : -1))),
+      h("div", "", { key: "feed", role: "feed", "aria-label": say("Notifications") }, rows.map((item, at) => rowOf(this.#of, item, at, hasMore ? -1 : rows.length, item.id === current ? 0 : -1, item.id === this.#snoozing))),
       hasMore ? h("button", "more", { key: "more", do: "more" }, say("Load more")) : h("p", "end", { key: "end" }, say("You're all caught up")),
     ];
   }
@@ -264,7 +276,7 @@ export class Inside {
       const box = row.getBoundingClientRect();
       return !document.hidden && box.top >= Math.max(0, top) && box.bottom <= Math.min(innerHeight, bottom);
     });
-    const ids = seen.flatMap((row) => (this.#itemOf(row).read ? [] : this.#itemOf(row).id));
+    const ids = seen.flatMap((row) => (this.#itemOf(row).read || this.#view === "snoozed" ? [] : this.#itemOf(row).id));
     const done = ids.filter((id) => this.#viewed.includes(id));
     this.#viewed = ids;
     if (done.length) this.#mark(done, "read");
@@ -287,9 +299,39 @@ export class Inside {
 
   /** @param {Item} item */
   #archive(item) {
+    this.#leave(item);
+    this.#mark([item.id], item.archived ? "unarchived" : "archived");
+    this.focus();
+  }
+
+  /** A row is about to go: another one is the current one. @param {Item} item */
+  #leave(item) {
     const at = this.#rows.indexOf(item);
     this.#current = (this.#rows[at + 1] ?? this.#rows[at - 1])?.id;
-    this.#mark([item.id], item.archived ? "unarchived" : "archived");
+  }
+
+  /** Open the menu of a row, or close it. @param {Item} [item] */
+  #offer(item) {
+    this.#snoozing = item?.id === this.#snoozing ? undefined : item?.id;
+    if (!this.#snoozing) return this.focus();
+    this.#current = this.#snoozing;
+    this.#of.paintNow();
+    this.#of.find(".choice")?.focus();
+  }
+
+  /**
+   * @param {Item} item
+   * @param {string | null} until null: it comes back now
+   */
+  #snooze(item, until) {
+    this.#snoozing = undefined;
+    this.#leave(item);
+    const done = this.#inbox.snooze(item.id, until);
+    if (until) this.#show("Snoozed", () => {
+      this.#show("");
+      done.then(() => this.#inbox.snooze(item.id, null)).catch(this.#failed);
+    });
+    done.catch(this.#failed);
     this.focus();
   }
 
@@ -318,7 +360,7 @@ export class Inside {
   #select({ view, category = "" }) {
     this.#view = /** @type {any} */ (view);
     this.#category = category;
-    this.#current = undefined;
+    this.#current = this.#snoozing = undefined;
     void this.#load();
   }
 
@@ -341,7 +383,12 @@ export class Inside {
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (this.#tabs.key(event, target) ?? (!this.#preferring && this.#keyOfRows(event.key, target))) event.preventDefault();
+    if (this.#snoozing && event.key === "Escape") {
+      // The menu closes, and the panel stays.
+      event.preventDefault();
+      event.stopPropagation();
+      this.#offer();
+    } else if (this.#tabs.key(event, target) ?? (target.role === "menuitem" ? keyOfMenu(event.key, target) : !this.#preferring && this.#keyOfRows(event.key, target))) event.preventDefault();
   }
 
   /** @type {(key: string, target: HTMLElement) => boolean} */
@@ -356,6 +403,7 @@ export class Inside {
     else if (key === "Enter" && target === row) /** @type {HTMLElement} */ (row.querySelector("a, .title") ?? row).click();
     else if (key === "e") this.#archive(item);
     else if (key === "u") this.#toggle(item);
+    else if (key === "s") this.#offer(item);
     else return false;
     return true;
   }

@@ -7,7 +7,7 @@ import { beep } from "./sound.js";
 /** @typedef {import("../session.js").Wanted} Wanted */
 /** @typedef {import("../render.js").Child} Child */
 
-const KEYS = [["↑ ↓", "Next or previous"], ["Enter", "Open"], ["U", "Mark as read"], ["E", "Archive"], ["Shift A", "Mark all as read"]];
+const KEYS = [["↑ ↓", "Next or previous"], ["Enter", "Open"], ["U", "Mark as read"], ["E", "Archive"], ["S", "Snooze"], ["Shift A", "Mark all as read"]];
 const NIGHT = { start: "22:00", end: "08:00" };
 const HOUR_MS = 3_600_000;
 const MORNING_H = 8;

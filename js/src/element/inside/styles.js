@@ -25,6 +25,10 @@ const CSS = `
 .tools { position: absolute; z-index: 1; top: 6px; inset-inline-end: 6px; display: flex; border-radius: 8px; background: var(--surface); box-shadow: 0 0 0 1px var(--line); }
 .tools .tool { width: 30px; height: 28px; }
 .row:not(:hover, :focus-within) .tools { opacity: 0; }
+.menu { position: absolute; z-index: 3; top: 38px; inset-inline-end: 6px; display: grid; padding: 4px; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 6px 20px #0003; }
+.choice { display: flex; justify-content: space-between; gap: 20px; padding: 8px 10px; border-radius: 7px; text-align: start; }
+.choice:hover, .choice:focus { background: var(--sunken); }
+.choice .time { color: var(--soft); }
 .pill { position: sticky; z-index: 2; top: 6px; display: block; margin: 0 auto -30px; padding: 5px 14px; border-radius: 15px; background: var(--red); color: var(--red-dot-on-color, #fff); font-weight: 600; animation: pop .3s; }
 .more, .end { width: 100%; padding: 14px; text-align: center; border-radius: 10px; }
 .empty svg { width: 40px; stroke-width: 1.25; }
