@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { languages, RedDot, RedDotInbox, RedDotToast } from "../src/element/index.js";
 import { safeUrl } from "../src/element/render.js";
 import { ago } from "../src/element/inside/ago.js";
+import { times } from "../src/element/inside/snooze.js";
 import { texts } from "../src/element/texts.js";
 
 test("on a server the elements can be imported, and nothing is defined", async () => {
@@ -56,4 +57,17 @@ test("how long ago", () => {
   assert.deepEqual([-90, 5, 59, 60, 3_599, 7_200, 86_400].map(before), ["now", "now", "now", "1m ago", "59m ago", "2h ago", "yesterday"]);
   assert.match(before(8 * 86_400), /^[A-Z][a-z]{2} \d+$/);
   assert.equal(ago("zh-CN", Date.now() - 300_000), "5分钟前");
+});
+
+test("when something may come back is in the time of whoever looks", () => {
+  const at = (/** @type {[number, number, number, number]} */ ...of) => new Date(2026, ...of);
+  const named = (/** @type {Date} */ now) => Object.fromEntries(times(now).map(([name, time]) => [name, time.toString()]));
+  // A Thursday evening at the end of a month.
+  assert.deepEqual(named(at(3, 30, 22, 15)), {
+    "In 1 hour": at(3, 30, 23, 15).toString(),
+    "Tomorrow morning": at(4, 1, 8, 0).toString(),
+    "Next week": at(4, 4, 8, 0).toString(),
+  });
+  const monday = (/** @type {number} */ day) => times(at(4, day, 7, 0))[2][1].getDate();
+  assert.deepEqual([3, 4, 5, 10].map(monday), [4, 11, 11, 11], "on a Monday it is the next one");
 });

@@ -1,4 +1,4 @@
-"""Snoozing in the panel: by key and by click, what is away and when it returns, and that it does."""
+"""Snoozing in the panel: by key and by click, what is away and until when, and that it returns."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def test_by_key_and_back_on_top_on_both_tabs(visit: Open, server: Server, user: 
     notify(server, user, "Second")
     page, other = opened(visit), visit()
     expect(other.locator(".badge")).to_have_text("2")
+    page.bring_to_front()  # Behind another one, Firefox clicks nothing by key.
     page.locator("article", has_text="First").focus()
     page.keyboard.press("s")
     expect(page.get_by_role("menuitem")).to_have_count(3)

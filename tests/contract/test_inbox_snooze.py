@@ -188,6 +188,8 @@ def test_what_has_come_back_dies_with_its_notification(backend: Backend, tmp_pat
             "users/1": 3,
             "users/2": 2,
         }
+        read = await box.store.read(["users/1"], after=0, upto=99, limit=99)
+        assert [p.data for p in read.publications if p.id == "b" and p.expires_ms != 0] == []
         sent = await box.send("e", "everyone", collapse_key="k")
         (told,) = sent.others
         assert isinstance(told.inbox, Effect)

@@ -41,7 +41,9 @@ class WireNode:
             clock=self.clock,
             retention=retention,
             epoch=EPOCH,
-            keep=Keep(locked=frozenset(settings.locked_categories)),
+            keep=Keep(
+                snoozed_max=settings.snoozed_max, locked=frozenset(settings.locked_categories)
+            ),
             keep_deliveries=DeliveryKeep(addresses_max=settings.addresses_max),
             retained=RetainedLimits(
                 topics_max=settings.retained_topics_max,

@@ -10,6 +10,7 @@ import { Watch } from "../watch.js";
 const TAKEN = [
   ["dead", "expired, retracted or replaced"],
   ["deleted", "deleted"],
+  ["snoozed", "snoozed"],
   ["archived", "archived"],
   ["read", "read"],
   ["muted", "muted"],
@@ -77,7 +78,7 @@ function makeTable() {
     columns: [
       { title: "Topic", class: "name", text: ({ topic }) => topic },
       { title: "", class: "soft", text: ({ followed, topic }) => (followed ? "followed" : topic === "everyone" ? "to everyone" : "their own") },
-      number("Kept", "total"), number("Gone", "dead"), number("Deleted", "deleted"), number("Archived", "archived"),
+      number("Kept", "total"), number("Gone", "dead"), number("Deleted", "deleted"), number("Snoozed", "snoozed"), number("Archived", "archived"),
       number("Read", "read"), number("Muted", "muted"),
       { title: "Unread", class: "number strong", text: ({ unread }) => count(unread) },
       number("Unseen", "unseen"),
