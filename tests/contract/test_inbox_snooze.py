@@ -290,6 +290,23 @@ def test_retention_by_count_takes_what_is_snoozed(backend: Backend, tmp_path: Pa
     run(backend, tmp_path, test, count=3)
 
 
+def test_nobody_asks_until_even_retention_has_taken_it(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Boxes) -> None:
+        await box.send("first", "everyone")
+        await box.send("a", "everyone")
+        await snooze(box, "1", "a")
+        await box.send("b", "everyone")
+        await snooze(box, "1", "first", seconds=50)
+        box.clock.advance(21)
+        await box.settle()
+        assert await wake(box, "1", "a") == await wake(box, "1") == []
+        assert (await box.store.inbox.due(limit=9)).waking == ()
+        assert await box.ids("1", "snoozed") == ["first"]
+        await snooze(box, "1", "first")
+
+    run(backend, tmp_path, test, age_ms=10_000)
+
+
 def test_the_sender_counts_each_person_once(backend: Backend, tmp_path: Path) -> None:
     async def counts(box: Boxes) -> tuple[int | None, int | None]:
         (one,) = await box.store.inbox.sent(id="a", before=None, limit=1)

@@ -6,6 +6,7 @@ Pure but for what a notification is kept for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 import msgspec
 
@@ -19,12 +20,15 @@ Inbox = Mapping[str, Marks]
 Topics = Mapping[str, Topic]
 
 
-def _record(topics: Topics, name: str, one: Snoozed) -> Record:
-    return next(r for r in topics[name].records if r.seq == one.seq)
+def _record(topics: Topics, name: str, one: Snoozed) -> Record | None:
+    """None: retention has taken it."""
+    return next((r for r in topics[name].records if r.seq == one.seq), None)
 
 
-def _is_live(record: Record, now_ms: int) -> bool:
-    return record.state == LIVE and not is_expired(record.sending.draft, now_ms)
+def _is_live(record: Record | None, now_ms: int) -> TypeGuard[Record]:
+    if record is None or record.state != LIVE:
+        return False
+    return not is_expired(record.sending.draft, now_ms)
 
 
 def snooze(
@@ -68,17 +72,13 @@ def leaving(change: Wake, inbox: Inbox, topics: Topics, now_ms: int) -> dict[str
     """What a change brings back, by topic, whether it is live or not."""
     if change.ids is None:
         return badge.due(inbox, now_ms)
-    return {
-        name: some
-        for name, marks in inbox.items()
-        if (
-            some := [
-                one
-                for one in marks.snoozed
-                if _record(topics, name, one).sending.draft.id in change.ids
-            ]
-        )
-    }
+    found: dict[str, list[Snoozed]] = {}
+    for name, marks in inbox.items():
+        for one in marks.snoozed:
+            record = _record(topics, name, one)
+            if record is not None and record.sending.draft.id in change.ids:
+                found.setdefault(name, []).append(one)
+    return found
 
 
 def back(
