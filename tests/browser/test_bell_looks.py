@@ -33,9 +33,9 @@ NOTICES: Final = json.loads(Path(__file__).with_name("notices.json").read_text("
 @dataclass(frozen=True, kw_only=True)
 class Look:
     name: str
-    state: Literal["closed", "open", "menu", "preferences", "pill", "offline", "error", "toast"] = (
-        "open"
-    )
+    state: Literal[
+        "closed", "open", "menu", "snooze", "preferences", "pill", "offline", "error", "toast"
+    ] = "open"
     many: int | None = 5
     scheme: Literal["light", "dark"] = "light"
     lang: str = "en"
@@ -63,6 +63,9 @@ LOOKS: Final = [
     Look(name="preferences-narrow", state="preferences", width=320),
     Look(name="preferences-zh", state="preferences", scheme="dark", lang="zh-CN", width=390),
     Look(name="preferences-rtl", state="preferences", direction="rtl"),
+    Look(name="snooze", state="snooze"),
+    Look(name="snooze-narrow-dark-zh", state="snooze", width=390, scheme="dark", lang="zh-CN"),
+    Look(name="snooze-rtl", state="snooze", direction="rtl", many=1),
     Look(name="error", state="error"),
     Look(name="offline", state="offline"),
     Look(name="toast", state="toast"),
@@ -101,6 +104,10 @@ def bring(page: Page, server: Server, user: str, look: Look) -> None:
         page.locator("select").nth(1).select_option("tomorrow")
         page.locator("[do=quiet]").click()
         page.locator("[type=time]").first.wait_for()
+    elif look.state == "snooze":
+        page.locator("article").last.focus()
+        page.keyboard.press("s")
+        page.locator(".menu").wait_for()
     elif look.state == "pill":
         page.locator(".list").evaluate("(list) => list.scrollTo(0, 500)")
         fill(server, user, look, 3)

@@ -297,14 +297,16 @@ def test_a_badge_is_explained(console: Page, server: Server, topic: str) -> None
     user = topic.replace("/", "-")
     token = user_token(user)
     ids = [
-        notify(server, {"users": [user]}, str(n), category="mention" if n < 5 else "news")
-        for n in range(10)
+        notify(server, {"users": [user]}, str(n), category="mention" if n < 6 else "news")
+        for n in range(11)
     ]
     ask(server, "POST", "/v1/inbox/mark", {"as": "read", "ids": ids[:2]}, credential=token)
     ask(server, "POST", "/v1/inbox/mark", {"as": "archived", "ids": ids[2:3]}, credential=token)
     ask(server, "DELETE", f"/v1/notifications/{ids[3]}")
-    end = datetime.now(UTC) + timedelta(hours=1)
-    muted = {"muted": {"until": {"news": end.isoformat()}}}
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    later = {"as": "snoozed", "ids": ids[4:5], "until": until}
+    ask(server, "POST", "/v1/inbox/mark", later, credential=token)
+    muted = {"muted": {"until": {"news": until}}}
     ask(server, "PUT", "/v1/preferences", muted, credential=token)
     # What was sent to everyone by other tests counts too, for somebody whom nobody knew.
     everyone = sum(
@@ -317,14 +319,14 @@ def test_a_badge_is_explained(console: Page, server: Server, topic: str) -> None
     console.get_by_role("button", name="Explain").click()
     expect(console.locator(".big-badge")).to_have_text(str(1 + everyone))
     expect(console.locator(".sum")).to_have_text(
-        f"{10 + everyone} kept {MINUS} 1 expired, retracted or replaced {MINUS} 1 archived "
-        f"{MINUS} 2 read {MINUS} 5 muted = {1 + everyone} unread"
+        f"{11 + everyone} kept {MINUS} 1 expired, retracted or replaced {MINUS} 1 snoozed "
+        f"{MINUS} 1 archived {MINUS} 2 read {MINUS} 5 muted = {1 + everyone} unread"
     )
     expect(console.get_by_text("it is the same number")).to_be_visible()
     expect(console.get_by_text(re.compile("category news until .*:"))).to_be_visible()
     own = row(console, f"users/{user}").get_by_role("cell")
     assert own.all_inner_texts() == [
-        *("their own", "10", "1", "0", "1", "2", "5", "1", "1"),
+        *("their own", "11", "1", "0", "1", "1", "2", "5", "1", "1"),
     ]
     console.reload()
     expect(console.locator(".big-badge")).to_have_text(str(1 + everyone))
