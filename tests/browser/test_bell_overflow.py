@@ -140,3 +140,26 @@ def test_the_room_changes(visit: Open, server: Server, user: str) -> None:
         assert counts.setdefault(width, number) == number
     assert counts[320] < counts[400] < counts[700] < counts[1200]
     expect(page.get_by_role("button", name="More")).to_have_count(0)
+
+
+@IN_ONE
+def test_an_inbox_that_is_as_wide_as_its_content_shows_all(
+    visit: Open, server: Server, user: str
+) -> None:
+    """Tabs in the menu would make it narrower, and put more of them there."""
+    fill(server, user)
+    page = visit('<red-dot-inbox server="{server}" token-url="{shop}/token"></red-dot-inbox>')
+    expect(page.locator(ROWS)).to_have_count(12)
+    expect(page.get_by_role("tab", name="releases")).to_be_visible()
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
+    # It has come to rest: what fits does not change what fits.
+    changes = page.evaluate(
+        """() => new Promise((resolve) => {
+          let changes = 0;
+          const tabs = document.querySelector('red-dot-inbox').shadowRoot.querySelector('.tabs');
+          new MutationObserver((all) => (changes += all.length)).observe(tabs,
+            { subtree: true, attributes: true, childList: true });
+          setTimeout(() => resolve(changes), 500);
+        })"""
+    )
+    assert changes == 0

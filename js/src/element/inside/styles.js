@@ -5,8 +5,9 @@ const CSS = `
 .meta, .more, .end, .banner { color: var(--soft); }
 .row:hover, .more:hover, .switch:hover { background: var(--sunken); }
 .tabs { position: relative; flex: none; gap: 0; padding: 0 8px; border-bottom: 1px solid var(--line); }
-.strip { display: flex; gap: 2px; min-width: 0; }
-.away { position: absolute; visibility: hidden; }
+.strip { display: flex; gap: 2px; min-width: 0; overflow: clip; }
+.away { visibility: hidden; order: 1; }
+.others.away { position: absolute; }
 .others { margin-inline-start: auto; }
 .others i { display: inline-block; width: 6px; height: 6px; margin-block: 0 3px; margin-inline: 6px 2px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
 .rest { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }

@@ -7,6 +7,11 @@ import { step } from "./keys.js";
 
 /** Between two tabs, as the style sheet has it. */
 const GAP_PX = 2;
+/** What is so little too wide is rounding: where the room is as wide as the tabs, they fit. */
+const ROUNDED_PX = 1;
+
+/** @param {Element} element */
+const widthOf = (element) => element.getBoundingClientRect().width;
 
 /** @param {Element} strip */
 const childrenOf = (strip) => /** @type {HTMLElement[]} */ ([...strip.children]);
@@ -63,15 +68,15 @@ export class Tabs {
     const [strip, more] = childrenOf(bar);
     const tabs = childrenOf(strip);
     const { paddingInlineStart, paddingInlineEnd } = getComputedStyle(bar);
-    let room = bar.clientWidth - parseFloat(paddingInlineStart) - parseFloat(paddingInlineEnd);
+    let room = widthOf(bar) - parseFloat(paddingInlineStart) - parseFloat(paddingInlineEnd) + GAP_PX + ROUNDED_PX;
     /** @type {Set<HTMLElement>} */
     const away = new Set();
-    if (tabs.reduce((sum, tab) => sum + tab.offsetWidth + GAP_PX, 0) > room) {
-      this.#moreWidth = Math.max(this.#moreWidth, more.offsetWidth);
+    if (tabs.reduce((sum, tab) => sum + widthOf(tab) + GAP_PX, 0) > room) {
+      this.#moreWidth = Math.max(this.#moreWidth, widthOf(more));
       room -= this.#moreWidth;
       // The chosen one takes its place first.
       for (const tab of [...tabs].sort((one, other) => Number(other.id === "tab") - Number(one.id === "tab"))) {
-        room -= tab.offsetWidth + GAP_PX;
+        room -= widthOf(tab) + GAP_PX;
         if (room < 0) away.add(tab);
       }
     }
