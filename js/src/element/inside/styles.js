@@ -9,6 +9,7 @@ const CSS = `
 .away { visibility: hidden; order: 1; }
 .others.away { position: absolute; }
 .others { margin-inline-start: auto; }
+.others .count { min-width: 30px; text-align: center; }
 .others i { display: inline-block; width: 6px; height: 6px; margin-block: 0 3px; margin-inline: 6px 2px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
 .rest { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }
 .rest button { display: flex; justify-content: space-between; padding: 8px 10px; border-radius: 6px; }

@@ -45,7 +45,8 @@ export class Tabs {
       return h("button", `tab${away.includes(tab) ? " away" : ""}`, { key: tab.view + tab.category, id: chosen && "tab", "aria-selected": `${chosen}`, ...attributes }, label(tab));
     };
     const open = this.#open && away.length > 0;
-    const count = away.reduce((sum, tab) => sum + (tab.count ?? 0), 0);
+    // As wide while it is hidden as it will be: what fits does not depend on what did.
+    const count = (away.length ? away : all).reduce((sum, tab) => sum + (tab.count ?? 0), 0);
     return h(
       "div",
       "tabs",
