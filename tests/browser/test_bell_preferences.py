@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.shop import COURIERS, IN_ONE, Open, Shop, bell, notify
+from tests.browser.shop import BELL, COURIERS, IN_ONE, Open, Shop, bell, notify
 from tests.integration.server import HTTP, Server, ServerFactory
 from tests.integration.tokens import user_token
 
@@ -172,3 +172,15 @@ def test_without_couriers_there_is_one_column(
     preferences(page)
     expect(page.get_by_role("columnheader")).to_have_text(["Category", "Inbox"])
     expect(switch(page, "Quiet hours")).to_have_count(0)
+
+
+@IN_ONE
+def test_a_toast_of_what_is_locked_comes_whatever_is_muted(
+    visit: Open, server: Server, user: str
+) -> None:
+    kept(server, user, {"muted": {"topics": [f"users/{user}"]}})
+    page = visit(BELL + "<red-dot-toast></red-dot-toast>")
+    notify(server, user, "Muted", category="order")
+    notify(server, user, "Locked", category="security")
+    expect(page.locator(".badge")).to_have_text("1")
+    expect(page.locator(".toast .title")).to_have_text(["Locked"])
