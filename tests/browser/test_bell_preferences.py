@@ -184,3 +184,19 @@ def test_a_toast_of_what_is_locked_comes_whatever_is_muted(
     notify(server, user, "Locked", category="security")
     expect(page.locator(".badge")).to_have_text("1")
     expect(page.locator(".toast .title")).to_have_text(["Locked"])
+
+
+@IN_ONE
+def test_what_a_page_puts_into_a_slot_is_its_own(visit: Open, user: str) -> None:
+    """Its fields tell the page of changes, through the panel that they are in."""
+    field = '<select slot="footer" aria-label="Own"><option>a<option>b</select>'
+    page = visit(
+        '<red-dot-inbox server="{server}" token-url="{shop}/token">' + field + "</red-dot-inbox>"
+    )
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    page.get_by_role("button", name="Preferences").click()
+    expect_on(switch(page, "security in the inbox"), True)
+    page.get_by_label("Own").select_option("b")
+    expect(page.get_by_label("Own")).to_have_value("b")
+    assert failed == []

@@ -373,8 +373,9 @@ export class Inside {
 
   /** Something was chosen or typed: what it is for says its attribute `change`. @param {HTMLElement} target */
   #changed(target) {
-    const deed = /** @type {"span" | "hours"} */ (target.getAttribute("change"));
-    this.#preferences[deed](/** @type {any} */ (target)).catch(this.#failed);
+    const deed = target.getAttribute("change");
+    // What a page has put into a slot has none.
+    if (deed) this.#preferences[/** @type {"span" | "hours"} */ (deed)](/** @type {any} */ (target)).catch(this.#failed);
   }
 
   // ---- keys ----
