@@ -316,6 +316,7 @@ export class Inside {
     if (!this.#snoozing) return this.focus();
     this.#current = this.#snoozing;
     this.#of.paintNow();
+    this.#of.find(".menu")?.scrollIntoView({ block: "nearest" });
     this.#of.find(".choice")?.focus();
   }
 
