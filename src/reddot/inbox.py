@@ -224,8 +224,8 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 class Snooze(msgspec.Struct, frozen=True, kw_only=True):
     """Hide notifications until `until_ms`; then they come back as new ones.
 
-    All of them or none: one that is not in the inbox is `not_found`. Those that are snoozed get
-    another time.
+    All of them or none: one that is not in the inbox is `not_found`, and a time that is over when
+    it is stored `field_invalid`. Those that are snoozed get another time.
     """
 
     user: str

@@ -109,7 +109,8 @@ class Store(Protocol):
         order and at contiguous positions; a change gets one on `$inbox`, whose `inbox` says what it
         has altered. After that come, of a `Wake`, those that it brings back, on the user's own
         topic; and of one that replaces what has come back, one more on `$inbox`. Both may also be
-        refused with `not_found`, `too_many_follows`, `too_many_snoozed` or `too_many_categories`.
+        refused with `not_found`, `field_invalid` (a `Snooze` whose time is over),
+        `too_many_follows`, `too_many_snoozed` or `too_many_categories`.
 
         `clients` replace what was stored of the same clients, if and only if the drafts are stored
         or are duplicates. They may come without drafts.

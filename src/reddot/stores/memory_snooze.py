@@ -37,8 +37,10 @@ def snooze(
     """The new marks, by topic; what is dead leaves them.
 
     Raises:
-        ReddotError: `not_found`, `too_many_snoozed`.
+        ReddotError: `field_invalid`, `not_found`, `too_many_snoozed`.
     """
+    if change.until_ms <= now_ms:
+        raise ReddotError("field_invalid", "'until' is over")
     altered: dict[str, Marks | None] = {}
     found: dict[str, Record] = {}
     count = 0

@@ -100,8 +100,10 @@ class Snoozing:
         """The new marks, by topic; what is dead leaves them.
 
         Raises:
-            ReddotError: `not_found`, `too_many_snoozed`.
+            ReddotError: `field_invalid`, `not_found`, `too_many_snoozed`.
         """
+        if change.until_ms <= self._clock.wall_ms():
+            raise ReddotError("field_invalid", "'until' is over")
         chosen = self.places(change.ids, inbox)
         altered: dict[str, Marks | None] = {}
         found: dict[str, int] = {}

@@ -84,8 +84,11 @@ def test_the_same_op_id_is_done_once() -> None:
         operator, anna = Someone(node, None), Someone(node, "anna")
         await operator.notify(to="anna", id="a")
         until = after(node, 5)
-        for _ in range(2):
-            await anna.mark("snoozed", "a", until=until, op_id="1")
+        await anna.mark("snoozed", "a", until=until, op_id="1")
+        node.clock.advance(9)  # The answer was lost, and by now the time is over.
+        await anna.mark("snoozed", "a", until=until, op_id="1")
+        assert await anna.ids() == ["a"]
+        await snooze(node, anna, 5, "a")
         await anna.mark("unsnoozed", "a", op_id="2")
         await snooze(node, anna, 5, "a")
         await anna.mark("unsnoozed", "a", op_id="2")
