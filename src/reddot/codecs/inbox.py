@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
@@ -29,6 +30,8 @@ TITLE_CHARS_MAX: Final = 500
 BODY_CHARS_MAX: Final = 10_000
 URL_CHARS_MAX: Final = 2_000
 ACTIONS_MAX: Final = 5
+DIED_TOLD_MAX: Final = 1_000
+"""Topics that one change says it was in; what people had snoozed may have been in one of each."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
@@ -222,7 +225,7 @@ def describe(change: Any, effect: Effect) -> bytes:
     if effect.user is not None:
         told |= {"user": effect.user, "topics": sorted(effect.marks)}
     if died:
-        told["died"] = died
+        told["died"] = dict(islice(died.items(), DIED_TOLD_MAX))
     if effect.unmuted:
         told["unmuted"] = len(effect.unmuted)
     return encode(told)

@@ -7,7 +7,7 @@ expires, is retracted or replaced: its rows stay, marked, until retention takes 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -120,10 +120,10 @@ class Settling:
         self._cursor.execute(_STATE, (state, number))
         return died
 
-    def _kill_rows(self, rows: Iterable[Any], state: int, position: int, died: Died) -> None:
-        for name, topic_id, pos, seq in rows:
-            self._cursor.execute(_KILL, (state, topic_id, pos))
-            self._cursor.execute(_DIED, (topic_id, position))
+    def _kill_rows(self, rows: Sequence[Any], state: int, position: int, died: Died) -> None:
+        self._cursor.executemany(_KILL, [(state, topic_id, pos) for _, topic_id, pos, _ in rows])
+        self._cursor.executemany(_DIED, [(topic_id, position) for _, topic_id, _, _ in rows])
+        for name, _, _, seq in rows:
             _add(died, {name: (seq,)})
 
     def replace_woken(self, replaced: Iterable[tuple[int, int]], position: int) -> Died:
