@@ -78,7 +78,7 @@ def test_actions(visit: Open, server: Server, user: str) -> None:
         " { window.chosen = detail; })"
     )
     bell(page).click()
-    assert page.locator(".action").all_inner_texts() == ["Approve", "Look"]
+    expect(page.locator(".action")).to_have_text(["Approve", "Look"])
     page.get_by_role("button", name="Approve").click()
     assert page.evaluate("chosen.action") == {"title": "Approve", "id": "yes"}
     expect(page.locator("article.unread")).to_have_count(0)
