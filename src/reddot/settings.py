@@ -295,7 +295,9 @@ class Settings(BaseSettings):
     follows_max: int = _inbox(200, 1, 10_000, "Topics that one user follows; beyond: 400.")
     mutes_max: int = _inbox(500, 1, 10_000, "Categories and topics one user mutes; beyond: 400.")
     snoozed_max: int = _inbox(200, 1, 10_000, "Notifications one user snoozes; beyond: 400.")
-    snooze_s_max: int = _inbox(366 * DAY_S, 1, 3650 * DAY_S, "How far ahead; beyond: 400.")
+    snooze_s_max: int = _inbox(
+        366 * DAY_S, 1, 3650 * DAY_S, "How far ahead to snooze; beyond: 400."
+    )
     locked_categories: Texts = _value("Inbox", (), "Categories that nobody can mute.")
     categories_max: int = _inbox(256, 1, 10_000, "Different categories in use; beyond: 400.")
     category_bytes_max: int = _inbox(64, 1, 128, "Name of a category; beyond: 400.")

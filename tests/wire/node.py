@@ -42,7 +42,7 @@ class WireNode:
             retention=retention,
             epoch=EPOCH,
             keep=Keep(
-                snoozed_max=settings.snoozed_max, locked=frozenset(settings.locked_categories)
+                locked=frozenset(settings.locked_categories), snoozed_max=settings.snoozed_max
             ),
             keep_deliveries=DeliveryKeep(addresses_max=settings.addresses_max),
             retained=RetainedLimits(
