@@ -276,7 +276,7 @@ def test_chinese_from_right_to_left(visit: Open, server: Server, user: str, shop
     notify(server, user, "你好")
     page = visit()
     page.get_by_role("button", name="通知, 1 条未读").click()
-    expect(page.get_by_role("tab")).to_have_text(["全部", "未读1", "已归档"])
+    expect(page.get_by_role("tab")).to_have_text(["全部", "未读1", "已推迟", "已归档"])
     page.get_by_role("tab", name="全部").focus()
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("tab", name="未读")).to_be_focused()
