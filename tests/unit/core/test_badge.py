@@ -13,7 +13,7 @@ import pytest
 
 from reddot.core import badge
 from reddot.core.badge import Mask, count, joined, mark, mark_upto, raised
-from reddot.inbox import UNMARKED, As, Marks, Notes
+from reddot.inbox import UNMARKED, As, Marks, Notes, Snoozed
 
 CATEGORIES = ["general", "mention", "system"]
 STATES: list[As] = ["seen", "read", "unread", "archived", "unarchived", "deleted"]
@@ -235,3 +235,43 @@ def test_seqs_and_bits_are_the_same_set() -> None:
     assert badge.seqs_of(badge.bits_of([3, 7, 70], 2), 2) == [3, 7, 70]
     assert badge.bits_of([1, 2], 2) == 0
     assert badge.shift(badge.shift(0b1011, -3), 3) == 0b1011
+
+
+def snoozed(*seqs: int, until_ms: int = 10) -> Marks:
+    """Of five notifications, none of them read."""
+    return badge.snooze(UNMARKED, [Snoozed(seq, 100 + seq, until_ms) for seq in seqs])
+
+
+def test_what_is_snoozed_holds_no_watermark_back() -> None:
+    marks = mark(snoozed(1, 3), "read", [2])
+    assert (marks.read_upto, marks.read) == (3, 0)
+    assert [badge.is_read_now(marks, seq) for seq in (1, 2, 3)] == [False, True, False]
+
+
+@pytest.mark.parametrize("state", ["read", "unread", "archived", "deleted"])
+def test_what_is_snoozed_was_not_on_the_list(state: As) -> None:
+    for marks in (
+        mark_upto(snoozed(2), state, 3),
+        badge.mark_listed(snoozed(2), state, [1, 2, 3]),
+    ):
+        assert badge.snoozed_until(marks, 2) == 10
+        assert badge.is_shown(marks, 2, "snoozed")
+        assert not badge.is_shown(marks, 2, "all")
+
+
+def test_archiving_and_deleting_end_a_snooze_and_so_does_what_is_not_kept() -> None:
+    assert mark(snoozed(2, 4), "archived", [2]).snoozed == (Snoozed(4, 104, 10),)
+    assert mark(snoozed(2, 4), "deleted", [4]).snoozed == (Snoozed(2, 102, 10),)
+    assert mark(snoozed(2, 4), "unread", [2, 4]) == snoozed(2, 4)
+    assert raised(snoozed(2, 4), 2).snoozed == (Snoozed(4, 104, 10),)
+
+
+def test_what_is_snoozed_again_has_the_later_wish_and_comes_out_of_the_archive() -> None:
+    archived = mark(UNMARKED, "archived", [2])
+    marks = badge.snooze(archived, [Snoozed(2, 102, 10)])
+    assert not badge.is_archived(marks, 2)
+    marks = badge.snooze(marks, [Snoozed(2, 102, 5)])
+    assert badge.wake_ms([UNMARKED, marks]) == 5
+    assert badge.due({"a": marks, "b": UNMARKED}, 4) == {}
+    assert badge.due({"a": marks, "b": UNMARKED}, 5) == {"a": [Snoozed(2, 102, 5)]}
+    assert badge.wake_ms([UNMARKED]) == 0

@@ -328,10 +328,12 @@ export class Inside {
     this.#snoozing = undefined;
     this.#leave(item);
     const done = this.#inbox.snooze(item.id, until);
-    if (until) this.#show("Snoozed", () => {
-      this.#show("");
-      done.then(() => this.#inbox.snooze(item.id, null)).catch(this.#failed);
-    });
+    if (until) {
+      this.#show("Snoozed", () => {
+        this.#show("");
+        done.then(() => this.#inbox.snooze(item.id, null)).catch(this.#failed);
+      });
+    }
     done.catch(this.#failed);
     this.focus();
   }
