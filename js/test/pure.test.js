@@ -1,12 +1,13 @@
 /** What is pure: backoff, filters, offsets, parsers. */
 
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { test } from "node:test";
 import { BACKOFF_MAX_MS, backoff, jitter, retryAfter } from "../src/backoff.js";
 import { EVENT_CHARS_MAX, eventParser, framesOf } from "../src/frames.js";
 import { timed } from "../src/diagnose.js";
 import { judge, write } from "../src/report.js";
-import { publicationOf } from "../src/transports/mqtt.js";
+import { connect, publicationOf } from "../src/transports/mqtt.js";
 import { matches, Offsets, TOPICS_MAX } from "../src/topics.js";
 import { claimsOf } from "../src/api.js";
 
@@ -102,6 +103,20 @@ test("a PUBLISH is the frame that another transport would have carried", () => {
   assert.deepEqual(publicationOf("a", new Uint8Array([0xff, 0x00]), said).data, { base64: "/wA=" });
   assert.deepEqual(publicationOf("users/7/badge", bytes('{"as_of":1,"unread":2}'), {}), { type: "badge", as_of: 1, unread: 2 });
   assert.equal(publicationOf("users/7/badge", bytes("{}"), said).type, "publication");
+});
+
+test("a DISCONNECT says when to come back, or why not", () => {
+  const library = Object.assign(new EventEmitter(), { connect: () => library });
+  /** @type {unknown[]} */
+  const seen = [];
+  const sink = { frame: (/** @type {unknown} */ frame) => seen.push(frame), end: (/** @type {unknown} */ end) => seen.push(end) };
+  connect(library, { address: () => new URL("http://a.example/mqtt"), cursor: undefined, init: { headers: {} } }, sink);
+  library.emit("disconnect", { reasonCode: 0x8b, properties: { userProperties: { retry_ms: "1200" } } });
+  library.emit("disconnect", { reasonCode: 0x87 });
+  assert.deepEqual(seen, [
+    { type: "reconnect", reason: "drain", retry_ms: 1200 },
+    { reason: "disconnected, 0x87", status: 401 },
+  ]);
 });
 
 test("pieces that come at once were held back", () => {

@@ -27,6 +27,12 @@ RUN_AXE: Final = """
 async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.target} ${one.failureSummary}`)}`)
 """
+AT_REST: Final = """
+document.getAnimations().every(({ animationName, currentTime, effect, playState }) =>
+  playState !== "running" || (animationName === "stay" && currentTime > 600) ||
+  effect.getTiming().iterations === Infinity)
+"""
+"""Nothing moves but what always does, and what stays for a while and goes."""
 NOTICES: Final = json.loads(Path(__file__).with_name("notices.json").read_text("utf-8"))
 
 
@@ -181,7 +187,7 @@ def test_looks(
     wait(page, f"{THE_BELL}.connected")
     assert page.evaluate(f"matchMedia('(prefers-color-scheme: {look.scheme})').matches")
     bring(page, server, user, look)
-    page.wait_for_timeout(900)  # Until what moves has come to rest, on a busy machine too.
+    wait(page, AT_REST)
     folder = Path(os.environ.get("SHOTS", tmp_path))
     page.screenshot(path=folder / f"{engine}-{look.name}.png")
     page.evaluate(AXE())

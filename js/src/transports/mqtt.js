@@ -59,7 +59,7 @@ export function mqtt(library) {
  * @param {Request} request
  * @param {Sink} sink
  */
-function connect(library, { address, cursor }, sink) {
+export function connect(library, { address, cursor }, sink) {
   const url = address("../mqtt");
   const filters = url.searchParams.getAll("topic");
   const inbox = url.searchParams.get("inbox") !== "false";
@@ -106,7 +106,11 @@ function connect(library, { address, cursor }, sink) {
     gapsOf(said.gap).forEach(sink.frame);
     sink.frame(publicationOf(topic, payload, said));
   });
-  client.on("disconnect", (/** @type {any} */ { reasonCode }) => sink.end(ending("disconnected", reasonCode)));
+  client.on("disconnect", (/** @type {any} */ { reasonCode, properties }) => {
+    const { retry_ms } = properties?.userProperties ?? {};
+    if (retry_ms) sink.frame({ type: "reconnect", reason: "drain", retry_ms: Number(retry_ms) });
+    else sink.end(ending("disconnected", reasonCode));
+  });
   client.on("error", (/** @type {any} */ error) => sink.end(ending(error.message, error.code)));
   client.on("close", () => sink.end({ reason: "connection lost" }));
   return () => {

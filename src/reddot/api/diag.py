@@ -11,7 +11,7 @@ Invariants:
 - Addresses and host names of others than the asking host are not told.
 
 The streams are hot routes and go out as those of the transports do, byte for byte delimited alike:
-nginx holds back an answer of unknown length, and passes on one in chunks.
+an nginx that buffers holds back an answer of unknown length, and passes on one in chunks.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from reddot.codecs.problem import FIELDS, encode_problem
 from reddot.core.gate import Gate
 from reddot.counters import Counters
 from reddot.errors import ReddotError
+from reddot.net import chunked
 from reddot.net.exchange import Exchange, Handler
 from reddot.net.framing import Head
 from reddot.net.stream import OneWayPeer
@@ -73,8 +74,8 @@ _VIA: Final = re.compile(r"\s*(?:[A-Za-z]{1,10}/)?[0-9]{1,2}(?:\.[0-9]{1,2})?(?=
 
 Sleep = Callable[[float], Awaitable[None]]
 Endpoint = Callable[[Request], Awaitable[Response]]
-Stream = tuple[dict[str, str], bytes, Callable[[bytes], bytes]]
-"""Header fields, what comes before the first beat, and how a beat is written."""
+Stream = tuple[dict[str, str], bytes, Callable[[bytes], bytes], bytes]
+"""Header fields, what comes before the first beat, how a beat is written, what comes at the end."""
 
 
 def told(name: str, value: str) -> str:
@@ -242,29 +243,39 @@ class Probes:
                 self._counters.reject(error.code)
                 exchange.respond(error.row.status, FIELDS, encode_problem(error))
                 return
-            own, begin, encode = open_(head)
+            own, begin, encode, end = open_(head)
             lines = "".join(f"{name}: {value}\r\n" for name, value in (fields | own).items())
             answer = lines.encode("latin-1") + b"connection: close\r\n"
             transport = exchange.stream(200, answer, OneWayPeer(_Nobody()))
             transport.write(begin)
-            self._spawn(self._write(transport, encode))
+            self._spawn(self._write(transport, encode, end))
 
         return handle
 
-    async def _write(self, transport: asyncio.Transport, encode: Callable[[bytes], bytes]) -> None:
+    async def _write(
+        self, transport: asyncio.Transport, encode: Callable[[bytes], bytes], end: bytes
+    ) -> None:
         self.running += 1
         try:
             async for beat in self._beats():
                 if transport.is_closing():
                     return
                 transport.write(encode(beat))
+            transport.write(end)
         finally:
             self.running -= 1
             transport.close()
 
     def _open_sse(self, head: Head) -> Stream:
         fields = {"content-type": "text/event-stream; charset=utf-8"}
-        return fields, b"", lambda beat: b"event: beat\ndata: %b\n\n" % beat
+
+        def encode(beat: bytes) -> bytes:
+            return b"event: beat\ndata: %b\n\n" % beat
+
+        if not head.chunks:
+            return fields, b"", encode, b""
+        fields["transfer-encoding"] = "chunked"
+        return fields, b"", lambda beat: chunked.encode_chunk(encode(beat)), chunked.LAST_CHUNK
 
     def _open_iframe(self, head: Head) -> Stream:
         origin, nonce = self._embedder(head), self._nonce()
@@ -279,7 +290,7 @@ class Probes:
             "cross-origin-resource-policy": "cross-origin",
         }
         begin = encode_document(nonce, origin)
-        return fields, begin, lambda beat: encode_chunk(nonce, beat)
+        return fields, begin, lambda beat: encode_chunk(nonce, beat), b""
 
     def _embedder(self, head: Head) -> str | None:
         """The embedding page's origin if it is on the list (a navigation carries no `Origin`)."""

@@ -133,6 +133,7 @@ _NO_HEAD: Final = Head(
     headers={},
     length=0,
     keep_alive=False,
+    chunks=False,
     upgrade=False,
 )
 _NEVER: Final = 1 << 62

@@ -38,8 +38,9 @@ class Exchange(Protocol):
     def stream(self, status: int, fields: bytes, peer: StreamPeer) -> asyncio.Transport:
         """Answer with a head and keep the socket: `peer` becomes its protocol.
 
-        The parser is let go, which is where the small memory of a stream comes from. The answer
-        is delimited by the end of the connection (RFC 9112 section 6.3).
+        The parser is let go, which is where the small memory of a stream comes from. Unless
+        `fields` say that it is chunked, which is the caller's to write, the answer is delimited by
+        the end of the connection (RFC 9112 section 6.3).
         """
         ...
 

@@ -40,6 +40,7 @@ class Head(msgspec.Struct, kw_only=True):
         headers: lower-case names; repeated fields joined as RFC 9110 section 5.3 says.
         length: of the body; 0 for none; -1 for chunked.
         keep_alive: whether the connection goes on after the answer.
+        chunks: whether the answer may be chunked: it is not HTTP/1.0 (RFC 9112 section 6.1).
         memo: a place for whoever handles the route to keep what it derived from the head.
     """
 
@@ -50,6 +51,7 @@ class Head(msgspec.Struct, kw_only=True):
     headers: dict[bytes, bytes]
     length: int
     keep_alive: bool
+    chunks: bool
     upgrade: bool
     memo: Any = None
 
@@ -153,6 +155,7 @@ def parse_head(raw: bytes, limits: HeadLimits) -> Head:
         headers=headers,
         length=_body_length(headers, limits),
         keep_alive=version == "1.1" and not _has_close(headers),
+        chunks=version == "1.1",
         upgrade=version == "1.1" and upgrade and b"upgrade" in headers,
     )
 

@@ -410,7 +410,19 @@ def test_a_drain_says_so() -> None:
         await node.node.drain()
         (end,) = await client.take()
         assert isinstance(end, Disconnect) and end.reason == 0x8B
+        (said,) = end.properties.user
+        assert said[0] == "retry_ms" and 0 <= int(said[1]) <= 500
         assert await old.take() == [] and old.transport.ended
+
+    run_node(test)
+
+
+def test_a_drain_says_when_to_come_back_only_where_there_is_room() -> None:
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node)
+        await client.connect("c", properties=Properties(maximum_packet_bytes=12))
+        await node.node.drain()
+        assert client.transport.sent.endswith(b"\xe0\x01\x8b")
 
     run_node(test)
 

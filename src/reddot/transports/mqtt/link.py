@@ -338,7 +338,9 @@ class Link(Member):
             self.session.heartbeat_s = left_s
 
     def reconnect(self, retry_ms: int, reason: ReconnectReason) -> None:
-        """It is said by the DISCONNECT that follows."""
+        """Who is to come back is told when; other reasons are those of the `close` that follows."""
+        if reason == "drain":
+            self.end(SHUTTING_DOWN, user=(("retry_ms", str(retry_ms)),))
 
     def close(self, error: ReddotError | None, *, abort: bool = False) -> None:
         """The core ends the session."""
@@ -397,14 +399,23 @@ class Link(Member):
         level = self.decoder.level
         return level == LEVEL_5 or (level != 0 and reason not in (MALFORMED, PROTOCOL_ERROR))
 
-    def end(self, reason: int, detail: str = "", *, detach: bool = True) -> None:
+    def end(
+        self,
+        reason: int,
+        detail: str = "",
+        *,
+        user: tuple[tuple[str, str], ...] = (),
+        detach: bool = True,
+    ) -> None:
         """DISCONNECT, and close so that it is read."""
         if self.phase is Phase.CLOSED:
             return
         self.write_answers()
         if self.level == LEVEL_5:
             reason = reason if reason in DISCONNECT_BY_SERVER else SERVER_BUSY
-            properties = Properties(reason_string=detail) if detail else NO_PROPERTIES
+            properties = NO_PROPERTIES
+            if detail or user:
+                properties = Properties(reason_string=detail or None, user=user)
             packet = encode_disconnect(self.level, Disconnect(reason, properties))
             limit = self.properties.maximum_packet_bytes
             if limit is not None and len(packet) > limit:
