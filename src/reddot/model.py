@@ -186,6 +186,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         subscribe: filters the credential grants for subscribing.
         publish: filters it grants for publishing.
         admin: may do everything.
+        bound: though an administrator, may not do what a topic rule denies: nothing was proven.
         service: an API key: may publish everywhere, people's topics included.
         expires_ms: when the credential ends; None: never.
         key: what to revoke it by (`jti` or API key prefix); empty if it has none.
@@ -196,6 +197,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     subscribe: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     admin: bool = False
+    bound: bool = False
     service: bool = False
     expires_ms: int | None = None
     key: str = ""

@@ -5,7 +5,7 @@ Invariants: nobody but user X and admins subscribes below `users/X`; no wildcard
 a filter, reaches into people's topics; the answer never depends on whether a topic exists.
 
 The order of the questions is the policy: admin, `$…`, the rule's `deny`, people's topics, then
-what is open, then what is granted.
+what is open, then what is granted. An administrator who has proven nothing is bound by `deny`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ class Policy:
 
     def may_subscribe(self, actor: Actor, text: str) -> bool:
         """Whether `check_subscribe` would return."""
-        return actor.admin or self._may_subscribe(actor, text)
+        denied = actor.bound and self._rules.verdict(text, "subscribe") == "deny"
+        return (actor.admin and not denied) or self._may_subscribe(actor, text)
 
     def _may_subscribe(self, actor: Actor, text: str) -> bool:
         if text.startswith("$"):
@@ -107,7 +108,8 @@ class Policy:
         Raises:
             ReddotError: `unauthorized` for an anonymous actor, else `forbidden`.
         """
-        if not (actor.admin or self._may_publish(actor, topic)):
+        denied = actor.bound and self._rules.of(topic).publish == "deny"
+        if not ((actor.admin and not denied) or self._may_publish(actor, topic)):
             raise _refused(actor, "publish", topic)
 
     def _may_publish(self, actor: Actor, topic: str) -> bool:

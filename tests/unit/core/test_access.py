@@ -28,6 +28,7 @@ LIVE, DEV = Policy(RULES, dev=False), Policy(RULES, dev=True)
 USER = Actor(user="42")
 SERVICE = Actor(service=True, key="rk_1")
 ADMIN = Actor(user="root", admin=True)
+BOUND = Actor(admin=True, bound=True)
 
 
 def subscriber(*grants: str) -> Actor:
@@ -108,6 +109,11 @@ def publishing(policy: Policy, actor: Actor, topic: str) -> Answer | str:
         (ADMIN, "users/42", "yes"),
         (ADMIN, "users/#", "yes"),
         (ADMIN, "#", "yes"),
+        # who is an administrator without proof
+        (BOUND, "users/42", "yes"),
+        (BOUND, "$SYS/#", "yes"),
+        (BOUND, "news/secret", "forbidden"),
+        (BOUND, "#", "forbidden"),
         # the server's own
         (ADMIN, "$SYS/#", "yes"),
         (subscriber("$SYS/#", "#"), "$SYS/#", "forbidden"),
@@ -132,6 +138,9 @@ def test_subscribing(actor: Actor, text: str, answer: Answer) -> None:
         (SERVICE, "$SYS/x", "forbidden"),
         (ADMIN, "$SYS/x", "yes"),
         (ADMIN, "users/7", "yes"),
+        (BOUND, "$SYS/x", "yes"),
+        (BOUND, "users/7", "yes"),
+        (BOUND, "news/secret", "forbidden"),
         (ADMIN, "news/secret", "yes"),
         (publisher("news/#"), "news/secret", "forbidden"),
         (USER, "users/42", "forbidden"),  # receiving is one thing, speaking as the server another
@@ -262,7 +271,7 @@ def may_receive(rules: list[TopicRule], dev: bool, actor: Actor, topic: tuple[st
     granted = any(reaches(grant, topic) for grant in actor.subscribe)
     match topic:
         case _ if actor.admin:
-            return True
+            return not (actor.bound and said == "deny")
         case ("$x", *_):
             return False
         case ("users", person, *_):
@@ -278,8 +287,10 @@ def may_receive(rules: list[TopicRule], dev: bool, actor: Actor, topic: tuple[st
 def may_send(rules: list[TopicRule], dev: bool, actor: Actor, topic: tuple[str, ...]) -> bool:
     said = ruling(rules, topic, "publish")
     granted = [tuple(grant.split("/")) for grant in actor.publish if reaches(grant, topic)]
-    if actor.admin or topic[0] == "$x" or actor.service:
-        return actor.admin or topic[0] != "$x"
+    if actor.admin and not (actor.bound and said == "deny"):
+        return True
+    if topic[0] == "$x" or actor.service:
+        return topic[0] != "$x"
     if said == "deny" or dev:
         return said != "deny"
     match topic:
@@ -310,6 +321,7 @@ actors = st.builds(
     subscribe=grants,
     publish=grants,
     admin=st.sampled_from([False, False, False, True]),
+    bound=st.booleans(),
     service=st.sampled_from([False, False, True]),
 )
 

@@ -164,6 +164,26 @@ def test_names_alone_are_believed_in_development_only(
     run_node(test, dev=False)
 
 
+@pytest.mark.parametrize(("level", "refused"), [(4, 0x80), (5, 0x87)])
+def test_without_a_name_everything_is_allowed_but_what_a_rule_denies(
+    level: int, refused: int
+) -> None:
+    """In development; so rules can be tried there, and suites can see a filter refused."""
+
+    async def test(node: WireNode) -> None:
+        client = MqttClient(node, level)
+        await client.connect("c")
+        answer = await client.subscribe("$SYS/#", "users/42", "closed", "#", "closed/too", qos=1)
+        assert answer.reasons == (1, 1, refused, refused, 1)
+        (refusal,) = await client.publish("closed", b"1", qos=1)
+        assert isinstance(refusal, Ack) and refusal.reason == (0 if level == 4 else 0x87)
+        assert node.node.counters.rejected["forbidden"] == 3
+        assert not node.node.store.head
+
+    rule = {"filter": "closed", "subscribe": "deny", "publish": "deny"}
+    run_node(test, topics=(rule,))
+
+
 def test_an_api_key_is_a_password() -> None:
     async def test(node: WireNode) -> None:
         client = MqttClient(node)

@@ -37,7 +37,7 @@ def is_token(text: str) -> bool:
 
 class Authentication:
     """Args:
-    dev: names are believed, and clients without any may do everything.
+    dev: names are believed, and clients without any may do everything that no topic rule denies.
     """
 
     def __init__(self, gate: Gate, *, dev: bool) -> None:
@@ -85,4 +85,4 @@ class Authentication:
             return self._gate.believe(name)
         if not self._dev:
             raise ReddotError("unauthorized", "no credential")
-        return Actor(admin=True)
+        return Actor(admin=True, bound=True)
