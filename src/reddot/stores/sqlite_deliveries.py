@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -70,10 +70,11 @@ _LEASED: Final = """
 SELECT id, sent_ms IS NOT NULL FROM delivery
 WHERE state = 1 AND id IN (SELECT value FROM json_each(?))
 """
+_GRANT: Final = "UPDATE delivery SET sent_ms = ? WHERE id IN (SELECT value FROM json_each(?))"
 _SETTLE: Final = """
-UPDATE delivery SET state = ?, due_ms = ?, changed_ms = ?, lease_ms = NULL, attempts = ?,
-  sent_ms = iif(?, ifnull(?, sent_ms), NULL), digest = digest OR ?, reason = ?, detail = ?, done = ?
-WHERE id = ?
+UPDATE delivery SET state = ?, due_ms = ifnull(?, due_ms), changed_ms = ?, lease_ms = NULL,
+  attempts = ?, sent_ms = iif(?, ifnull(?, sent_ms), NULL), digest = digest OR ?, reason = ?,
+  detail = ?, done = ? WHERE id IN (SELECT value FROM json_each(?))
 """
 _SWEEP: Final = """
 UPDATE lane SET sweep = 1
@@ -156,8 +157,7 @@ class DeliveryWriter:
         now_ms = self._clock.wall_ms()
         leased = self._leased([lease.id for lease in leases])
         mine = [lease for lease in leases if lease.id in leased]
-        mark = "UPDATE delivery SET sent_ms = ? WHERE id = ?"
-        self._cursor.executemany(mark, [(now_ms, lease.id) for lease in mine])
+        self._cursor.execute(_GRANT, (now_ms, json_text([lease.id for lease in mine])))
         self._count_granted(Counter(lease.lane for lease in mine if not leased[lease.id]))
 
     def _leased(self, ids: Iterable[int]) -> dict[int, bool]:
@@ -174,12 +174,13 @@ class DeliveryWriter:
             if one.lease.id in leased and one.state in TRANSITIONS[State.LEASED]
         ]
         granted: Counter[int] = Counter()
-        rows = []
+        alike: dict[tuple[Any, ...], list[int]] = {}
         for one in valid:
             counts = _counts(one, granted=leased[one.lease.id])
             granted[one.lease.lane] += counts - leased[one.lease.id]
-            rows.append(_settled_row(one, counts, now_ms))
-        self._cursor.executemany(_SETTLE, rows)
+            alike.setdefault(_settled_row(one, counts, now_ms), []).append(one.lease.id)
+        for row, ids in alike.items():  # Most end alike, and a statement costs more than a row.
+            self._cursor.execute(_SETTLE, (*row, json_text(ids)))
         self._count_granted(granted)
         self._count_moves([(one.lease.lane, one.lease.courier, one.state) for one in valid], now_ms)
         self._wait_again([one for one in valid if one.state is State.PENDING])
@@ -201,9 +202,10 @@ class DeliveryWriter:
             when[key] = min(when.get(key, one.due_ms), one.due_ms)
         self._ready(when)
 
-    def _sweep(self, lanes: Iterable[int]) -> None:
+    def _sweep(self, lanes: Collection[int]) -> None:
         """Have moved on what came into a lane after something was said about it."""
-        self._cursor.execute(_SWEEP, (json_text(list(lanes)),))
+        if lanes:
+            self._cursor.execute(_SWEEP, (json_text(list(lanes)),))
 
     def _count_granted(self, changes: Mapping[int, int]) -> None:
         rows = [(count, lane) for lane, count in changes.items() if count]
@@ -385,7 +387,7 @@ def _counts(one: Settled, *, granted: bool) -> bool:
 def _settled_row(one: Settled, counts: bool, now_ms: int) -> tuple[Any, ...]:
     return (
         CODES[one.state],
-        one.due_ms if one.state is State.PENDING else one.lease.due_ms,
+        one.due_ms if one.state is State.PENDING else None,
         now_ms,
         one.attempts,
         counts,
@@ -394,5 +396,4 @@ def _settled_row(one: Settled, counts: bool, now_ms: int) -> tuple[Any, ...]:
         one.reason,
         one.detail,
         json_text(one.done) if one.done else None,
-        one.lease.id,
     )
