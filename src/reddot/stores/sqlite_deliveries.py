@@ -18,7 +18,7 @@ import msgspec
 
 from reddot.delivery import TRANSITIONS, State
 from reddot.errors import ReddotError
-from reddot.outreach import Address, Lease, Settled
+from reddot.outreach import Address, Lease, Passage, Settled
 from reddot.ports import Clock
 from reddot.stores.sqlite_topics import json_text
 
@@ -27,6 +27,9 @@ CODES: Final = {state: code for code, state in enumerate(STATES)}
 """States as the column has them."""
 NOTED: Final = frozenset(State) - {State.PENDING, State.LEASED}
 MADE: Final = -1
+CLICKED: Final = -2
+PASSAGES: Final = {MADE: Passage.MADE, CLICKED: Passage.CLICKED}
+"""As the column of progress has them, beside states."""
 EXPIRED_MAX: Final = 500
 MINUTE_MS: Final = 60_000
 
@@ -88,11 +91,12 @@ _REVIVE: Final = """
 UPDATE delivery SET state = 0, due_ms = ?, changed_ms = ?, attempts = 0, reason = 'retried',
   detail = '' WHERE id = ?
 """
-_CLICK: Final = """
-UPDATE delivery SET clicked_ms = ? WHERE user = ? AND courier = ?
+_NOT_CLICKED: Final = """
+SELECT id, lane, sent_ms FROM delivery WHERE user = ? AND courier = ?
   AND num IN (SELECT num FROM notification WHERE id IN (SELECT value FROM json_each(?)))
   AND sent_ms IS NOT NULL AND clicked_ms IS NULL
 """
+_CLICK: Final = "UPDATE delivery SET clicked_ms = ? WHERE id IN (SELECT value FROM json_each(?))"
 _PROGRESS: Final = """
 INSERT INTO progress VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count
@@ -222,9 +226,9 @@ class DeliveryWriter:
         )
         self.note({key: by * count for key, count in found.items()}, now_ms)
 
-    def note(self, counts: Mapping[tuple[int, str, int], int], now_ms: int) -> None:
-        """Add to the progress: lane, courier, code of a state → how many."""
-        minute = now_ms // MINUTE_MS
+    def note(self, counts: Mapping[tuple[int, str, int], int], at_ms: int) -> None:
+        """Add to the progress: lane, courier, code of a state or passage → how many."""
+        minute = at_ms // MINUTE_MS
         rows = [(ln, minute, courier, code, n) for (ln, courier, code), n in counts.items()]
         self._cursor.executemany(_PROGRESS, rows)
 
@@ -249,8 +253,12 @@ class DeliveryWriter:
         return len(rows)
 
     def click(self, user: str, courier: str, notifications: Iterable[str]) -> None:
-        values = (self._clock.wall_ms(), user, courier, json_text(list(notifications)))
-        self._cursor.execute(_CLICK, values)
+        values = (user, courier, json_text(list(notifications)))
+        rows = self._cursor.execute(_NOT_CLICKED, values).fetchall()
+        self._cursor.execute(_CLICK, (self._clock.wall_ms(), json_text([id for id, _, _ in rows])))
+        for _, lane, sent_ms in rows:
+            if lane < 0:
+                self.note({(lane, courier, CLICKED): 1}, sent_ms)
 
     def control(
         self, lane: int, paused: bool | None, cancelled: bool | None, approved: bool | None
