@@ -26,7 +26,7 @@ from reddot.errors import ReddotError
 from reddot.outreach import Address, Lease, Settled
 from reddot.ports import Clock, Courier, Deliveries, Entropy
 
-EXPAND_ROWS: Final = 500
+EXPAND_ROWS: Final = 100
 IDLE_S: Final = 1.0
 AHEAD: Final = 2
 """So many times the attempts that may run at once are taken in hand, so that none waits."""

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from reddot.core.breaker import CIRCUITS, Breaker, Circuit
+from reddot.core.deliveries import AHEAD_S
 from reddot.delivery import Cap, Outcome, State, Verdict
 from reddot.inbox import Quiet, Retract
 from reddot.outreach import Which
@@ -224,6 +225,18 @@ def test_attempts_of_a_courier_are_paced_and_no_lease_ends_while_they_wait() -> 
             assert len(mail.accepted) == 1 + 2 * second
         await post.advance(5, step_s=0.5)
         assert sorted(user for _, user in mail.reached) == sorted(f"{n}" for n in range(30))
+
+    run(test())
+
+
+def test_what_goes_out_in_a_moment_is_taken_in_hand_at_once() -> None:
+    async def test() -> None:
+        post = Post(delivery_attempts_per_s=50)
+        await post.address(*(f"{n}" for n in range(100)))
+        post.couriers["mail"].gate = asyncio.Event()
+        await post.notify("n", plan=plan())
+        await post.settle_down()
+        assert post.dispatcher.outlets["mail"].in_hand == int(50 * AHEAD_S)
 
     run(test())
 
