@@ -32,6 +32,8 @@ AHEAD: Final = 2
 """So many times the attempts that may run at once are taken in hand, so that none waits."""
 AHEAD_S: Final = 0.6
 """What goes out in this time at the pace is taken in hand: a few large rounds are felt less."""
+ROUND_MAX: Final = 100
+"""So many at most are leased, or settled, in one transaction: publications wait for it."""
 GATHER_S: Final = 0.2
 """So long a result waits for others, to be settled in one transaction with them."""
 DIGEST_MAX: Final = 100
@@ -212,7 +214,9 @@ class Dispatcher:
         room = self._room(outlet)
         if not room:
             return False
-        found = await self._queue.lease(outlet.name, limit=room, until_ms=self._until_ms())
+        found = await self._queue.lease(
+            outlet.name, limit=min(room, ROUND_MAX), until_ms=self._until_ms()
+        )
         leases = self._take(outlet, found)
         if leases:
             await self._judge(outlet, leases)
@@ -431,7 +435,7 @@ class Dispatcher:
         self._settling = True
         try:
             while self._results:
-                results, self._results = self._results, []
+                results, self._results = self._results[:ROUND_MAX], self._results[ROUND_MAX:]
                 holds, self._holds = self._holds, {}
                 try:
                     await self._queue.settle(results, holds)

@@ -1,11 +1,11 @@
 """Changes of deliveries in the writer's thread: publications go first. Layer: stores.
 
-A change has a transaction of its own, behind the publications that wait and before those that come
-meanwhile, so that a publication waits for one change at most. While publications come one after the
-other it does not wait for the disk either: such a transaction is not synced, and is answered when
-the next group of publications has synced all that is before it in the write-ahead log. Where none
-comes, after `SHARE_S` or twice that, it is synced by itself. So what is answered is on the disk,
-whoever had it written there; and `kill -9` takes nothing that is committed, synced or not.
+Changes are committed behind the publications that wait, and end when others have come: those wait
+for a millisecond of changes, and for the end of the one that is being made. While publications come
+one after the other they do not wait for the disk either: such a transaction is not synced, and is
+answered when the next group of publications has synced all that is before it in the write-ahead
+log. Where none comes, after `SHARE_S` or twice that, it is synced by itself. So what is answered is
+on the disk, whoever had it written there; and `kill -9` takes nothing that is committed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from reddot.stores.sqlite_outreach import OutreachWriter
 
 SHARE_S: Final = 0.02
 """So long a change waits for publications to be synced with, when some have just been."""
+HOLD_S: Final = 0.001
+"""After this time in one transaction no further change begins, if something has come."""
 
 Change = Callable[[OutreachWriter], Any]
 Answers = list[tuple[Callable[[Any], None], Any, int]]
@@ -93,18 +95,24 @@ class Changes:
     def _commit(self, *, synced: bool) -> Answers:
         taken: list[Waiting] = []
         results: list[Any] = []
+        begun_s = self._clock.monotonic()
         try:
             with self._transaction(synced=synced):
-                while self.waiting and not (taken and self._hurry()):
+                while self.waiting and not (taken and self._is_up(begun_s)):
                     taken.append(self.waiting.popleft())
                     results.append(self._result(taken[-1].change))
         except ReddotError as error:
-            return [(one.done, ReddotError(error.code, error.detail), 0) for one in taken]
+            failed = [*taken, *self.waiting]
+            self.waiting.clear()
+            return [(one.done, ReddotError(error.code, error.detail), 0) for one in failed]
         self._owed += [(one.done, result, 0) for one, result in zip(taken, results, strict=True)]
         if not synced:
             return []
         answers, self._owed = self._owed, []
         return answers
+
+    def _is_up(self, begun_s: float) -> bool:
+        return self._hurry() and self._clock.monotonic() - begun_s >= HOLD_S
 
     def _sync(self) -> Answers:
         """Have on the disk what is committed: a transaction that is synced syncs all before it.

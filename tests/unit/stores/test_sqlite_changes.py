@@ -61,15 +61,18 @@ def transactions(statements: list[str]) -> list[str]:
     return found
 
 
-def test_a_publication_waits_for_one_change_at_most(tmp_path: Path) -> None:
+def test_a_publication_waits_for_the_change_that_is_being_made(tmp_path: Path) -> None:
+    clock = FakeClock(NOW_MS)
+
     async def run() -> None:
-        async with opened(tmp_path / "log.db") as store:
+        async with opened(tmp_path / "log.db", clock=clock) as store:
             order: list[str] = []
             begun, go_on = threading.Event(), threading.Event()
 
             def slow(writer: OutreachWriter) -> str:
                 begun.set()
                 go_on.wait(10)
+                clock.advance(2 * sqlite_changes.HOLD_S)
                 return note("slow")(writer)
 
             changes = [change(store, slow), *[change(store, note(str(n))) for n in range(20)]]
@@ -144,6 +147,43 @@ def test_changes_that_wait_together_are_one_transaction(tmp_path: Path) -> None:
             assert await asyncio.gather(*[change(store, note(n)) for n in names]) == names
             assert statements.count("COMMIT") < 200
             assert notes(tmp_path / "log.db") == names
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_is_full_is_said_to_all_who_wait(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(tmp_path / "log.db") as store:
+            connection = writer_connection(store)
+            connection.execute("PRAGMA query_only = 1")
+            with capture_logs():
+                results = await asyncio.gather(
+                    *[change(store, note(str(n))) for n in range(3)], return_exceptions=True
+                )
+            assert all(isinstance(one, ReddotError) for one in results)
+            connection.execute("PRAGMA query_only = 0")
+            assert await change(store, note("a")) == "a"
+            assert notes(tmp_path / "log.db") == ["a"]
+
+    asyncio.run(run())
+
+
+def test_no_transaction_can_begin_and_all_who_wait_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with opened(tmp_path / "log.db") as store:
+            other = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+            writer_connection(store).execute("PRAGMA busy_timeout = 0")
+            other.execute("BEGIN IMMEDIATE")
+            with capture_logs():
+                results = await asyncio.gather(
+                    *[change(store, note(str(n))) for n in range(3)], return_exceptions=True
+                )
+            assert all(isinstance(one, ReddotError) for one in results)
+            other.execute("ROLLBACK")
+            other.close()
+            assert await change(store, note("a")) == "a"
 
     asyncio.run(run())
 
