@@ -2,16 +2,19 @@
 
 A campaign by webhook to a stand-in on another core, which answers 204 to everything. Beside it
 durable publications one after the other, and live fan-out to 1,000 sessions. The same server takes
-turns: the campaign rests, the campaign goes on; at the pace that a courier has by default, at twice
-that, and as fast as it goes. What the process that sends for couriers uses is stated apart: it runs
-on the server's core too, at a lower priority, and is not in the server's figures.
+many short turns, off on, on off, off on ...: the campaign rests, the campaign goes on; at the pace
+that a courier has by default, and as fast as it goes. Each turn is compared with the one beside it,
+and what is said is the median of those ratios and within what it lies, whatever the ratios are
+distributed like. The figures are those of the node with everything it does for the campaign; what
+that is by itself, and what the process that sends for couriers uses, on the same core at a lower
+priority, is stated apart.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
+import math
 import statistics
 import sys
 import time
@@ -23,13 +26,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.generator import Result
-from bench.laboratory import Laboratory, Line, us_per_delivery
+from bench.laboratory import SESSIONS, Laboratory, Line, us_per_delivery, us_per_request
 from bench.peers import API_KEY, Reddot
 from bench.processes import (
     GENERATOR_CORE,
     NotMeasured,
     Server,
     accepts,
+    cpu_s,
     free_port,
     pinned,
     start,
@@ -40,17 +44,52 @@ from reddot.outreach import Address
 from reddot.stores.sqlite import SqliteStore
 from reddot.system import SystemClock
 
-PEOPLE: Final = {50: 10_000, 100: 20_000, 0: 200_000}
-"""So many that somebody is left in the last turn, by attempts a second; 0: no limit."""
+PAIRS: Final = {50: 22, 0: 6}
+"""Turns with and without, by attempts a second; 0: no limit."""
+PEOPLE: Final = {50: 15_000, 0: 150_000}
+"""So many that somebody is left in the last turn."""
 PACE: Final = 50
 """What a courier has unless the operator says otherwise: up to there it must not be felt."""
 QUICK_PEOPLE: Final = 10_000
 BATCH: Final = 1_000
 KEY: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 RATIO_MAX: Final = 1.05
+UNSURE: Final = 0.05
+"""How likely the true median is outside of what is stated."""
 PATIENCE_S: Final = 120
-SETTLE_S: Final = 1
+TURN_S: Final = 2.0
+ALONE_S: Final = 5.0
+"""So long the server does nothing but the campaign, to see what that uses by itself."""
+SETTLE_S: Final = 0.3
 """While there is a campaign the server does not become idle."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One turn.
+
+    Attributes:
+        sent: deliveries of the campaign meanwhile.
+        child_s: CPU that the process of couriers used for them.
+    """
+
+    result: Result
+    sent: int
+    child_s: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A turn without the campaign and the one with it, next to each other."""
+
+    without: Measured
+    beside: Measured
+
+    def ratio(self, metric: Metric) -> float:
+        return metric(self.beside) / metric(self.without)
+
+
+Metric = Callable[[Measured], float]
 
 
 def run(lab: Laboratory) -> list[Line]:
@@ -58,51 +97,41 @@ def run(lab: Laboratory) -> list[Line]:
     with _stand_in(lab) as port:
         for per_s, people in PEOPLE.items():
             with _campaign(lab, port, per_s, QUICK_PEOPLE if lab.quick else people) as it:
-                turns = _turns(lab, it)
-            lines += _lines(per_s, turns)
+                own_us = it.own_us(lab.seconds(ALONE_S))
+                pairs = _turns(lab, it)
+            lines += _lines(per_s, pairs, own_us)
     return lines
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One measurement without the campaign, and the one with it that followed.
-
-    Attributes:
-        sent: deliveries while the second was taken.
-        child_s: CPU that the process of couriers used for them.
-    """
-
-    without: Result
-    beside: Result
-    sent: int
-    child_s: float
-
-    def ratio(self, metric: Callable[[Result], float]) -> float:
-        return metric(self.beside) / metric(self.without)
-
-
-def _turns(lab: Laboratory, campaign: Campaign) -> dict[str, list[Turn]]:
+def _turns(lab: Laboratory, campaign: Campaign) -> dict[str, list[Pair]]:
     cases: dict[str, Callable[[], Result]] = {
-        "fanout": lambda: lab.fan_out(campaign.peer, "sse", settle_seconds=SETTLE_S),
         "publish": lambda: _publish(lab, campaign.peer),
+        "fanout": lambda: lab.fan_out(
+            campaign.peer, "sse", seconds=TURN_S, settle_seconds=SETTLE_S
+        ),
     }
-    found: dict[str, list[Turn]] = {name: [] for name in cases}
-    for turn in range(lab.turns):
-        for name, case in cases.items():
-            campaign.rest()
-            without = case()
-            campaign.go_on()
-            sent, child_s = campaign.sent(), campaign.child_s()
-            beside = case()
-            one = Turn(without, beside, campaign.sent() - sent, campaign.child_s() - child_s)
-            if one.sent < 10:
+    found: dict[str, list[Pair]] = {name: [] for name in cases}
+    for turn in range(2 if lab.quick else PAIRS[campaign.per_s]):
+        # Off on, on off: what becomes slower or faster meanwhile does so for both alike.
+        order = (False, True) if turn % 2 == 0 else (True, False)
+        both: dict[bool, dict[str, Measured]] = {}
+        for is_on in order:
+            campaign.switch(on=is_on)
+            both[is_on] = {name: campaign.beside(case) for name, case in cases.items()}
+        for name in cases:
+            pair = Pair(both[False][name], both[True][name])
+            if pair.beside.sent < 10:
                 raise NotMeasured("the campaign is over, or does not go on")
-            found[name].append(one)
-            for which, result in (("without", without), ("beside", beside)):
-                case_name = f"{name} {which} {_pace(campaign.per_s)}"
-                run = {"row": "campaign", "case": case_name, "turn": turn, "result": result}
-                lab.runs.append(run | {"sent": one.sent, "child_s": one.child_s})
+            found[name].append(pair)
+            _keep(lab, campaign, name, turn, pair)
     return found
+
+
+def _keep(lab: Laboratory, campaign: Campaign, name: str, turn: int, pair: Pair) -> None:
+    for which, one in (("without", pair.without), ("beside", pair.beside)):
+        case = f"{name} {which} {_pace(campaign.per_s)}"
+        run = {"row": "campaign", "case": case, "turn": turn, "result": one.result}
+        lab.runs.append(run | {"sent": one.sent, "child_s": one.child_s})
 
 
 def _publish(lab: Laboratory, peer: Reddot) -> Result:
@@ -111,60 +140,83 @@ def _publish(lab: Laboratory, peer: Reddot) -> Result:
         peer.durable(f"users/{USER}"),
         users=100,
         publishers=1,
-        seconds=lab.seconds(3),
+        seconds=lab.seconds(TURN_S),
         settle_seconds=SETTLE_S,
     )
 
 
-def _p50_us(result: Result) -> float:
-    return float(result["answer_us"]["p50"])
+# ---- what is said of it ----
 
 
-def _p99_us(result: Result) -> float:
-    return float(result["answer_us"]["p99"])
+def _lines(per_s: int, pairs: dict[str, list[Pair]], own_us: float) -> Iterator[Line]:
+    publish, fan_out = "durable publish, one in flight", f"fan-out to {SESSIONS:,} sse"
+    judged = per_s == PACE
+    for what, name, metric, is_judged in (
+        (f"{publish}, p50", "publish", _us("answer_us", "p50"), judged),
+        (f"{publish}, p99", "publish", _us("answer_us", "p99"), judged),
+        (f"{publish}, node's CPU each", "publish", _each(us_per_request), False),
+        (f"{fan_out}, last one p50", "fanout", _us("last_us", "p50"), judged),
+        (f"{fan_out}, node's CPU per delivery", "fanout", _each(us_per_delivery), judged),
+    ):
+        title = f"{what}; campaign: {_pace(per_s)}"
+        yield _line(title, pairs[name], metric, is_judged, own_us)
+
+
+def _line(
+    title: str, pairs: Sequence[Pair], metric: Metric, is_judged: bool, own_us: float
+) -> Line:
+    without, beside = (
+        statistics.median(map(metric, some))
+        for some in ([one.without for one in pairs], [one.beside for one in pairs])
+    )
+    ratios = [one.ratio(metric) for one in pairs]
+    low, high = interval_of_median(ratios, UNSURE)
+    sent = sum(one.beside.sent for one in pairs)
+    child_us = sum(one.beside.child_s for one in pairs) / sent * 1e6
+    met = high <= RATIO_MAX if is_judged else None
+    return Line(
+        title,
+        f"{without:.1f} µs without, {beside:.1f} with: {statistics.median(ratios):.3f}x"
+        f" ({low:.3f} to {high:.3f}, {len(pairs)} pairs){_faults(pairs)}",
+        f"≤ {RATIO_MAX}x, all of it" if is_judged else "",
+        f"{sent:,} webhooks meanwhile; each by itself {own_us:.0f} µs of the node's CPU,"
+        f" {child_us:.0f} of the process of couriers",
+        met,
+        met,
+    )
+
+
+def interval_of_median(values: Sequence[float], unsure: float) -> tuple[float, float]:
+    """Between which two of the values the median of what they were drawn from lies.
+
+    By rank: how many values lie below it is a throw of as many coins. With too few values to be
+    sure, all of them.
+    """
+    ordered, count = sorted(values), len(values)
+    below = tail = 0
+    for rank in range(count // 2):
+        tail += math.comb(count, rank)
+        if tail / 2**count > unsure / 2:
+            break
+        below = rank
+    return ordered[below], ordered[count - 1 - below]
+
+
+def _us(name: str, which: str) -> Metric:
+    return lambda one: float(one.result[name][which])
+
+
+def _each(metric: Callable[[Result], float]) -> Metric:
+    return lambda one: metric(one.result)
 
 
 def _pace(per_s: int) -> str:
     return f"{per_s} a second" if per_s else "as fast as it goes"
 
 
-def _lines(per_s: int, turns: dict[str, list[Turn]]) -> Iterator[Line]:
-    rate, judged = _pace(per_s), per_s == PACE
-    yield _line("durable publish, one in flight, p50", rate, turns["publish"], _p50_us, judged)
-    yield _line("durable publish, one in flight, p99", rate, turns["publish"], _p99_us, False)
-    what = "fan-out to 1,000 sse, CPU per delivery"
-    yield _line(what, rate, turns["fanout"], us_per_delivery, judged)
-
-
-def _line(
-    what: str,
-    rate: str,
-    turns: Sequence[Turn],
-    metric: Callable[[Result], float],
-    judged: bool,
-) -> Line:
-    without, beside = (
-        statistics.median(metric(result) for result in results)
-        for results in ([one.without for one in turns], [one.beside for one in turns])
-    )
-    ratios = [one.ratio(metric) for one in turns]
-    ratio = statistics.median(ratios)
-    sent = sum(one.sent for one in turns)
-    child_us = sum(one.child_s for one in turns) / sent * 1e6
-    return Line(
-        f"{what}; campaign: {rate}",
-        f"{without:.1f} µs without, {beside:.1f} with: {ratio:.2f}x"
-        f" ({min(ratios):.2f} to {max(ratios):.2f}){_faults(turns)}",
-        f"≤ {RATIO_MAX}x" if judged else "",
-        f"{sent:,} webhooks meanwhile; process of couriers: {child_us:.0f} µs each",
-        ratio <= RATIO_MAX if judged else None,
-        ratio <= RATIO_MAX if judged else None,
-    )
-
-
-def _faults(turns: Sequence[Turn]) -> str:
+def _faults(pairs: Sequence[Pair]) -> str:
     names = ("lost", "doubled", "wrong")
-    results = [result for one in turns for result in (one.without, one.beside)]
+    results = [one.result for pair in pairs for one in (pair.without, pair.beside)]
     counts = {name: sum(result.get(name, 0) for result in results) for name in names}
     return "".join(f", {count} {name}" for name, count in counts.items() if count)
 
@@ -187,19 +239,40 @@ class Campaign:
         self.peer = peer
         self.per_s = per_s
         self._whole = peer.server
+        self._is_on = True
         server = peer.server
         peer.server = NodeAlone(server.name, server.port, server.process, server.log)
         body = {"to": {"everyone": True}, "title": "Sale", "category": "offer"}
         self._path = f"/v1/campaigns/{self._ask('POST', '/v1/campaigns', body)['id']}"
 
-    def rest(self) -> None:
+    def switch(self, *, on: bool) -> None:
+        if on != self._is_on:
+            self._go_on() if on else self._rest()
+            self._is_on = on
+
+    def beside(self, case: Callable[[], Result]) -> Measured:
+        sent, child_s = self.sent(), self._child_s()
+        result = case()
+        return Measured(result, self.sent() - sent, self._child_s() - child_s)
+
+    def own_us(self, seconds: float) -> float:
+        """CPU of the node for a delivery while there is nothing else to do."""
+        used: dict[bool, float] = {}
+        for is_on in (False, True):
+            self.switch(on=is_on)
+            before, sent = cpu_s(self._whole.process.pid), self.sent()
+            time.sleep(seconds)
+            used[is_on] = cpu_s(self._whole.process.pid) - before
+        return (used[True] - used[False]) / max(self.sent() - sent, 1) * 1e6
+
+    def _rest(self) -> None:
         """Pause, and wait until what was in hand has gone out."""
         self._ask("POST", f"{self._path}/pause")
         before = -1
         while before != (before := self.sent()):
-            time.sleep(0.5)
+            time.sleep(0.4)
 
-    def go_on(self) -> None:
+    def _go_on(self) -> None:
         """Resume, and wait until it has come into its stride."""
         before = self.sent()
         self._ask("POST", f"{self._path}/resume")
@@ -215,9 +288,9 @@ class Campaign:
         lines = [one for one in text.splitlines() if one.startswith("reddot_deliveries_total{")]
         return sum(int(float(one.split()[-1])) for one in lines if 'state="sent"' in one)
 
-    def child_s(self) -> float:
+    def _child_s(self) -> float:
         """CPU of the process of couriers so far."""
-        return sum(_cpu_s(pid) for pid in self._whole.pids[1:])
+        return sum(map(cpu_s, self._whole.pids[1:]))
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -246,15 +319,10 @@ def _within(value: Any, names: Sequence[str]) -> int:
     return value or 0
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @contextmanager
 def _campaign(lab: Laboratory, port: int, per_s: int, people: int) -> Iterator[Campaign]:
     folder = lab.folder()
-    asyncio.run(_fill(folder / "bench.db", people))
+    asyncio.run(fill(folder / "bench.db", people))
     plan = {"categories": ["offer"], "couriers": [{"courier": "hook"}]}
     hook = {"type": "webhook", "keys": [KEY], "url": f"http://127.0.0.1:{port}/"}
     with Reddot(
@@ -270,7 +338,8 @@ def _campaign(lab: Laboratory, port: int, per_s: int, people: int) -> Iterator[C
         yield campaign
 
 
-async def _fill(path: Path, people: int) -> None:
+async def fill(path: Path, people: int) -> None:
+    """Make a store in which so many people have an address with the courier `hook`."""
     store = SqliteStore(
         path,
         clock=SystemClock(),

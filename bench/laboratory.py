@@ -162,7 +162,14 @@ class Laboratory:
         return f"{us / self.c_loop_us:.1f} C loops, scaled {us / self.slowness:.1f} µs"
 
     def fan_out(
-        self, peer: Peer, kind: Any = "sse", *, burst: int = 1, rate: float = 100, **more: Any
+        self,
+        peer: Peer,
+        kind: Any = "sse",
+        *,
+        burst: int = 1,
+        rate: float = 100,
+        seconds: float = 3,
+        **more: Any,
     ) -> Result:
         """Publish to `SESSIONS` sessions on one topic, `rate` times a second."""
         from bench import wire
@@ -173,7 +180,7 @@ class Laboratory:
             session=peer.session(kind, wire.NEWS),
             sessions=SESSIONS,
             rate=rate,
-            seconds=self.seconds(3),
+            seconds=self.seconds(seconds),
             **more,
         )
 

@@ -17,7 +17,7 @@
  * the count of marks tells what is lost or doubled, the sum of their numbers whether it was the
  * right ones.
  *
- * CPU and memory of the server are read from /proc for every --pid. The result is one JSON object
+ * CPU and memory of the server are those of every --pid. The result is one JSON object
  * on stdout. Exit code 0: measured (losses are in the result); 1: could not measure, stderr says
  * why; 2: wrong usage.
  */
@@ -68,6 +68,7 @@ static struct {
             .settle = 6, .ready = "", .status = "2"};
 
 static Histogram deliveries, answers;
+static Histogram lasts; /* of the deliveries after which every session had everything */
 
 static void fail(const char *format, ...) {
     va_list arguments;
@@ -271,6 +272,8 @@ static size_t scan_marks(Connection *c, const char *bytes, size_t length, uint64
         uint64_t sent_ns = hexadecimal(p + 2, 16);
         if (sent_ns) record(&deliveries, (arrived_ns - sent_ns) / 1000);
         else deliveries.total++;
+        if (sent_ns && deliveries.total % (uint64_t)option.sessions == 0)
+            record(&lasts, (arrived_ns - sent_ns) / 1000);
         c->numbers += hexadecimal(p + 18, 8);
         if (++c->marks == (uint32_t)option.each) caught_up_count++;
         p += MARK_LENGTH;
@@ -473,10 +476,11 @@ static void run_publish(void) {
            option.users, (unsigned long long)sent_requests, (unsigned long long)sent_marks,
            (unsigned long long)answered, (unsigned long long)refused, seconds, sent_seconds,
            last_answer_ns ? (double)(last_answer_ns - start) / 1e9 : 0);
-    printf(", \"server_cpu_s\": %.2f, \"generator_cpu_share\": %.2f, \"bytes_per_delivery\": %.1f",
+    printf(", \"server_cpu_s\": %.6f, \"generator_cpu_share\": %.2f, \"bytes_per_delivery\": %.1f",
            server, (own_cpu_seconds() - own_before) / seconds,
            deliveries.total ? (double)mark_bytes / (double)deliveries.total : 0);
     if (deliveries.total) print_latencies("delivery", &deliveries);
+    if (lasts.total) print_latencies("last", &lasts);
     if (answers.total) print_latencies("answer", &answers);
     printf("}\n");
 }
@@ -490,14 +494,14 @@ static void run_hold(void) {
         open_sessions(option.steps[i]);
         double seconds = seconds_since(start);
         settle();
-        printf("%s{\"sessions\": %d, \"opened\": %d, \"seconds\": %.4f, \"server_cpu_s\": %.2f, "
+        printf("%s{\"sessions\": %d, \"opened\": %d, \"seconds\": %.4f, \"server_cpu_s\": %.6f, "
                "\"rss\": %ld}",
                i ? ", " : "", option.steps[i], option.steps[i] - before, seconds,
                server_cpu_seconds() - cpu, server_rss_bytes());
     }
     double cpu = server_cpu_seconds();
     pump_for(option.idle);
-    printf("], \"idle_seconds\": %.1f, \"idle_cpu_s\": %.2f, \"rss\": %ld, \"closed\": %d}\n",
+    printf("], \"idle_seconds\": %.1f, \"idle_cpu_s\": %.6f, \"rss\": %ld, \"closed\": %d}\n",
            option.idle, server_cpu_seconds() - cpu, server_rss_bytes(), closed_count);
 }
 
@@ -517,7 +521,7 @@ static void run_resume(void) {
     printf("{");
     print_account();
     printf(", \"caught_up\": %d, \"open_seconds\": %.4f, \"seconds\": %.4f, \"server_cpu_s\": "
-           "%.2f, \"rss_before\": %ld, \"rss\": %ld}\n",
+           "%.6f, \"rss_before\": %ld, \"rss\": %ld}\n",
            caught_up_count, open_seconds, seconds, server_cpu_seconds() - cpu, rss,
            server_rss_bytes());
 }

@@ -28,6 +28,9 @@ from reddot.system import SystemClock
 
 NICENESS: Final = 10
 """Where node and couriers want the same core, the node gets nine tenths of it."""
+REPORT_S: Final = 0.005
+"""So long what has come of a parcel waits for others that are under way: each report by itself
+would wake up the node, and somebody who publishes waits for that."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Errand).decode
@@ -39,6 +42,8 @@ class Child:
     def __init__(self) -> None:
         self._couriers: Mapping[str, Courier] = {}
         self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._reports: Final[list[bytes]] = []
+        self._under_way = 0
 
     async def serve(self, end: socket.socket) -> None:
         """Return when the other end is closed."""
@@ -54,13 +59,24 @@ class Child:
             settings: Settings = pickle.loads(block)  # noqa: S301 - from our own parent
             self._couriers = open_couriers(settings, clock=SystemClock())
             return
+        self._under_way += 1
         task = asyncio.get_running_loop().create_task(self._run(_decode(block)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, errand: Errand) -> None:
         outcome = await attempt(self._couriers[errand.courier], errand.parcel)
-        self._pipe.send(_encode(Report(errand.number, outcome)))
+        self._under_way -= 1
+        self._reports.append(_encode(Report(errand.number, outcome)))
+        if not self._under_way:
+            self._report()
+        elif len(self._reports) == 1:
+            asyncio.get_running_loop().call_later(REPORT_S, self._report)
+
+    def _report(self) -> None:
+        for report in self._reports:  # One write: the loop joins them.
+            self._pipe.send(report)
+        self._reports.clear()
 
 
 def main() -> None:

@@ -45,6 +45,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 TICK_S: Final = 0.5
 INBOX_UPKEEP_S: Final = 1.0
 TRIM_ROWS: Final = 500
+SWEEP_ROWS: Final = 100
+"""Of deliveries, each of which is in more indexes: a publication waits for so many at most."""
 DRAIN_PUBLISHES_S: Final = 0.5
 """Publishers that never pause must not put off the end: a connection is closed behind its answer,
 so what is still under way after this is answered all the same."""
@@ -276,7 +278,7 @@ class Reddot(Parts):
             try:
                 await self.campaigns.upkeep()
                 await self.dispatcher.adopt()
-                while await self.store.deliveries.upkeep(rows_max=TRIM_ROWS):
+                while await self.store.deliveries.upkeep(rows_max=SWEEP_ROWS):
                     self.dispatcher.hint()
                     await asyncio.sleep(0.01)
             except ReddotError as error:

@@ -230,18 +230,25 @@ class Figures(msgspec.Struct, frozen=True, array_like=True):
     read: int
 
 
+class Passage(Enum):
+    """What is counted of deliveries and is no state of theirs."""
+
+    MADE = "made"
+    CLICKED = "clicked"
+
+
 class Progress(msgspec.Struct, frozen=True):
     """How many deliveries of a lane came into a state within one minute.
 
     Attributes:
-        minute: since the epoch.
-        state: None: they were made.
+        minute: since the epoch; of CLICKED, that in which they were sent, so that clicks that come
+            one by one for months make no rows of their own.
         count: negative for what has left it: what was held, what an operator has sent again.
     """
 
     minute: int
     courier: str
-    state: State | None
+    state: State | Passage
     count: int
 
 

@@ -194,6 +194,7 @@ class Parts:
             queue=self.store.deliveries,
             couriers=self.couriers if self.away is None else self.away.couriers,
             judge=judge,
+            warm=self.boxes.prepare_all,
             unread=self._unread,
             clock=self.clock,
             entropy=self.entropy,

@@ -10,7 +10,7 @@ import pytest
 
 from reddot.delivery import State
 from reddot.errors import ReddotError
-from reddot.outreach import Campaign, Figures, Stage, Which
+from reddot.outreach import Campaign, Figures, Passage, Stage, Which
 from tests.contract.conftest import Backend
 from tests.contract.queues import DAY_S, TWO, Queue, plan, run
 
@@ -98,6 +98,28 @@ def test_a_click_is_noted_once_on_what_was_sent(backend: Backend, tmp_path: Path
         assert {key: ms for key, ms in clicked.items() if ms is not None} == {
             ("a", "1", "push"): now
         }
+
+    run(backend, tmp_path, test)
+
+
+def test_clicks_of_a_campaign_are_summed_in_the_minute_of_what_was_clicked(
+    backend: Backend, tmp_path: Path
+) -> None:
+    async def test(box: Queue) -> None:
+        for user in "123":
+            await box.address(user, "push")
+        await box.notify("sale", "everyone", plan=plan(TWO), lane=-7)
+        await box.notify("alone", "users/1", plan=plan(TWO))
+        await box.expand()
+        box.clock.advance(DAY_S)
+        for lease in await box.lease("push"):
+            await box.end(lease, State.SENT, reason="due")
+        sent = box.clock.wall_ms() // 60_000
+        for user, ids in (("1", ["sale", "alone"]), ("1", ["sale"]), ("2", ["sale"])):
+            box.clock.advance(300)
+            await box.queue.click(user, "push", ids)
+        clicks = [one for one in await box.queue.progress(-7) if one.state is Passage.CLICKED]
+        assert [(one.minute, one.courier, one.count) for one in clicks] == [(sent, "push", 2)]
 
     run(backend, tmp_path, test)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 import msgspec
@@ -97,6 +97,7 @@ class Post:
             queue=self.store.deliveries,
             couriers=self.couriers,
             judge=judge,
+            warm=self._warm,
             unread=self._unread,
             clock=self.clock,
             entropy=SeededEntropy(self.chance.getrandbits(30)),
@@ -120,6 +121,9 @@ class Post:
         self.timers = [timer for timer in self.timers if timer[0] > now_s]
         for call in due:
             call()
+
+    async def _warm(self, users: Collection[str]) -> None:
+        """Nothing has to come from anywhere."""
 
     async def _unread(self, user: str) -> int:
         return await self.boxes.unread(user)

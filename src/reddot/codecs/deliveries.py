@@ -10,7 +10,6 @@ import msgspec
 
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
-from reddot.delivery import State
 from reddot.errors import ReddotError
 from reddot.outreach import Address, Campaign, Delivery, Figures, Progress, Stage
 
@@ -65,6 +64,7 @@ _reviews = msgspec.json.Decoder(Reviews)
 _again = msgspec.json.Decoder(Again)
 _audience = msgspec.json.Decoder(codec.To)
 _clicks = msgspec.json.Decoder(Clicks)
+_NO_END: Final = ("made", "held", "clicked")
 _endpoint = msgspec.json.Decoder(Endpoint)
 _attributes = msgspec.json.Decoder(Attributes)
 _value = msgspec.json.Decoder()
@@ -220,14 +220,14 @@ def progress_fields(progress: Sequence[Progress]) -> dict[str, object]:
     """Totals by courier, and what came into which state in which minute."""
     totals: dict[str, Counter[str]] = {}
     for one in progress:
-        totals.setdefault(one.courier, Counter())[_word(one.state)] += one.count
+        totals.setdefault(one.courier, Counter())[one.state.value] += one.count
     return {
         "totals": {courier: _with_waiting(counts) for courier, counts in totals.items()},
         "minutes": [
             {
                 "time": _time(one.minute * MINUTE_MS),
                 "courier": one.courier,
-                "state": _word(one.state),
+                "state": one.state.value,
                 "count": one.count,
             }
             for one in progress
@@ -235,11 +235,7 @@ def progress_fields(progress: Sequence[Progress]) -> dict[str, object]:
     }
 
 
-def _word(state: State | None) -> str:
-    return "made" if state is None else state.value
-
-
 def _with_waiting(counts: Mapping[str, int]) -> dict[str, int]:
     """What was made and has not come to an end is still waiting, in hand or held."""
-    ended = sum(count for word, count in counts.items() if word not in ("made", "held"))
+    ended = sum(count for word, count in counts.items() if word not in _NO_END)
     return {**counts, "open": counts.get("made", 0) - ended}

@@ -9,7 +9,7 @@ loaded again when somebody asks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -169,7 +169,7 @@ class Boxes:
                 return
             box = self._people.get(user)
             if box is None:
-                await self._load([user], [])
+                await self._load([user], self._own_topics([user]))
                 continue
             missing = [topic for topic in box.marks if topic not in self._masks]
             if missing:
@@ -188,6 +188,22 @@ class Boxes:
 
     def _is_waking(self, box: _Box | None) -> bool:
         return box is not None and 0 < box.wake_ms <= self._clock.wall_ms()
+
+    async def prepare_all(self, users: Collection[str]) -> None:
+        """Bring people into memory, with one question to the store where one will do.
+
+        Raises:
+            ReddotError: as `prepare`.
+        """
+        strange = [user for user in users if user not in self._people]
+        if strange:
+            await self._load(strange, self._own_topics(strange))
+        await asyncio.gather(*(self.prepare(user) for user in users if not self.is_ready(user)))
+
+    def _own_topics(self, users: Sequence[str]) -> list[str]:
+        """What every inbox has: of these, what is not in memory."""
+        topics = [f"{USERS_ROOT}/{user}" for user in users]
+        return [topic for topic in (*topics, EVERYONE) if topic not in self._masks]
 
     def _forget_due(self, user: str, box: _Box) -> None:
         """What is due after settling is not what the store says: load it anew."""

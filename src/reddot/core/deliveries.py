@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -25,10 +26,14 @@ from reddot.errors import ReddotError
 from reddot.outreach import Address, Lease, Settled
 from reddot.ports import Clock, Courier, Deliveries, Entropy
 
-EXPAND_ROWS: Final = 500
+EXPAND_ROWS: Final = 100
 IDLE_S: Final = 1.0
 AHEAD: Final = 2
 """So many times the attempts that may run at once are taken in hand, so that none waits."""
+AHEAD_S: Final = 0.6
+"""What goes out in this time at the pace is taken in hand: a few large rounds are felt less."""
+ROUND_MAX: Final = 100
+"""So many at most are leased, or settled, in one transaction: publications wait for it."""
 GATHER_S: Final = 0.2
 """So long a result waits for others, to be settled in one transaction with them."""
 DIGEST_MAX: Final = 100
@@ -87,6 +92,7 @@ class Dispatcher:
 
     Args:
         couriers: by their names in plans.
+        warm: has badges of people at hand from now on.
         unread: a person's badge at this moment.
         later: calls something after so many seconds.
     """
@@ -97,6 +103,7 @@ class Dispatcher:
         queue: Deliveries,
         couriers: Mapping[str, Courier],
         judge: Judge,
+        warm: Callable[[Collection[str]], Awaitable[None]],
         unread: Callable[[str], Awaitable[int]],
         clock: Clock,
         entropy: Entropy,
@@ -107,6 +114,7 @@ class Dispatcher:
     ) -> None:
         self._queue = queue
         self._bench = Bench(judge)
+        self._warm = warm
         self._unread = unread
         self._clock = clock
         self._entropy = entropy
@@ -199,14 +207,16 @@ class Dispatcher:
     def _ahead(self, at_once: int) -> int:
         """How many to take in hand: what can begin, at the pace, long before its lease ends."""
         per_s = self._limits.delivery_attempts_per_s
-        most = at_once * AHEAD
+        most = max(at_once * AHEAD, int(per_s * AHEAD_S))
         return min(most, max(1, int(per_s * self._limits.delivery_lease_s / 4))) if per_s else most
 
     async def _serve(self, outlet: Outlet) -> bool:
         room = self._room(outlet)
         if not room:
             return False
-        found = await self._queue.lease(outlet.name, limit=room, until_ms=self._until_ms())
+        found = await self._queue.lease(
+            outlet.name, limit=min(room, ROUND_MAX), until_ms=self._until_ms()
+        )
         leases = self._take(outlet, found)
         if leases:
             await self._judge(outlet, leases)
@@ -231,10 +241,9 @@ class Dispatcher:
             for job in found.jobs:
                 if job.case.lease.digest:
                     found.settled += await self._gather(outlet, job, mine)
-            await asyncio.gather(
-                self._queue.grant([job.case.lease for job in found.jobs]),
-                *(self._unread_of(job.case.lease.user) for job in found.jobs),
-            )
+            going = [job.case.lease for job in found.jobs]
+            if going:
+                await asyncio.gather(self._queue.grant(going), self._warm_all(going))
         except ReddotError:
             self._let_go(outlet, mine)
             raise
@@ -330,6 +339,10 @@ class Dispatcher:
         except TimeoutError:
             return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True)
 
+    async def _warm_all(self, leases: Sequence[Lease]) -> None:
+        with suppress(ReddotError):  # They are asked for again, one by one.
+            await self._warm([lease.user for lease in leases])
+
     async def _unread_of(self, user: str) -> int:
         try:
             return await self._unread(user)
@@ -357,19 +370,20 @@ class Dispatcher:
     def _outcome(self, job: Job, tried: Sequence[tuple[Address, Outcome]]) -> Settled:
         lease = job.case.lease
         attempts = lease.attempts + 1
-        by = {verdict: [o for _, o in tried if o.verdict is verdict] for verdict in Verdict}
         sent = [address.slot for address, o in tried if o.verdict is Verdict.SENT]
         done = (*lease.done, *sent)
         gone = tuple(address for address, o in tried if o.verdict is Verdict.GONE)
-        retry, due_ms = by[Verdict.RETRY], 0
+        retry = [outcome for _, outcome in tried if outcome.verdict is Verdict.RETRY]
+        failed = [outcome for _, outcome in tried if outcome.verdict is Verdict.FAILED]
+        due_ms = 0
         if retry and attempts < self._limits.delivery_attempts_max:
             state, last, due_ms = State.PENDING, retry[0], self._again_ms(attempts, retry)
         elif done or not tried:
             state, last = State.SENT, Outcome(verdict=Verdict.SENT, reason=job.reason)
-        elif retry or by[Verdict.FAILED]:
-            state, last = State.DEAD, (retry or by[Verdict.FAILED])[0]
+        elif retry or failed:
+            state, last = State.DEAD, (retry or failed)[0]
         else:
-            state, last = State.SKIPPED, by[Verdict.GONE][0]
+            state, last = State.SKIPPED, tried[0][1]  # Nobody is there any more.
             last = msgspec.structs.replace(last, reason="no_address", detail=last.reason)
         return Settled(
             lease=lease,
@@ -421,7 +435,7 @@ class Dispatcher:
         self._settling = True
         try:
             while self._results:
-                results, self._results = self._results, []
+                results, self._results = self._results[:ROUND_MAX], self._results[ROUND_MAX:]
                 holds, self._holds = self._holds, {}
                 try:
                     await self._queue.settle(results, holds)

@@ -24,6 +24,7 @@ from reddot.outreach import (
     DeliveryKeep,
     Figures,
     Lease,
+    Passage,
     Past,
     Progress,
     Settled,
@@ -37,7 +38,7 @@ from reddot.stores.memory_notes import Sending
 MINUTE_MS: Final = 60_000
 PEOPLE_MAX: Final = 2**31
 LOOKED_AT: Final = (Stage.SCHEDULED, Stage.STARTING, Stage.RUNNING)
-NOTED: Final = frozenset(State) - {State.PENDING, State.LEASED}
+NOTED: Final = frozenset([*State, *Passage]) - {State.PENDING, State.LEASED}
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +101,7 @@ class MemoryDeliveries:
         self._campaigns: dict[str, Campaign] = {}
         self._parts: dict[tuple[int, int], tuple[str, ...]] = {}
         self._figures: dict[int, tuple[Figures, ...]] = {}
-        self._progress: dict[tuple[int, int, str, State | None], int] = {}
+        self._progress: dict[tuple[int, int, str, State | Passage], int] = {}
 
     # ---- in the transaction of the notification, and of the erasure of a person ----
 
@@ -154,14 +155,17 @@ class MemoryDeliveries:
         lane = self._lanes.setdefault(outreach.lane, _Lane(sending.note.plan))
         lane.plan = lane.plan or sending.note.plan
         due_ms = sending.draft.time_ms + after_s * 1000
-        self._rows[self._last] = _Row(
+        row = self._rows[self._last] = _Row(
             self._last, sending, user, courier, outreach.lane, topic, due_ms, now_ms
         )
-        self._note(outreach.lane, courier, None)
+        self._note(row, Passage.MADE)
 
-    def _note(self, lane: int, courier: str, state: State | None, by: int = 1) -> None:
-        if lane < 0 and (state is None or state in NOTED):
-            key = (lane, self._clock.wall_ms() // MINUTE_MS, courier, state)
+    def _note(
+        self, row: _Row, state: State | Passage, *, by: int = 1, at_ms: int | None = None
+    ) -> None:
+        if row.lane < 0 and state in NOTED:
+            minute = (at_ms or self._clock.wall_ms()) // MINUTE_MS
+            key = (row.lane, minute, row.courier, state)
             self._progress[key] = self._progress.get(key, 0) + by
 
     # ---- leasing ----
@@ -327,10 +331,10 @@ class MemoryDeliveries:
 
     def _move(self, row: _Row, state: State, reason: str, detail: str = "") -> None:
         if row.state is State.HELD:
-            self._note(row.lane, row.courier, State.HELD, by=-1)
+            self._note(row, State.HELD, by=-1)
         row.state, row.reason, row.detail = state, reason, detail
         row.changed_ms = self._clock.wall_ms()
-        self._note(row.lane, row.courier, state)
+        self._note(row, state)
 
     # ---- small steps ----
 
@@ -454,7 +458,7 @@ class MemoryDeliveries:
         return len(dead)
 
     def _revive(self, row: _Row) -> None:
-        self._note(row.lane, row.courier, State.DEAD, by=-1)
+        self._note(row, State.DEAD, by=-1)
         row.due_ms, row.attempts = self._clock.wall_ms(), 0
         self._move(row, State.PENDING, "retried")
 
@@ -463,6 +467,7 @@ class MemoryDeliveries:
             mine = (row.user, row.courier) == (user, courier) and row.sent_ms is not None
             if mine and row.clicked_ms is None and row.sending.draft.id in notifications:
                 row.clicked_ms = self._clock.wall_ms()
+                self._note(row, Passage.CLICKED, at_ms=row.sent_ms)
 
     async def lane(self, notification: str) -> int:
         for outreach in reversed(self._outreaches):

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from reddot.delivery import TRANSITIONS, State
 from reddot.errors import ReddotError
-from reddot.outreach import Address, Lease, Settled
+from reddot.outreach import Address, Lease, Passage, Settled
 from reddot.ports import Clock
 from reddot.stores.sqlite_topics import json_text
 
@@ -27,6 +27,9 @@ CODES: Final = {state: code for code, state in enumerate(STATES)}
 """States as the column has them."""
 NOTED: Final = frozenset(State) - {State.PENDING, State.LEASED}
 MADE: Final = -1
+CLICKED: Final = -2
+PASSAGES: Final = {MADE: Passage.MADE, CLICKED: Passage.CLICKED}
+"""As the column of progress has them, beside states."""
 EXPIRED_MAX: Final = 500
 MINUTE_MS: Final = 60_000
 
@@ -70,10 +73,11 @@ _LEASED: Final = """
 SELECT id, sent_ms IS NOT NULL FROM delivery
 WHERE state = 1 AND id IN (SELECT value FROM json_each(?))
 """
+_GRANT: Final = "UPDATE delivery SET sent_ms = ? WHERE id IN (SELECT value FROM json_each(?))"
 _SETTLE: Final = """
-UPDATE delivery SET state = ?, due_ms = ?, changed_ms = ?, lease_ms = NULL, attempts = ?,
-  sent_ms = iif(?, ifnull(?, sent_ms), NULL), digest = digest OR ?, reason = ?, detail = ?, done = ?
-WHERE id = ?
+UPDATE delivery SET state = ?, due_ms = ifnull(?, due_ms), changed_ms = ?, lease_ms = NULL,
+  attempts = ?, sent_ms = iif(?, ifnull(?, sent_ms), NULL), digest = digest OR ?, reason = ?,
+  detail = ?, done = ? WHERE id IN (SELECT value FROM json_each(?))
 """
 _SWEEP: Final = """
 UPDATE lane SET sweep = 1
@@ -87,11 +91,12 @@ _REVIVE: Final = """
 UPDATE delivery SET state = 0, due_ms = ?, changed_ms = ?, attempts = 0, reason = 'retried',
   detail = '' WHERE id = ?
 """
-_CLICK: Final = """
-UPDATE delivery SET clicked_ms = ? WHERE user = ? AND courier = ?
+_NOT_CLICKED: Final = """
+SELECT id, lane, sent_ms FROM delivery WHERE user = ? AND courier = ?
   AND num IN (SELECT num FROM notification WHERE id IN (SELECT value FROM json_each(?)))
   AND sent_ms IS NOT NULL AND clicked_ms IS NULL
 """
+_CLICK: Final = "UPDATE delivery SET clicked_ms = ? WHERE id IN (SELECT value FROM json_each(?))"
 _PROGRESS: Final = """
 INSERT INTO progress VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count
@@ -156,8 +161,7 @@ class DeliveryWriter:
         now_ms = self._clock.wall_ms()
         leased = self._leased([lease.id for lease in leases])
         mine = [lease for lease in leases if lease.id in leased]
-        mark = "UPDATE delivery SET sent_ms = ? WHERE id = ?"
-        self._cursor.executemany(mark, [(now_ms, lease.id) for lease in mine])
+        self._cursor.execute(_GRANT, (now_ms, json_text([lease.id for lease in mine])))
         self._count_granted(Counter(lease.lane for lease in mine if not leased[lease.id]))
 
     def _leased(self, ids: Iterable[int]) -> dict[int, bool]:
@@ -174,12 +178,13 @@ class DeliveryWriter:
             if one.lease.id in leased and one.state in TRANSITIONS[State.LEASED]
         ]
         granted: Counter[int] = Counter()
-        rows = []
+        alike: dict[tuple[Any, ...], list[int]] = {}
         for one in valid:
             counts = _counts(one, granted=leased[one.lease.id])
             granted[one.lease.lane] += counts - leased[one.lease.id]
-            rows.append(_settled_row(one, counts, now_ms))
-        self._cursor.executemany(_SETTLE, rows)
+            alike.setdefault(_settled_row(one, counts, now_ms), []).append(one.lease.id)
+        for row, ids in alike.items():  # Most end alike, and a statement costs more than a row.
+            self._cursor.execute(_SETTLE, (*row, json_text(ids)))
         self._count_granted(granted)
         self._count_moves([(one.lease.lane, one.lease.courier, one.state) for one in valid], now_ms)
         self._wait_again([one for one in valid if one.state is State.PENDING])
@@ -201,9 +206,10 @@ class DeliveryWriter:
             when[key] = min(when.get(key, one.due_ms), one.due_ms)
         self._ready(when)
 
-    def _sweep(self, lanes: Iterable[int]) -> None:
+    def _sweep(self, lanes: Collection[int]) -> None:
         """Have moved on what came into a lane after something was said about it."""
-        self._cursor.execute(_SWEEP, (json_text(list(lanes)),))
+        if lanes:
+            self._cursor.execute(_SWEEP, (json_text(list(lanes)),))
 
     def _count_granted(self, changes: Mapping[int, int]) -> None:
         rows = [(count, lane) for lane, count in changes.items() if count]
@@ -220,9 +226,9 @@ class DeliveryWriter:
         )
         self.note({key: by * count for key, count in found.items()}, now_ms)
 
-    def note(self, counts: Mapping[tuple[int, str, int], int], now_ms: int) -> None:
-        """Add to the progress: lane, courier, code of a state → how many."""
-        minute = now_ms // MINUTE_MS
+    def note(self, counts: Mapping[tuple[int, str, int], int], at_ms: int) -> None:
+        """Add to the progress: lane, courier, code of a state or passage → how many."""
+        minute = at_ms // MINUTE_MS
         rows = [(ln, minute, courier, code, n) for (ln, courier, code), n in counts.items()]
         self._cursor.executemany(_PROGRESS, rows)
 
@@ -247,8 +253,12 @@ class DeliveryWriter:
         return len(rows)
 
     def click(self, user: str, courier: str, notifications: Iterable[str]) -> None:
-        values = (self._clock.wall_ms(), user, courier, json_text(list(notifications)))
-        self._cursor.execute(_CLICK, values)
+        values = (user, courier, json_text(list(notifications)))
+        rows = self._cursor.execute(_NOT_CLICKED, values).fetchall()
+        self._cursor.execute(_CLICK, (self._clock.wall_ms(), json_text([id for id, _, _ in rows])))
+        for _, lane, sent_ms in rows:
+            if lane < 0:
+                self.note({(lane, courier, CLICKED): 1}, sent_ms)
 
     def control(
         self, lane: int, paused: bool | None, cancelled: bool | None, approved: bool | None
@@ -385,7 +395,7 @@ def _counts(one: Settled, *, granted: bool) -> bool:
 def _settled_row(one: Settled, counts: bool, now_ms: int) -> tuple[Any, ...]:
     return (
         CODES[one.state],
-        one.due_ms if one.state is State.PENDING else one.lease.due_ms,
+        one.due_ms if one.state is State.PENDING else None,
         now_ms,
         one.attempts,
         counts,
@@ -394,5 +404,4 @@ def _settled_row(one: Settled, counts: bool, now_ms: int) -> tuple[Any, ...]:
         one.reason,
         one.detail,
         json_text(one.done) if one.done else None,
-        one.lease.id,
     )

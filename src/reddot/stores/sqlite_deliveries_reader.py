@@ -16,7 +16,7 @@ from reddot.core.unreached import is_muted, is_seen
 from reddot.errors import ReddotError
 from reddot.inbox import UNMARKED
 from reddot.outreach import Address, Case, Delivery, Lease, Past, Progress, Which
-from reddot.stores.sqlite_deliveries import CODES, STATES
+from reddot.stores.sqlite_deliveries import CODES, PASSAGES, STATES
 from reddot.stores.sqlite_inbox import marks_in
 from reddot.stores.sqlite_preferences import preferences_in
 from reddot.stores.sqlite_topics import json_text
@@ -75,7 +75,6 @@ _LANE: Final = """
 SELECT ifnull(lane, num) FROM outreach JOIN notification USING (num)
 WHERE notification.id = ? ORDER BY num DESC LIMIT 1
 """
-_CODE_MADE: Final = -1
 
 Row = tuple[Any, ...]
 
@@ -158,7 +157,7 @@ class DeliverySnapshot:
             " ORDER BY minute, courier, state"
         )
         return [
-            Progress(minute, courier, None if code == _CODE_MADE else STATES[code], count)
+            Progress(minute, courier, STATES[code] if code >= 0 else PASSAGES[code], count)
             for minute, courier, code, count in self._all(select, lane)
         ]
 

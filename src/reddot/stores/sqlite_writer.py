@@ -4,7 +4,8 @@ Layer: stores. Group commit without a timer: while one commit waits for the disk
 gathers. The loop's thread only puts work into a queue and is called back once per commit.
 
 Invariants: positions are contiguous in commit order; a group that fails leaves nothing behind and
-uses no number; `answered` is called for every piece of work, in order.
+uses no number; `answered` is called for every append, in order. Changes of deliveries come behind
+what is published: see `sqlite_changes`.
 
 sqlite3 gives up the interpreter's lock once per step, so rows are written many to a statement:
 with a busy loop a statement per row makes a commit ten times slower.
@@ -36,6 +37,7 @@ from reddot.model import (
     Retention,
 )
 from reddot.ports import AppendDone, Clock
+from reddot.stores.sqlite_changes import Change, Changes, Waiting
 from reddot.stores.sqlite_inbox import InboxWriter
 from reddot.stores.sqlite_inbox_verify import verify
 from reddot.stores.sqlite_mqtt import encode_extra, write_clients
@@ -50,10 +52,9 @@ COMMIT_DRAFTS_MAX: Final = 2_000
 BUSY_DRAFTS: Final = 32
 
 Job = Callable[[], None]
-Change = Callable[[OutreachWriter], Any]
 # One append: its drafts, or None if it was refused and is only answered in its turn; whom to tell;
-# rows of clients; or, without drafts, a change of deliveries, whose answer is what it returns.
-Work = tuple[Sequence[Draft] | None, Callable[[Any], None], Sequence[ClientRow], Change | None]
+# rows of clients.
+Work = tuple[Sequence[Draft] | None, Callable[[Any], None], Sequence[ClientRow]]
 # What became of one append, and how many drafts no longer wait.
 Answer = tuple[AppendDone, Sequence[Appended] | ReddotError, int]
 Answered = Callable[[Sequence[Answer], int, int], None]
@@ -197,7 +198,15 @@ class Writer:
             flush=self._write,
             deliver=self._outreach.stage,
         )
-        self._queue: SimpleQueue[Work | Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[Work | Waiting | Job | None] = SimpleQueue()
+        self._changes = Changes(
+            self._cursor,
+            self._outreach,
+            clock=clock,
+            transaction=self._transaction,
+            hurry=lambda: not self._queue.empty(),
+        )
+        self._is_synced = True
         self._failures = 0
         self._drafts_last = 0
         self._thread = threading.Thread(target=self._run, name="reddot-sqlite", daemon=True)
@@ -218,11 +227,11 @@ class Writer:
         clients: Sequence[ClientRow] = (),
     ) -> None:
         """Store drafts; None only answers that the append was refused, in its turn."""
-        self._queue.put((drafts, done, clients, None))
+        self._queue.put((drafts, done, clients))
 
     def change(self, change: Change, done: Callable[[Any], None]) -> None:
-        """Change deliveries in the next transaction; `done` is called with what it returns."""
-        self._queue.put(((), done, (), change))
+        """Change deliveries behind what waits; `done` is called with what it returns."""
+        self._queue.put(Waiting(change, done))
 
     def trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
         """Delete up to `rows_max` rows between two groups; `done` is called in the loop.
@@ -254,7 +263,7 @@ class Writer:
 
     def _run(self) -> None:
         running = True
-        while running:
+        while running or self._changes.patience_s is not None:
             group, then = self._gather()
             if group:
                 self._commit(group)
@@ -262,19 +271,26 @@ class Writer:
                 running = False
             else:
                 then()
+            self._change(idle=not group)
         self._close()
 
     def _gather(self) -> tuple[list[Work], Job | None]:
-        """Wait for work, then take all that waits, and what is to be done after it."""
+        """Wait for work, then take all that waits, and what is to be done after it.
+
+        Changes of deliveries are laid aside, and let nobody wait.
+        """
         group: list[Work] = []
         drafts = 0
-        item = self._queue.get()
         try:
-            while isinstance(item, tuple):
-                group.append(item)
-                drafts += _rows(item[0] or ())
-                if drafts >= COMMIT_DRAFTS_MAX:
-                    return group, _nothing
+            item = self._queue.get(timeout=self._changes.patience_s)
+            while isinstance(item, Waiting | tuple):
+                if isinstance(item, Waiting):
+                    self._changes.waiting.append(item)
+                else:
+                    group.append(item)
+                    drafts += _rows(item[0] or ())
+                    if drafts >= COMMIT_DRAFTS_MAX:
+                        return group, _nothing
                 item = self._queue.get_nowait()
         except Empty:
             return group, _nothing
@@ -282,18 +298,25 @@ class Writer:
 
     def _commit(self, group: list[Work]) -> None:
         results: list[Any]
+        answers: list[Answer] = []
         try:
             with self._transaction():
                 results = self._store(group)
         except ReddotError as error:
             results = [ReddotError(error.code, error.detail) for _ in group]
-        answers: list[Answer] = []
-        for (drafts, done, _, _), result in zip(group, results, strict=True):
+        else:
+            answers += self._changes.published()
+        for (drafts, done, _), result in zip(group, results, strict=True):
             if drafts is None:
                 answers.append((done, ReddotError("overloaded", "too many appends wait"), 0))
             else:
                 answers.append((done, result, len(drafts)))
         self._tell(partial(self._answered, answers, self.head, self.retained_count))
+
+    def _change(self, *, idle: bool) -> None:
+        """Change deliveries, as far as nothing has come that goes first."""
+        if answers := self._changes.run(idle=idle):
+            self._tell(partial(self._answered, answers, self.head, self.retained_count))
 
     def _trim(self, rows_max: int, done: Callable[[int | ReddotError], None]) -> None:
         result: int | ReddotError
@@ -329,8 +352,12 @@ class Writer:
         self._cursor.execute(_REACHED, (msgspec.json.encode(counts).decode(),))
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, synced: bool = True) -> Iterator[None]:
         """All or nothing, on disk and in memory. The boundary at which an error is answered.
+
+        Args:
+            synced: it is on the disk, with all before it, when it is committed; otherwise it
+                survives the process only.
 
         Raises:
             ReddotError: `store_unavailable`, whatever went wrong.
@@ -339,6 +366,9 @@ class Writer:
         try:
             if self._connection.in_transaction:  # An earlier roll-back has failed.
                 self._connection.rollback()
+            if synced is not self._is_synced:
+                self._cursor.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+                self._is_synced = synced
             self._cursor.execute("BEGIN IMMEDIATE")
             yield
             self._cursor.execute("COMMIT")
@@ -384,7 +414,7 @@ class Writer:
 
     def _store(self, group: list[Work]) -> list[Any]:
         """Number and write all drafts of the group; one result per piece of work."""
-        drafts = [draft for batch, _, _, _ in group if batch is not None for draft in batch]
+        drafts = [draft for batch, _, _ in group if batch is not None for draft in batch]
         self._drafts_last = len(drafts)
         missing = {draft.topic for draft in drafts}.difference(self._topics.by_name)
         if missing:
@@ -394,10 +424,7 @@ class Writer:
             found = self._cursor.execute(_KEYS, (json_text(keyed), staged.now_ms))
             staged.keys = {name: _Key(*rest) for name, *rest in found}
         results: list[Any] = []
-        for batch, _, clients, change in group:
-            if change is not None:
-                results.append(self._change(staged, change))
-                continue
+        for batch, _, clients in group:
             digests = _digests(batch or (), staged.keys) if keyed else {}
             if isinstance(digests, ReddotError):
                 results.append(digests)
@@ -410,22 +437,6 @@ class Writer:
                 staged.clients += clients
         self._write(staged)
         return results
-
-    def _change(self, staged: _Staged, change: Change) -> Any:
-        """A change of deliveries. One that fails takes nothing else of the group with it."""
-        self._write(staged)
-        self._cursor.execute("SAVEPOINT change")
-        try:
-            result = change(self._outreach)
-        except ReddotError as error:
-            result = error
-        except Exception as error:  # noqa: BLE001 - the boundary: logged and answered
-            self._cursor.execute("ROLLBACK TO change")
-            self._outreach.forget()
-            _log.exception("store_change_failed")
-            result = ReddotError("store_unavailable", f"{type(error).__name__}")
-        self._cursor.execute("RELEASE change")
-        return result
 
     def _stage(
         self, staged: _Staged, batch: Sequence[Draft], digests: dict[str, bytes]

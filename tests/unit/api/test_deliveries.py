@@ -294,6 +294,27 @@ def test_a_click_stands_in_the_journey() -> None:
     run(test, couriers={"browser": Accepted()}, deliveries=plans)
 
 
+def test_a_campaign_says_how_many_have_clicked() -> None:
+    plans = [{"couriers": [{"courier": "browser"}, {"courier": "mail"}]}]
+
+    async def test(office: Office) -> None:
+        for user in ("anna", "bob"):
+            await office.address(user)
+            await Someone(office.node, user).ask("POST", "/v1/push/subscriptions", SUBSCRIPTION)
+        body = {"to": {"everyone": True}, "title": "Sale", "id": "sale"}
+        await office.ask("POST", "/v1/campaigns", body)
+        await office.node.advance(12)
+        for _ in range(2):
+            await Someone(office.node, "anna").ask("POST", "/v1/push/clicks", {"ids": ["sale"]})
+        progress = (await office.ask("GET", "/v1/campaigns/sale"))["progress"]
+        sent = {"made": 2, "sent": 2, "open": 0}
+        assert progress["totals"] == {"browser": sent | {"clicked": 1}, "mail": sent}
+        minutes = {one["state"]: one["time"] for one in progress["minutes"]}
+        assert minutes["clicked"] == minutes["sent"]
+
+    run(test, couriers={"browser": Accepted()}, deliveries=plans)
+
+
 def test_browsers_subscribe_and_their_number_is_limited() -> None:
     push = Accepted()
 

@@ -62,6 +62,20 @@ def test_those_who_load_together_ask_once() -> None:
     run(test())
 
 
+def test_many_come_with_their_own_topics_in_one_question() -> None:
+    async def test() -> None:
+        rig = Rig()
+        people = [f"u{number}" for number in range(50)]
+        await rig.boxes.prepare_all(people)
+        assert len(rig.held.asked) == 1
+        assert all(rig.boxes.is_ready(user) for user in people)
+        await rig.boxes.prepare_all(people)
+        await rig.boxes.prepare("u1")
+        assert len(rig.held.asked) == 1
+
+    run(test())
+
+
 def test_changes_move_what_is_in_memory_without_asking_again() -> None:
     async def test() -> None:
         rig = Rig()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import pytest
 
+from reddot.core import deliveries
 from reddot.core.breaker import CIRCUITS, Breaker, Circuit
+from reddot.core.deliveries import AHEAD_S
 from reddot.delivery import Cap, Outcome, State, Verdict
 from reddot.inbox import Quiet, Retract
-from reddot.outreach import Which
+from reddot.outreach import Lease, Settled, Which
 from reddot.testing import FakeClock
 from tests.sim.post import BAD, BUSY, GONE, SENT, Post, ScriptedCourier, plan, run
 
@@ -224,6 +227,53 @@ def test_attempts_of_a_courier_are_paced_and_no_lease_ends_while_they_wait() -> 
             assert len(mail.accepted) == 1 + 2 * second
         await post.advance(5, step_s=0.5)
         assert sorted(user for _, user in mail.reached) == sorted(f"{n}" for n in range(30))
+
+    run(test())
+
+
+def test_what_goes_out_in_a_moment_is_taken_in_hand_at_once() -> None:
+    async def test() -> None:
+        post = Post(delivery_attempts_per_s=50)
+        await post.address(*(f"{n}" for n in range(100)))
+        post.couriers["mail"].gate = asyncio.Event()
+        await post.notify("n", plan=plan())
+        await post.settle_down()
+        assert post.dispatcher.outlets["mail"].in_hand == int(50 * AHEAD_S)
+
+    run(test())
+
+
+def test_no_more_than_a_round_is_leased_or_settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "ROUND_MAX", 10)
+
+    async def test() -> None:
+        post = Post(delivery_concurrency_max=11)
+        queue, rounds = post.store.deliveries, Counter[str]()
+        lease, settle = queue.lease, queue.settle
+
+        async def leasing(courier: str, *, limit: int, until_ms: int) -> Sequence[Lease]:
+            rounds["leased"] = max(rounds["leased"], limit)
+            return await lease(courier, limit=limit, until_ms=until_ms)
+
+        async def settling(
+            results: Sequence[Settled], holds: Mapping[int, int] | None = None
+        ) -> None:
+            rounds["settled"] = max(rounds["settled"], len(results))
+            await settle(results, holds)
+
+        monkeypatch.setattr(queue, "lease", leasing)
+        monkeypatch.setattr(queue, "settle", settling)
+        await post.address(*(f"{n}" for n in range(60)))
+        gate = post.couriers["mail"].gate = asyncio.Event()
+        await post.notify("n", plan=plan())
+        await post.settle_down()
+        assert post.couriers["mail"].running == 11
+        assert post.dispatcher.outlets["mail"].in_hand == 20
+        post.couriers["mail"].gate = None
+        gate.set()
+        await post.advance(2)
+        assert len(post.couriers["mail"].accepted) == 60
+        assert rounds == {"leased": 10, "settled": 10}
 
     run(test())
 

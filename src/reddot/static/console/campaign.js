@@ -37,7 +37,7 @@ export function actions({ state, title }, act) {
 }
 
 function courierTable() {
-  const columns = [["made", "In all"], ...PARTS, ["open", "To come"]];
+  const columns = [["made", "In all"], ...PARTS, ["open", "To come"], ["clicked", "Clicked"]];
   return new Table({
     label: "By courier",
     key: ({ courier }) => courier,

@@ -17,7 +17,7 @@ export const PARTS = [
 
 /** Over all couriers. @param {Record<string, Record<string, number>>} totals by courier */
 export function sum(totals) {
-  const all = { made: 0, open: 0, ...Object.fromEntries(PARTS.map(([name]) => [name, 0])) };
+  const all = { made: 0, open: 0, clicked: 0, ...Object.fromEntries(PARTS.map(([name]) => [name, 0])) };
   for (const one of Object.values(totals)) for (const [name, n] of Object.entries(one)) all[name] += n;
   return all;
 }
