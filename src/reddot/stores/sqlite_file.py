@@ -22,8 +22,8 @@ SQLITE_VERSION_MIN: Final = (3, 32, 0)
 BUSY_TIMEOUT_MS: Final = 5_000
 CACHE_KIB: Final = 65_536
 JOURNAL_BYTES_MAX: Final = 64 * 1024 * 1024
-# A checkpoint stalls the writer, so many small ones: 8 MiB of the write-ahead log each.
-CHECKPOINT_PAGES: Final = 2_000
+# A checkpoint stalls the writer, so many small ones: 4 MiB of the write-ahead log each.
+CHECKPOINT_PAGES: Final = 1_000
 
 _WRITER_SETTINGS: Final = (
     "synchronous = FULL",
