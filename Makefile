@@ -16,7 +16,7 @@ CLIENT := src/reddot/static/reddot.js
 CACHES := .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 # Most tests wait for browsers and servers. A file's tests share those, so they stay together; files
 # come in the order of their names, which has those that take long first.
-PROCESSES ?= 3
+PROCESSES ?= 2
 PARALLEL := --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 TOGETHER := $(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target
 FAST := $(wildcard $(addprefix tests/,unit sim contract wire architecture))
