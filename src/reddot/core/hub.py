@@ -88,6 +88,8 @@ class Reading(Member, Protocol):
 
     def is_catching_up(self) -> bool: ...
 
+    def catch_up(self) -> None: ...
+
 
 class Group:
     """Members with equal filters and encoder. `bytes_out` and `delivered` are per member."""
@@ -257,6 +259,10 @@ class Hub:
                 continue
             if not session.synced:
                 self._counters.ephemeral_dropped += 1  # Nothing stands before the first frame.
+                continue
+            session.catch_up()
+            if not session.is_catching_up():
+                self._counters.ephemeral_dropped += 1
                 continue
             data = ready.get(encoder)
             if data is None:

@@ -149,6 +149,8 @@ class Owner(Protocol):
 
     def forget(self, session: Session) -> None: ...
 
+    def catch_up(self, session: Session) -> None: ...
+
 
 class Session:
     """See the module. Small on purpose: one of these per connected client.
@@ -252,6 +254,10 @@ class Session:
     def is_closed(self) -> bool:
         """The same, of its end."""
         return self.state is State.CLOSED
+
+    def catch_up(self) -> None:
+        """Have what is older than something ephemeral first, where memory has it."""
+        self.owner.catch_up(self)
 
     def prove(self) -> bool:
         """It has lasted until a heartbeat; whether that is news."""

@@ -345,6 +345,14 @@ class Subscribing:
             backfill.done()
         return session.is_catching_up()
 
+    def catch_up(self, session: Session) -> None:
+        """Write what memory has, while what is retained is read: something ephemeral comes next,
+        and must not overtake it. What history is owed comes before all that, and is overtaken."""
+        if all(backfill.retained for backfill in session.backfills or ()):
+            for chunk in chunks(self._recent.since(session.filters, session.position) or ()):
+                if not self._payer.pay(session, session, chunk):
+                    return
+
     def _go_live(self, session: Session) -> None:
         session.position = self.hub.position
         session.backfills = None
@@ -433,7 +441,8 @@ class Subscribing:
         if not found:
             backfill.position = backfill.upto
             return False
-        cursor = Cursor(self.hub.epoch, backfill.upto)
+        # What came meanwhile may have been written already, before something ephemeral.
+        cursor = Cursor(self.hub.epoch, max(backfill.upto, session.position))
         return all(self._payer.pay(session, backfill, chunk, cursor) for chunk in chunks(found))
 
     def lost(self, upto: int) -> None:

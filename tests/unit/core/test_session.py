@@ -34,6 +34,9 @@ class Owner:
     def forget(self, session: Session) -> None:
         self.told.append("forget")
 
+    def catch_up(self, session: Session) -> None:
+        self.told.append("catch_up")
+
 
 def new_session(owner: Owner) -> Session:
     return Session(
@@ -121,6 +124,32 @@ def test_what_is_ephemeral_is_heard_while_the_log_is_read() -> None:
     rig.settle()
     assert tape.take() == ["a:1@1"]
     assert rig.counters.ephemeral_dropped == 0
+
+
+def test_what_is_ephemeral_overtakes_nothing_while_what_is_retained_is_read() -> None:
+    rig = Rig()
+    rig.publish("b", "old", retain=True)
+    session, tape = rig.open("a", "b")
+    rig.publish("a", "1", retain=True)
+    whisper(rig)
+    rig.publish("a", "2")
+    assert tape.take() == ["sync@1", "a:1@2", "a:now@-"]
+    rig.settle()
+    assert tape.take() == ["b:old@2", "a:2@3"]
+    assert session.state is State.LIVE
+
+
+def test_what_is_ephemeral_is_dropped_for_whose_buffer_is_filled_by_what_is_older() -> None:
+    rig = Rig()
+    rig.publish("b", "old", retain=True)
+    session, tape = rig.open("a", "b", full_after=1)
+    rig.publish("a", "1")
+    whisper(rig)
+    assert tape.take() == ["sync@1", "a:1@2"]
+    assert rig.counters.ephemeral_dropped == 1
+    session.resume_writing()
+    rig.settle()
+    assert tape.take() == ["b:old@2"]
 
 
 def test_nothing_ephemeral_stands_before_the_first_frame() -> None:
