@@ -86,13 +86,17 @@ class Router:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._sockets: list[socket.socket] = []
         self._known = object()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def forget(self) -> None:
         """Nothing comes through any more, and neither side is told."""
         self._known = object()
 
     def close(self) -> None:
+        # A closed listener still gives the thread that waits for it one more connection.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         for each in (self._listener, *self._sockets):
             each.close()
 
@@ -100,8 +104,9 @@ class Router:
         with suppress(OSError):
             while True:
                 inside, _ = self._listener.accept()
+                self._sockets.append(inside)
                 outside = socket.create_connection(("127.0.0.1", self._port))
-                self._sockets += [inside, outside]
+                self._sockets.append(outside)
                 for pair in ((inside, outside), (outside, inside)):
                     threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
