@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { languages, RedDot, RedDotInbox, RedDotToast } from "../src/element/index.js";
-import { safeUrl } from "../src/element/render.js";
+import { safeUrl } from "../src/element/inside/notice.js";
 import { ago } from "../src/element/inside/ago.js";
 import { times } from "../src/element/inside/snooze.js";
 import { texts } from "../src/element/texts.js";

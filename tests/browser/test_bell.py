@@ -53,12 +53,12 @@ def test_two_lines_make_a_bell(visit: Open, server: Server, user: str, shop: Sho
     expect(page.locator(".badge")).to_have_text("1")
     expect(bell(page)).to_have_accessible_name("Notifications, 1 unread")
     expect(page).to_have_title("(1) Shop")
-    wait(page, "document.querySelector('link[rel=icon]').href.startsWith('data:')")
+    wait(page, "document.querySelector('link[rel=icon]')?.href.startsWith('data:')")
     bell(page).click()
     page.get_by_role("button", name="Mark all as read").click()
     expect(page.locator(".badge")).to_have_count(0)
     expect(page).to_have_title("Shop")
-    wait(page, "document.querySelector('link[rel=icon]').href.endsWith('.ico')")
+    wait(page, "document.querySelector('link[rel=icon]')?.href.endsWith('.ico')")
     assert shop.tokens_given == 1
 
 
@@ -113,7 +113,21 @@ def test_the_page_keeps_its_title(visit: Open, server: Server, user: str) -> Non
     expect(page).to_have_title("(1) Cart")
     page.evaluate(f"{THE_BELL}.remove()")
     expect(page).to_have_title("Cart")
-    wait(page, "document.querySelector('link[rel=icon]').href.endsWith('.ico')")
+    wait(page, "document.querySelector('link[rel=icon]')?.href.endsWith('.ico')")
+
+
+@IN_ONE
+def test_the_page_keeps_its_icon(visit: Open, server: Server, user: str) -> None:
+    """Also one that it gives itself while there is a dot on another."""
+    page = visit()
+    icon = "document.querySelector('link[rel=icon]')"
+    notify(server, user, "One")
+    wait(page, f"{icon}?.href.startsWith('data:')")
+    page.evaluate(f"{icon}.href = '/cart.ico'")
+    notify(server, user, "Two")
+    wait(page, f"{icon}?.href.startsWith('data:')")
+    page.evaluate(f"{THE_BELL}.remove()")
+    wait(page, f"{icon}.href.endsWith('/cart.ico')")
 
 
 @IN_ONE

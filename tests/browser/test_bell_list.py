@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from tests.browser.shop import (
     IN_ONE,
@@ -18,7 +16,6 @@ from tests.browser.shop import (
     bell,
     notify,
     titles,
-    wait,
 )
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
@@ -202,46 +199,6 @@ def test_a_list_that_cannot_be_had(visit: Open, server: Server, user: str) -> No
     page.unroute_all()
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(ROWS)).to_have_count(1)
-
-
-SOURCE: Final = 'server="{server}" token-url="{shop}/token"'
-INSIDE: Final = "**/reddot-inbox.js**"
-LOADED: Final = (
-    "performance.getEntriesByType('resource').some(({ name }) => name.includes('/reddot-inbox.js'))"
-)
-
-
-def test_the_inside_is_there_before_anybody_opens_it(
-    context: BrowserContext, visit: Open, server: Server, user: str
-) -> None:
-    page = visit()
-    wait(page, LOADED)
-    page.wait_for_timeout(100)  # It has been fetched, and is imported.
-    context.route(INSIDE, lambda route: route.abort())
-    notify(server, user, "One")
-    bell(page).click()
-    expect(page.locator(ROWS)).to_have_count(1)
-
-
-def test_an_inside_that_cannot_be_had(
-    context: BrowserContext, own_server: Server, visit: Open, user: str
-) -> None:
-    """It is tried again by hand, and when the connection is back."""
-    context.route(INSIDE, lambda route: route.abort())
-    notify(own_server, user, "One")
-    here, there = visit(), visit(f"<red-dot-inbox {SOURCE}></red-dot-inbox>")
-    bell(here).click()
-    for page in (here, there):
-        expect(page.get_by_role("alert").get_by_text("Could not load")).to_be_visible()
-    here.get_by_role("button", name="Try again").click()
-    expect(here.get_by_role("alert").get_by_text("Could not load")).to_be_visible()
-    expect(here.locator(ROWS)).to_have_count(0)
-    context.unroute_all()
-    here.get_by_role("button", name="Try again").click()
-    expect(here.locator(ROWS)).to_have_count(1)
-    own_server.kill9()
-    own_server.start()
-    expect(there.locator(ROWS)).to_have_count(1, timeout=15_000)
 
 
 @IN_ONE

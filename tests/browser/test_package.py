@@ -1,7 +1,7 @@
-"""The client out of a bundler that makes files: what is loaded later may come late, or never.
+"""The package out of a bundler that makes files: what is loaded later may come late, or never.
 
-In the file that the server ships it is all there; a page that bundles the package gets files for
-the sharing of tabs and for all transports but WebSocket.
+In the file that the server ships the client is all there; a page that bundles the package gets
+files for the sharing of tabs, for all transports but WebSocket, and for what the elements show.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.driving import expect_all, publish, wait
-from tests.browser.shop import Shop
+from tests.browser.shop import ROWS, THE_BELL, Shop, attribute, bell, notify
 from tests.integration.server import ROOT, Server, ServerFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
@@ -44,7 +44,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("bundle")
     how = ["--bundle", "--splitting", "--format=esm", "--minify", f"--outdir={folder}"]
     esbuild = NODE / "node_modules" / ".bin" / "esbuild"
-    command = [str(esbuild), str(NODE / "pages" / "split.js"), "--log-level=error", *how]
+    pages = [str(NODE / "pages" / name) for name in ("split.js", "bell.js")]
+    command = [str(esbuild), *pages, "--log-level=error", *how]
     subprocess.run(command, check=True, capture_output=True)
     return {Path(file).name: file.read_bytes() for file in folder.iterdir()}
 
@@ -111,3 +112,26 @@ def test_a_second_tab_shares(context: BrowserContext, shop: Shop, server: Server
     publish(server, TOPIC, 0, 10)
     for page in (first, second):
         expect_all(page, 10)
+
+
+def test_what_elements_show_comes_late(
+    context: BrowserContext, shop: Shop, server: Server, user: str
+) -> None:
+    """A toast waits for it."""
+    shop.script = "{shop}/scripts/bell.js"
+    shop.body = attribute("") + "<red-dot-toast></red-dot-toast>"
+    held: list[Route] = []
+    page = context.new_page()
+    page.route("**/scripts/inside-*", lambda route: held.append(route))
+    with page.expect_request("**/scripts/inside-*"):
+        # In Firefox a page is not loaded before what it imports is.
+        page.goto(f"{shop.url}/?user={user}", wait_until="commit")
+    wait(page, f"{THE_BELL}?.connected")
+    notify(server, user, "One")
+    expect(page.locator(".badge")).to_have_text("1")
+    expect(page.locator(".toast")).to_have_count(0)
+    (route,) = held
+    route.continue_()
+    expect(page.locator(".toast .title")).to_have_text(["One"])
+    bell(page).click()
+    expect(page.locator(ROWS)).to_have_count(1)

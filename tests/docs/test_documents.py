@@ -90,6 +90,16 @@ def test_every_hot_route_is_on_the_wire_page() -> None:
     assert [path for path in PATHS if path not in text] == []
 
 
+def test_what_the_client_weighs_is_its_budget() -> None:
+    """What the page says is what `js/build.js` refuses to exceed."""
+    build = (ROOT / "js" / "build.js").read_text()
+    budgets = re.findall(r"(?:js\"': |(?:SERVED|INSIDE)_MAX = )(\d+_\d{3})", build)
+    _, section = (ROOT / "docs" / "howto" / "client.md").read_text().split("## What it weighs")
+    rows = re.findall(r"^\|[^|]+\| (\d+,\d{3}) \|", section, re.MULTILINE)
+    assert sorted(rows) == sorted(budget.replace("_", ",") for budget in budgets)
+    assert len(rows) == 6
+
+
 def main() -> None:
     for name, table in GENERATED.items():
         before, _, after = _parts(REFERENCE / name)

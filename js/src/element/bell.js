@@ -1,9 +1,8 @@
 /** `<red-dot>`: a bell with a badge, and a panel with the inbox. */
 
-import { RedDotElement } from "./element.js";
-import { load } from "./load.js";
+import { prepare, RedDotElement } from "./element.js";
 import { Marks } from "./marks.js";
-import { BELL, icon } from "./notice.js";
+import { BELL, icon } from "./pieces.js";
 import { h } from "./render.js";
 
 /** @typedef {import("./session.js").Session} Session */
@@ -11,9 +10,6 @@ import { h } from "./render.js";
 /** How long what comes is collected before it is said aloud. */
 const SAY_MS = 2_000;
 const SLOTS = ["header", "empty", "footer"];
-
-/** Load what the panel will show; if that fails, it is tried again when it is needed. */
-const prepare = () => void load().catch(() => {});
 
 export class RedDot extends RedDotElement {
   #open = false;
@@ -85,7 +81,6 @@ export class RedDot extends RedDotElement {
     const speaks = (session.speaker ??= this) === this;
     const marks = (this.#marks = speaks ? new Marks(this.getAttribute("marks") ?? "title favicon app") : undefined);
     const { client } = session;
-    (globalThis.requestIdleCallback ?? setTimeout)(prepare);
     this.ends.push(
       session.on("notice", (notice) => this.#hear(notice, speaks)),
       client.inbox.on("badge", (badge) => this.tell("count", { ...badge, count: this.count })),
@@ -158,7 +153,7 @@ export class RedDot extends RedDotElement {
   }
 
   /**
-   * @param {import("./notice.js").Notice} notice
+   * @param {import("./session.js").Notice} notice
    * @param {boolean} speaks
    */
   #hear(notice, speaks) {

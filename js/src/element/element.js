@@ -1,5 +1,6 @@
 /** What the three elements have in common: a session, texts, one style sheet, painting, events. */
 
+import { load } from "./load.js";
 import { render } from "./render.js";
 import { Session } from "./session.js";
 import { sheet } from "./styles.js";
@@ -17,6 +18,9 @@ import { langOf, texts } from "./texts.js";
 
 const SOURCE = ["server", "token-url", "user"];
 const PROPERTIES = /** @type {const} */ (["client", "token", "strings", "row"]);
+
+/** Load what will be shown; if that fails, it is tried again when it is needed. */
+export const prepare = () => void load().catch(() => {});
 
 /** On a server there are no elements; the modules can be imported all the same. */
 const Element = globalThis.HTMLElement ?? Object;
@@ -103,6 +107,7 @@ export class RedDotElement extends Element {
       ];
       this.joined(this.session);
       this.paintNow();
+      (globalThis.requestIdleCallback ?? setTimeout)(prepare);
     });
   }
 

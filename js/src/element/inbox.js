@@ -2,7 +2,7 @@
 
 import { RedDotElement } from "./element.js";
 import { load } from "./load.js";
-import { CLOSE, tool, waiting } from "./notice.js";
+import { header, waiting } from "./pieces.js";
 import { h } from "./render.js";
 
 /** @typedef {import("./session.js").Session} Session */
@@ -21,7 +21,7 @@ export class RedDotInbox extends RedDotElement {
   /** @param {Session} session */
   joined(session) {
     if (this.#inside) return this.#inside.joined(session);
-    this.ends.push(session.client.on("state", (state) => state === "live" && this.#failed && this.#load()));
+    this.ends.push(session.on("live", () => this.#failed && this.#load()));
     void this.#load();
   }
 
@@ -39,13 +39,7 @@ export class RedDotInbox extends RedDotElement {
 
   /** Until it is loaded: what will be there, with the same keys. @param {Session} session */
   view(session) {
-    const { say } = this;
-    return (
-      this.#inside?.view(session) ?? [
-        h("slot", "", { name: "header" }, h("header", "header", {}, h("h2", "heading", { key: "h2", tabindex: -1 }, say("Notifications")), this.host && tool(CLOSE, say("Close"), "close"))),
-        h("div", "list", { key: "list" }, waiting(say, this.#failed)),
-      ]
-    );
+    return this.#inside?.view(session) ?? [header(this, "Notifications"), h("div", "list", { key: "list" }, waiting(this.say, this.#failed))];
   }
 
   async #load() {
@@ -56,7 +50,7 @@ export class RedDotInbox extends RedDotElement {
     this.#failed = !loaded;
     if (loaded) {
       this.#inside = new loaded.Inside(this);
-      this.deeds = this.#inside.deeds;
+      Object.assign(this.deeds, this.#inside.deeds);
       if (this.session) this.#inside.joined(this.session);
     }
     this.paint();

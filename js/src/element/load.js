@@ -1,3 +1,3 @@
-/** Load the inside of `<red-dot-inbox>`; a bundler makes a file of its own of it. */
+/** Load what an inbox and toasts show; a bundler makes a file of its own of it. */
 
 export const load = () => import("./inside/index.js");

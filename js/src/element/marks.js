@@ -4,8 +4,6 @@ import { load } from "./load.js";
 
 export class Marks {
   #text = "";
-  /** The page's own icon. @type {string | undefined} */
-  #icon;
   #kinds;
   // The page may give itself another title.
   #observer = new MutationObserver(() => this.#title());
@@ -27,7 +25,7 @@ export class Marks {
     this.#title();
     // Not every browser has it, and it is for installed pages.
     if (this.#kinds.includes("app")) navigator.setAppBadge?.(count).catch(() => {});
-    if (this.#kinds.includes("favicon")) void this.#favicon();
+    if (this.#kinds.includes("favicon")) load().then(({ dot }) => dot(!!shown), () => {});
   }
 
   end() {
@@ -38,14 +36,5 @@ export class Marks {
   #title() {
     const title = (this.#text && `(${this.#text}) `) + document.title.replace(/^\([\d,.]+\+?\) /, "");
     if (this.#kinds.includes("title") && title !== document.title) document.title = title;
-  }
-
-  async #favicon() {
-    const own = { rel: "icon", href: "/favicon.ico" };
-    /** @type {HTMLLinkElement} */
-    const link = document.querySelector("link[rel~=icon]") ?? document.head.appendChild(Object.assign(document.createElement("link"), own));
-    const icon = (this.#icon ??= link.href);
-    const dotted = this.#text && (await load().then(({ draw }) => draw(icon), () => ""));
-    link.href = (this.#text && dotted) || icon;
   }
 }

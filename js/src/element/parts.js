@@ -5,7 +5,7 @@
 
 export { claimsOf } from "../api.js";
 export { Inbox } from "../inbox.js";
-export { avatar, BELL, choose, CLOSE, content, icon, tool, waiting } from "./notice.js";
+export { BELL, CLOSE, header, icon, tool, waiting } from "./pieces.js";
 export { h } from "./render.js";
-export { isOn } from "./session.js";
+export { isMuted, isOn } from "./session.js";
 export { languages } from "./texts.js";

@@ -84,16 +84,3 @@ function make(node, child) {
   render(element, children);
   return element;
 }
-
-/**
- * An address that may be followed or loaded; others lead nowhere.
- *
- * @param {unknown} value of a notification: anything
- * @param {RegExp} [protocols]
- * @returns {string | undefined}
- */
-export function safeUrl(value, protocols = /^(https?|mailto):$/) {
-  if (typeof value !== "string" || !value || !URL.canParse(value, document.baseURI)) return undefined;
-  const { protocol, href } = new URL(value, document.baseURI);
-  return protocols.test(protocol) ? href : undefined;
-}

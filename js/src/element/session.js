@@ -1,8 +1,9 @@
 /**
  * What the elements of a page share: one client for each server and person, and what is known of it.
  *
- * Events: `change`, when anything that is shown may have changed; `notice`, a notification that has
- * come and is not muted; `retracted`, with its id; `renewed`, when it is of no use any more.
+ * Events: `live`, each time it is connected; `change`, when anything that is shown may have changed;
+ * `notice`, a notification that has come and is not muted; `retracted`, with its id; `renewed`, when
+ * it is of no use any more.
  */
 
 import { pause } from "../backoff.js";
@@ -15,6 +16,8 @@ import { load } from "./load.js";
  * @property {Reddot} [client]
  * @property {import("../client.js").Options["token"]} [token]
  * @property {(name: string) => string | null} getAttribute
+ *
+ * @typedef {{id: string, category: string, data: any}} Notice an item of the list, or what has just come
  *
  * @typedef {object} Wanted what somebody wants to hear of, and what there is to choose from
  * @property {{categories: string[], topics: string[], couriers: Record<string, string[]>, until: Record<string, string>}} muted
@@ -176,7 +179,7 @@ export class Session extends Emitter {
 
   #state() {
     const live = this.client.state === "live";
-    if (live && !this.live) this.connects += 1;
+    const begins = live && !this.live;
     if (live || this.live) this.syncedAt = Date.now();
     this.live = live;
     if (live) {
@@ -190,6 +193,10 @@ export class Session extends Emitter {
           this.stale = true;
           this.emit("change");
         }, STALE_MS);
+    if (begins) {
+      this.connects += 1;
+      this.emit("live");
+    }
     this.emit("change");
   }
 
@@ -199,17 +206,16 @@ export class Session extends Emitter {
     if (event !== "notification" || !data?.title) return;
     const { category = "general", title, body } = data;
     const wanted = await this.preferences().catch(() => undefined);
-    if (wanted && isMuted(wanted, category, topic)) return;
+    if (wanted && !wanted.locked.includes(category) && (isMuted(wanted, category) || wanted.muted.topics.includes(topic))) return;
     this.emit("notice", { id, category, data });
     if (isOn("sound") && (await this.first(`sound ${id}`))) load().then(({ beep }) => beep(), () => {});
     if (isOn("desktop") && document.hidden && (await this.first(`desktop ${id}`))) new Notification(title, { body, tag: id });
   }
 }
 
-/** @param {Wanted} wanted @param {string} category @param {string} topic */
-function isMuted({ muted: { categories, topics, until }, locked }, category, topic) {
-  return !locked.includes(category) && ((categories.includes(category) && !(Date.parse(until[category]) <= Date.now())) || topics.includes(topic));
-}
+/** Whether a category is muted, now. @param {Wanted} wanted @param {string} category */
+export const isMuted = ({ muted: { categories, until } }, category) =>
+  categories.includes(category) && !(Date.parse(until[category]) <= Date.now());
 
 /** What is switched on in this browser. @typedef {"sound" | "desktop"} Alert */
 

@@ -1,6 +1,6 @@
 /**
- * How the elements look, but for the inside of an inbox: one sheet for all, constructed, so that a strict Content-Security-Policy
- * takes nothing away. Colours are pairs for light and dark; a page changes them by `--red-dot-…`.
+ * How the elements look, but for notifications: one sheet for all, constructed, so that a strict
+ * Content-Security-Policy takes nothing away. Colours are pairs for light and dark; a page changes them by `--red-dot-…`.
  */
 
 const CSS = `
@@ -14,6 +14,7 @@ const CSS = `
   --unread: var(--red-dot-unread, light-dark(#fef8f7, #241d20));
   --focus: var(--red-dot-focus, light-dark(#1f5fbf, #8ab4ff));
   --radius: var(--red-dot-radius, 14px);
+  --shadow: var(--red-dot-shadow, 0 12px 40px rgb(0 0 0 / 18%));
   display: inline-block;
   color: var(--ink);
   font: var(--red-dot-font, 14px/1.45 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif);
@@ -28,7 +29,7 @@ button { font: inherit; color: inherit; background: none; border: 0; padding: 0;
 svg { display: block; width: 20px; fill: none; stroke: currentcolor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; }
 .aloud { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
-.bell, .tool, .avatar, .empty { display: grid; place-items: center; }
+.bell, .tool, .empty { display: grid; place-items: center; }
 .bell { position: relative; anchor-name: --bell; width: var(--red-dot-size, 44px); aspect-ratio: 1; border-radius: 50%; color: inherit; }
 .bell svg { width: 24px; }
 .bell:hover, .tool:hover { background: var(--sunken); }
@@ -45,13 +46,10 @@ svg { display: block; width: 20px; fill: none; stroke: currentcolor; stroke-widt
   position: fixed; position-anchor: --bell; position-area: block-end span-inline-start; position-try: most-height flip-block, flip-inline, flip-block flip-inline;
   inset: auto; margin: 8px; padding: 0; z-index: 999; overflow: hidden; max-height: calc(100% - 16px); color: inherit;
   width: min(var(--red-dot-width, 420px), 100vw - 16px); height: var(--red-dot-height, 600px);
-  background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius);
+  background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); box-shadow: var(--shadow);
 }
 .panel:not(.open) { display: none; }
-.panel, .toast { box-shadow: var(--red-dot-shadow, 0 12px 40px rgb(0 0 0 / 18%)); }
 .open { animation: appear .15s; }
-.toast { animation: stay 6s; }
-:is(.note, .toast):is(:hover, :focus-within) { animation-play-state: paused !important; }
 :host(red-dot-inbox) { display: flex; flex-direction: column; height: 100%; background: var(--surface); }
 .header { display: flex; align-items: center; gap: 2px; padding: 10px 10px 4px 16px; padding-inline: 16px 10px; }
 .heading { flex: 1; font-size: 16px; font-weight: 650; }
@@ -60,33 +58,18 @@ svg { display: block; width: 20px; fill: none; stroke: currentcolor; stroke-widt
 .tool:hover { color: var(--ink); }
 
 .list { position: relative; flex: 1; overflow: auto; overscroll-behavior: contain; padding: 6px; scrollbar-width: thin; scrollbar-color: var(--soft) transparent; }
-.avatar { position: relative; flex: none; overflow: hidden; width: 36px; height: 36px; border-radius: 50%; background: color-mix(in srgb, var(--soft) 16%, var(--surface)); color: var(--soft); font-weight: 600; }
-.avatar img { position: absolute; width: 100%; height: 100%; object-fit: cover; }
-.urgent .avatar { box-shadow: 0 0 0 2px var(--red); }
-.content { display: grid; flex: 1; gap: 2px; min-width: 0; overflow-wrap: anywhere; }
-.title, .body { justify-self: start; }
-.title { color: inherit; text-decoration: none; }
-.toast .title { font-weight: 650; }
-.title::after { content: ""; position: absolute; inset: 0; }
-.body { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
-.body { color: var(--soft); }
-.actions { order: 1; display: flex; flex-wrap: wrap; gap: 8px; }
 .action { position: relative; z-index: 1; margin-top: 6px; padding: 4px 12px; border: 1px solid var(--line); border-radius: 8px; background: var(--surface); color: var(--ink); font-weight: 500; text-decoration: none; }
 .empty { align-content: center; gap: 8px; height: 100%; padding: 40px; color: var(--soft); }
 .loading { animation: appear 1ms .2s both; }
 .loading i { display: block; height: 64px; margin: 4px; border-radius: 10px; background: var(--sunken); animation: appear 1s infinite alternate; }
 
 :host(red-dot-toast) { position: fixed; bottom: 16px; inset-inline-end: 16px; z-index: 1000; width: min(380px, 100vw - 32px); }
-.toast { position: relative; display: flex; gap: 12px; margin-top: 10px; padding: 12px; background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); }
-.toast .tool { position: relative; z-index: 1; margin: -6px; }
 
 @keyframes pop { 60% { transform: scale(1.2); } }
 @keyframes appear { from { opacity: 0; } }
-.urgent, .stay { animation-iteration-count: infinite; }
-@keyframes stay { from { opacity: 0; } 3% { opacity: 1; } }
 @media (max-width: 479px) { .panel { position-area: none; inset: 0; margin: 0; width: 100%; height: 100%; max-height: none; border: 0; border-radius: 0; } }
 @supports not (position-area: top) { .panel { top: 56px; inset-inline-end: 0; } }
-@media (prefers-reduced-motion: reduce) { *:not(.note, .toast) { animation: none !important; } @keyframes stay { to { opacity: 1; } } }
+@media (prefers-reduced-motion: reduce) { *:not(.note, .toast) { animation: none !important; } }
 @media (forced-colors: active) { .badge { background: Highlight; color: HighlightText; forced-color-adjust: none; } }
 `;
 

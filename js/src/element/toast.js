@@ -1,10 +1,10 @@
 /** `<red-dot-toast>`: what has just come, for a moment, in one tab of the browser. */
 
 import { RedDotElement } from "./element.js";
-import { avatar, CLOSE, choose, content, tool } from "./notice.js";
+import { load } from "./load.js";
 import { h } from "./render.js";
 
-/** @typedef {import("./notice.js").Notice} Notice */
+/** @typedef {import("./session.js").Notice} Notice */
 
 const TOASTS_MAX = 3;
 
@@ -12,12 +12,14 @@ export class RedDotToast extends RedDotElement {
   /** Newest last. @type {Notice[]} */
   #toasts = [];
   #said = "";
+  /** How they look, and what a click on one does, once that is loaded; what is due waits for it. @type {typeof import("./inside/index.js") | undefined} */
+  #inside;
 
   deeds = {
     /** @type {(target: HTMLElement, event: Event) => void} */
     open: (target, event) => {
       const notice = this.#of(target);
-      choose(this, notice, target, event);
+      this.#inside?.choose(this, notice, target, event);
       this.session?.client.inbox.mark(notice.id, "read").catch(() => {});
       this.#drop(notice.id);
     },
@@ -43,8 +45,10 @@ export class RedDotToast extends RedDotElement {
         this.#toasts = [...this.#toasts, notice].slice(-TOASTS_MAX);
         if (speaks) this.#said = notice.data.title;
         this.paint();
+        void this.#load();
       }),
       session.on("retracted", (id) => this.#drop(id)),
+      session.on("live", () => this.#toasts.length && this.#load()),
       () => {
         this.#toasts = [];
         if (speaks) session.speaker = undefined;
@@ -53,21 +57,16 @@ export class RedDotToast extends RedDotElement {
   }
 
   view() {
-    const { say } = this;
-    const toasts = this.#toasts.map((notice) =>
-      h(
-        "div",
-        `toast ${notice.data.priority} ${notice.data.actions?.length ? "stay" : ""}`,
-        { key: notice.id, "data-id": notice.id },
-        avatar(notice),
-        h("div", "content", {}, content(notice, 0)),
-        tool(CLOSE, say("Close"), "close"),
-      ),
-    );
     return [
       h("span", "aloud", { role: "status" }, this.#said),
-      toasts.length > 0 && h("div", "toasts", { role: "region", "aria-label": say("Notifications") }, toasts),
+      this.#toasts.length > 0 && this.#inside?.toasts(this, this.#toasts),
     ];
+  }
+
+  /** If that fails, it is tried again with the next one, and when the connection is back. */
+  async #load() {
+    this.#inside ??= await load().catch(() => undefined);
+    this.paint();
   }
 
   /** @param {Element} target */

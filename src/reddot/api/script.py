@@ -1,9 +1,9 @@
 """`GET /reddot.js` and what belongs to it, as `make js` has built it and the wheel ships it.
 
-The client with the bell, the inside of its panel, the doors to MQTT, the doctor and Web Push, and
-the service worker. Any page may load them, so they are public and the same for everybody. The ETag
-is the digest in the form that the attribute `integrity` of a page wants (W3C Subresource Integrity
-section 3.1).
+The client with the bell, what panel and toasts show, the doors to MQTT, the doctor and Web Push,
+and the service worker. Any page may load them, so they are public and the same for everybody. The
+ETag is the digest in the form that the attribute `integrity` of a page wants (W3C Subresource
+Integrity section 3.1).
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 /** What `<red-dot-inbox>` shows: the list, and what can be done with it. */
 
-import { BELL, choose, CLOSE, h, icon, Inbox, tool, waiting } from "../parts.js";
+import { BELL, h, header, icon, Inbox, tool, waiting } from "../parts.js";
 import { explain, footer } from "./debug.js";
 import { ALL, BACK, SETTINGS } from "./icons.js";
 import { step } from "./keys.js";
+import { choose } from "./notice.js";
 import { Preferences } from "./preferences.js";
 import { articles, rowOf } from "./rows.js";
 import { keyOfMenu } from "./snooze.js";
-import { sheet } from "./styles.js";
+import { dress } from "./styles.js";
 import { Tabs } from "./tabs.js";
 import "./texts.js";
 import { unread } from "./unread.js";
@@ -89,7 +90,6 @@ export class Inside {
     more: () => this.#more(),
     settings: () => this.#turn(true),
     back: () => this.#turn(false),
-    close: () => this.#of.host?.deeds.close(this.#of, new Event("close")),
     mute: ({ dataset }) => this.#preferences.mute(`${dataset.of}`, dataset.by).catch(this.#failed),
     quiet: () => this.#preferences.quiet().catch(this.#failed),
     alert: ({ dataset }) => this.#preferences.alert(/** @type {any} */ (dataset.of)),
@@ -102,7 +102,7 @@ export class Inside {
     this.#preferences = new Preferences(of);
     this.#tabs = new Tabs(of);
     const root = /** @type {ShadowRoot} */ (of.shadowRoot);
-    root.adoptedStyleSheets.push(sheet);
+    dress(of);
     root.addEventListener("change", ({ target }) => this.#changed(/** @type {any} */ (target)));
     root.addEventListener("focusout", (event) => this.#tabs.left(/** @type {FocusEvent} */ (event).relatedTarget));
     root.addEventListener("keydown", (event) => this.#key(/** @type {KeyboardEvent} */ (event)));
@@ -128,7 +128,7 @@ export class Inside {
       inbox.on("items", () => this.#update()),
       client.on("badge", (badge) => inbox.take(badge)),
       client.on("gap", (gap) => inbox.miss(gap)),
-      client.on("state", (state) => state === "live" && this.#phase === "error" && this.#load()),
+      session.on("live", () => this.#phase === "error" && this.#load()),
       () => {
         ticks.forEach(clearInterval);
         document.removeEventListener("visibilitychange", see);
@@ -162,21 +162,9 @@ export class Inside {
     const { say } = this.#of;
     const list = !this.#preferring;
     return [
-      h(
-        "slot",
-        "",
-        { name: "header" },
-        h(
-          "header",
-          "header",
-          {},
-          !list && tool(BACK, say("Back"), "back"),
-          h("h2", "heading", { key: "h2", tabindex: -1 }, say(list ? "Notifications" : "Preferences")),
-          list && ["all", "unread"].includes(this.#view) && tool(ALL, say("Mark all as read"), "all"),
-          list && tool(SETTINGS, say("Preferences"), "settings"),
-          this.#of.host && tool(CLOSE, say("Close"), "close"),
-        ),
-      ),
+      list
+        ? header(this.#of, "Notifications", false, [/all|unread/.test(this.#view) && tool(ALL, say("Mark all as read"), "all"), tool(SETTINGS, say("Preferences"), "settings")])
+        : header(this.#of, "Preferences", tool(BACK, say("Back"), "back")),
       list ? [this.#bar(session), this.#banner(session), this.#list()] : h("div", "list", { key: "preferences" }, this.#preferences.view()),
       h("div", this.#note && "note", { key: "note" }, h("span", "", { role: "status" }, this.#note), this.#undo && h("button", "", { do: "undo" }, say("Undo"))),
       h("slot", "", { key: "footer", name: "footer" }, this.#has("debug") && footer(session, this.#why && say("Why this number?"), this.#why)),

@@ -1,6 +1,6 @@
 /** What somebody wants to hear of: categories and by what, when not, and in this browser a sound and the desktop. */
 
-import { h, icon, isOn } from "../parts.js";
+import { h, icon, isMuted, isOn } from "../parts.js";
 import { LOCK } from "./icons.js";
 import { beep } from "./sound.js";
 
@@ -68,7 +68,7 @@ export class Preferences {
     /** @type {(one: string) => Child} */
     const row = (one) => {
       const fixed = locked.includes(one);
-      const on = !this.#isMuted(one);
+      const on = !isMuted(this.#wanted, one);
       /** @type {(name: string, checked: boolean, by?: string) => Child} */
       const cell = (name, checked, by) =>
         h("td", "", {}, h("button", "switch", { role: "switch", "aria-checked": `${checked}`, "aria-label": name, do: "mute", "data-of": one, "data-by": by, disabled: (fixed || (by && !on)) && "" }, h("i")));
@@ -97,7 +97,7 @@ export class Preferences {
     const end = new Date(until[category]);
     const day = end.toDateString() === new Date().toDateString() ? undefined : /** @type {const} */ ("short");
     const time = until[category] && end.toLocaleString(locale, { weekday: day, hour: "numeric", minute: "2-digit" });
-    const now = !this.#isMuted(category) ? say("Mute for…") : time ? say("Until {time}", { time }) : say("Muted");
+    const now = !isMuted(this.#wanted, category) ? say("Mute for…") : time ? say("Until {time}", { time }) : say("Muted");
     const spans = [["hour", "1 hour"], ["tomorrow", "Until tomorrow"], ["ever", "Until I turn it on"]];
     return h(
       "select",
@@ -123,12 +123,6 @@ export class Preferences {
     );
   }
 
-  /** @param {string} category */
-  #isMuted(category) {
-    const { categories, until } = this.#wanted.muted;
-    return categories.includes(category) && !(Date.parse(until[category]) <= Date.now());
-  }
-
   /** Learn what is wanted. */
   async load() {
     const known = await this.#of.session?.preferences();
@@ -143,7 +137,7 @@ export class Preferences {
    */
   mute(category, by) {
     const { muted } = this.#wanted;
-    if (!by) return this.#span(category, this.#isMuted(category) ? undefined : "ever");
+    if (!by) return this.#span(category, isMuted(this.#wanted, category) ? undefined : "ever");
     const names = muted.couriers[by] ?? [];
     return this.#change({ muted: { ...muted, couriers: { ...muted.couriers, [by]: put(names, category, !names.includes(category)) } } });
   }

@@ -1,8 +1,9 @@
 /** What a row of the list shows. */
 
-import { avatar, content, h, tool } from "../parts.js";
+import { h, tool } from "../parts.js";
 import { ago } from "./ago.js";
 import { ARCHIVE, BACK, READ, SNOOZE, UNREAD } from "./icons.js";
+import { avatar, content } from "./notice.js";
 import { menu, shortTime } from "./snooze.js";
 
 /**

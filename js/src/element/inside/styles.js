@@ -1,7 +1,21 @@
-/** How the inside of an inbox looks: a sheet that comes after that of all elements. */
+/** How notifications look, in an inbox and as toasts: a sheet that comes after that of all elements. */
 
 const CSS = `
 .tabs, .note, .switch, .meta { display: flex; align-items: center; gap: 8px; }
+.avatar { position: relative; display: grid; place-items: center; flex: none; overflow: hidden; width: 36px; height: 36px; border-radius: 50%; background: color-mix(in srgb, var(--soft) 16%, var(--surface)); color: var(--soft); font-weight: 600; }
+.avatar img { position: absolute; width: 100%; height: 100%; object-fit: cover; }
+.urgent .avatar { box-shadow: 0 0 0 2px var(--red); }
+.content { display: grid; flex: 1; gap: 2px; min-width: 0; overflow-wrap: anywhere; }
+.title, .body { justify-self: start; }
+.title { color: inherit; text-decoration: none; }
+.title::after { content: ""; position: absolute; inset: 0; }
+.body { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; color: var(--soft); }
+.actions { order: 1; display: flex; flex-wrap: wrap; gap: 8px; }
+.toast { position: relative; display: flex; gap: 12px; margin-top: 10px; padding: 12px; background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); box-shadow: var(--shadow); animation: stay 6s; }
+.toast:is(.urgent, .stay) { animation-iteration-count: infinite; }
+.toast .title { font-weight: 650; }
+.toast .tool { position: relative; z-index: 1; margin: -6px; }
+:is(.note, .toast):is(:hover, :focus-within) { animation-play-state: paused; }
 .meta, .more, .end, .banner { color: var(--soft); }
 .row:hover, .more:hover, .switch:hover { background: var(--sunken); }
 .tabs { position: relative; flex: none; gap: 0; padding: 0 8px; border-bottom: 1px solid var(--line); }
@@ -64,10 +78,18 @@ dl { display: grid; grid-template-columns: auto 1fr; gap: 8px 16px; color: var(-
 kbd { padding: 2px 7px; border: 1px solid var(--line); border-radius: 6px; font-family: inherit; }
 .footer { padding: 6px 16px; border-top: 1px solid var(--line); color: var(--soft); }
 pre { max-height: 160px; overflow: auto; }
+@keyframes stay { from { opacity: 0; } 3% { opacity: 1; } }
 @keyframes slide { from { opacity: 0; transform: translateY(-10px); } }
+@media (prefers-reduced-motion: reduce) { @keyframes stay { to { opacity: 1; } } }
 @media (hover: none) { .tools { position: static; flex-direction: column; align-self: start; background: none; box-shadow: none; opacity: 1 !important; } }
 @media (forced-colors: active) { .pill, .unread::before, [aria-checked=true] i { background: Highlight; color: HighlightText; forced-color-adjust: none; } [aria-selected=false] { border-color: Canvas; } }
 `;
 
-export const sheet = new CSSStyleSheet();
+const sheet = new CSSStyleSheet();
 sheet.replaceSync(CSS);
+
+/** Give it to an element; again is as good as once. @param {import("../element.js").RedDotElement} element */
+export function dress({ shadowRoot }) {
+  const { adoptedStyleSheets } = /** @type {ShadowRoot} */ (shadowRoot);
+  if (!adoptedStyleSheets.includes(sheet)) adoptedStyleSheets.push(sheet);
+}

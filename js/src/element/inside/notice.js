@@ -1,29 +1,24 @@
-/** What is shown in several places. What others wrote is text, never HTML. */
+/** How a notification looks, in the list and as a toast. What others wrote is text, never HTML. */
 
-import { h, safeUrl } from "./render.js";
+import { h } from "../parts.js";
 
-/** @typedef {import("./render.js").Child} Child */
-/** @typedef {{id: string, category: string, data: any}} Notice an item of the list, or what has just come */
+/** @typedef {import("../render.js").Child} Child */
+/** @typedef {import("../session.js").Notice} Notice */
 
 const ACTIONS_MAX = 2;
-const SKELETONS = 6;
 
-/** Pictures, as the path that a pen takes. */
-export const BELL = "M6 9a6 6 0 1 1 12 0c0 6 2.500 8 2.500 8h-17S6 15 6 9m4 11a2.200 2.200 0 0 0 4 0";
-export const CLOSE = "m6 6 12 12M18 6 6 18";
-
-/** @param {string} path */
-export const icon = (path) => h("svg", "", { viewBox: "0 0 24 24", "aria-hidden": "true" }, h("path", "", { d: path }));
-
-/** @type {(path: string, label: string, deed: string, attributes?: object) => Child} */
-export const tool = (path, label, deed, attributes) =>
-  h("button", "tool", { key: deed, do: deed, "aria-label": label, title: label, ...attributes }, icon(path));
-
-/** In place of a list that is not there yet, or that could not be loaded. @type {(say: import("./texts.js").Say, failed?: boolean) => Child} */
-export const waiting = (say, failed) =>
-  failed
-    ? h("div", "empty", { key: 2, role: "alert" }, say("Could not load"), h("button", "action", { do: "retry" }, say("Try again")))
-    : h("div", "loading", { key: 1 }, Array.from({ length: SKELETONS }, () => h("i")));
+/**
+ * An address that may be followed or loaded; others lead nowhere.
+ *
+ * @param {unknown} value of a notification: anything
+ * @param {RegExp} [protocols]
+ * @returns {string | undefined}
+ */
+export function safeUrl(value, protocols = /^(https?|mailto):$/) {
+  if (typeof value !== "string" || !value || !URL.canParse(value, document.baseURI)) return undefined;
+  const { protocol, href } = new URL(value, document.baseURI);
+  return protocols.test(protocol) ? href : undefined;
+}
 
 /** @param {Notice} notice */
 export function avatar({ category, data }) {
@@ -57,7 +52,7 @@ export function content({ data }, tabindex, id) {
 /**
  * Somebody has chosen a notification, or one of its actions: ask the page.
  *
- * @param {import("./element.js").RedDotElement} element
+ * @param {import("../element.js").RedDotElement} element
  * @param {Notice} notice
  * @param {HTMLElement} target
  * @param {Event} event
