@@ -3,7 +3,7 @@
 import { BELL, h, header, icon, Inbox, tool, waiting } from "../parts.js";
 import { explain, footer } from "./debug.js";
 import { ALL, BACK, SETTINGS } from "./icons.js";
-import { step } from "./keys.js";
+import { step, VERTICAL } from "./keys.js";
 import { choose } from "./notice.js";
 import { Preferences } from "./preferences.js";
 import { articles, rowOf } from "./rows.js";
@@ -387,7 +387,7 @@ export class Inside {
   #keyOfRows(key, target) {
     const row = target.closest("article");
     const item = row && this.#itemOf(row);
-    const at = step(key, ["ArrowDown", "ArrowUp"], item ? this.#rows.indexOf(item) : -1, this.#rows.length);
+    const at = step(key, VERTICAL, item ? this.#rows.indexOf(item) : -1, this.#rows.length);
     if (at >= 0) this.#go(at);
     else if (key === "A") void this.#markAll();
     else if (key === "?") this.#turn(true);

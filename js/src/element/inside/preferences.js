@@ -2,6 +2,7 @@
 
 import { h, icon, isMuted, isOn } from "../parts.js";
 import { LOCK } from "./icons.js";
+import { hourFrom, morningFrom } from "./snooze.js";
 import { beep } from "./sound.js";
 
 /** @typedef {import("../session.js").Wanted} Wanted */
@@ -9,21 +10,12 @@ import { beep } from "./sound.js";
 
 const KEYS = [["↑ ↓", "Next or previous"], ["Enter", "Open"], ["U", "Mark as read"], ["E", "Archive"], ["S", "Snooze"], ["Shift A", "Mark all as read"]];
 const NIGHT = { start: "22:00", end: "08:00" };
-const HOUR_MS = 3_600_000;
-const MORNING_H = 8;
 
 /** @param {string[]} names @param {string} name @param {boolean} there */
 const put = (names, name, there) => [...names.filter((one) => one !== name), ...(there ? [name] : [])];
 
 /** When a mute ends that begins now. @param {string} span */
-function endOf(span) {
-  const at = new Date();
-  if (span === "tomorrow") {
-    at.setDate(at.getDate() + 1);
-    at.setHours(MORNING_H, 0, 0, 0);
-  } else at.setTime(at.getTime() + HOUR_MS);
-  return at.toISOString();
-}
+const endOf = (span) => (span === "tomorrow" ? morningFrom(new Date(), 1) : hourFrom(new Date())).toISOString();
 
 export class Preferences {
   /** That there are, as far as is known. */

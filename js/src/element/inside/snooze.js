@@ -1,7 +1,7 @@
 /** When a notification is to come back: the menu of a row. */
 
 import { h } from "../parts.js";
-import { step } from "./keys.js";
+import { go, VERTICAL } from "./keys.js";
 
 /** @typedef {import("../element.js").RedDotElement} RedDotElement */
 
@@ -9,22 +9,24 @@ const HOUR_MS = 3_600_000;
 /** When a day begins, for most. */
 const MORNING_HOURS = 8;
 
+/** In an hour. @param {Date} now */
+export const hourFrom = (now) => new Date(+now + HOUR_MS);
+
+/** The morning of a day, in the time of whoever looks. @param {Date} now @param {number} days from now */
+export const morningFrom = (now, days) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING_HOURS);
+
 /**
  * What is offered, in the time of whoever looks.
  *
  * @param {Date} now
  * @returns {[string, Date][]} what it is called, and when it is
  */
-export function times(now) {
-  /** @param {number} days */
-  const morning = (days) => new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING_HOURS);
-  return [
-    ["In 1 hour", new Date(+now + HOUR_MS)],
-    ["Tomorrow morning", morning(1)],
-    // The next Monday.
-    ["Next week", morning(7 - ((now.getDay() + 6) % 7))],
-  ];
-}
+export const times = (now) => [
+  ["In 1 hour", hourFrom(now)],
+  ["Tomorrow morning", morningFrom(now, 1)],
+  // The next Monday.
+  ["Next week", morningFrom(now, 7 - ((now.getDay() + 6) % 7))],
+];
 
 /** @type {(locale: string, time: Date) => string} the day and the hour */
 export const shortTime = (locale, time) => time.toLocaleString(locale, { weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
@@ -43,8 +45,5 @@ export function menu({ say, locale }) {
 
 /** Go where a key leads in the menu. @type {(key: string, target: Element) => boolean} */
 export function keyOfMenu(key, target) {
-  const all = /** @type {HTMLElement[]} */ ([...(target.parentElement?.children ?? [])]);
-  const to = all[step(key, ["ArrowDown", "ArrowUp"], all.indexOf(/** @type {HTMLElement} */ (target)), all.length)];
-  to?.focus();
-  return !!to;
+  return !!go(key, VERTICAL, /** @type {HTMLElement[]} */ ([...(target.parentElement?.children ?? [])]), target);
 }

@@ -17,7 +17,7 @@ const CSS = `
 .toast .tool { position: relative; z-index: 1; margin: -6px; }
 :is(.note, .toast):is(:hover, :focus-within) { animation-play-state: paused; }
 .meta, .more, .end, .banner { color: var(--soft); }
-.row:hover, .more:hover, .switch:hover { background: var(--sunken); }
+.row:hover, .more:hover, .switch:hover, [role=menuitem]:is(:hover, :focus) { background: var(--sunken); }
 .tabs { position: relative; flex: none; gap: 0; padding: 0 8px; border-bottom: 1px solid var(--line); }
 .strip { display: flex; gap: 2px; min-width: 0; overflow: clip; }
 .away { visibility: hidden; order: 1; }
@@ -25,9 +25,10 @@ const CSS = `
 .others { margin-inline-start: auto; }
 .others .count { min-width: 30px; text-align: center; }
 .others i { display: inline-block; width: 6px; height: 6px; margin-block: 0 3px; margin-inline: 6px 2px; border: solid; border-width: 0 1.5px 1.5px 0; transform: rotate(45deg); }
-.rest { position: absolute; z-index: 4; top: 100%; inset-inline-end: 8px; display: grid; min-width: 160px; max-width: calc(100% - 16px); max-height: 60vh; margin-top: 4px; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 8px 24px rgb(0 0 0 / 18%); animation: appear .15s; }
-.rest button { display: flex; justify-content: space-between; padding: 8px 10px; border-radius: 6px; }
-.rest button:is(:hover, :focus) { background: var(--sunken); }
+[role=menu] { position: absolute; z-index: 4; inset-inline-end: 8px; display: grid; max-width: calc(100% - 16px); max-height: 60vh; padding: 4px; overflow: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: var(--shadow); animation: appear .15s; }
+[role=menuitem] { display: flex; justify-content: space-between; gap: 20px; padding: 8px 10px; border-radius: 6px; }
+.menu { top: 38px; }
+.rest { top: calc(100% + 4px); min-width: 160px; }
 .tab { flex: none; max-width: 200px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; padding: 9px 8px; border-bottom: 2px solid transparent; color: var(--soft); font-weight: 500; }
 .tab:hover, [aria-selected=true] { color: var(--ink); }
 [aria-selected=true] { border-color: var(--red); }
@@ -41,9 +42,6 @@ const CSS = `
 .tools { position: absolute; z-index: 1; top: 6px; inset-inline-end: 6px; display: flex; border-radius: 8px; background: var(--surface); box-shadow: 0 0 0 1px var(--line); }
 .tools .tool { width: 30px; height: 28px; }
 .row:not(:hover, :focus-within) .tools { opacity: 0; }
-.menu { position: absolute; z-index: 3; top: 38px; inset-inline-end: 6px; display: grid; padding: 4px; border: 1px solid var(--line); border-radius: 10px; background: var(--surface); box-shadow: 0 6px 20px #0003; }
-.choice { display: flex; justify-content: space-between; gap: 20px; padding: 8px 10px; border-radius: 7px; text-align: start; }
-.choice:hover, .choice:focus { background: var(--sunken); }
 .choice .time { color: var(--soft); }
 .pill { position: sticky; z-index: 2; top: 6px; display: block; margin: 0 auto -30px; padding: 5px 14px; border-radius: 15px; background: var(--red); color: var(--red-dot-on-color, #fff); font-weight: 600; animation: pop .3s; }
 .more, .end { width: 100%; padding: 14px; text-align: center; border-radius: 10px; }

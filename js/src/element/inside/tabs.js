@@ -1,7 +1,7 @@
 /** The tabs above the list: what is not archived, what is unread, what is archived, and each category. */
 
 import { h } from "../parts.js";
-import { step } from "./keys.js";
+import { go, VERTICAL } from "./keys.js";
 
 /** @typedef {{view: string, category: string, text: string, count?: number}} Tab */
 
@@ -123,9 +123,7 @@ export class Tabs {
       // What closes the menu does not close the panel.
       if (key === "Escape") event.stopPropagation();
       if (key === "Escape") return this.toggle(false), true;
-      const item = items[step(key, ["ArrowDown", "ArrowUp"], items.indexOf(target), items.length)];
-      item?.focus();
-      return !!item;
+      return !!go(key, VERTICAL, items, target);
     }
     const others = target.matches(".others");
     if (!others && target.role !== "tab") return undefined;
@@ -133,9 +131,8 @@ export class Tabs {
     const shown = childrenOf(/** @type {Element} */ (this.#of.find(".tabs"))).flatMap((one) => (one.role === "tablist" ? childrenOf(one) : one));
     const all = shown.filter((one) => one.matches(".tab:not(.away)"));
     const sideways = getComputedStyle(target).direction === "rtl" ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
-    const next = all[step(key, sideways, all.indexOf(target), all.length)];
+    const next = go(key, sideways, all, target);
     if (next?.role === "tab") next.click();
-    next?.focus();
     return !!next;
   }
 }
