@@ -6,8 +6,9 @@ many short turns, off on, on off, off on ...: the campaign rests, the campaign g
 that a courier has by default, and as fast as it goes. Each turn is compared with the one beside it,
 and what is said is the median of those ratios and within what it lies, whatever the ratios are
 distributed like. The figures are those of the node with everything it does for the campaign; what
-that is by itself, and what the process that sends for couriers uses, on the same core at a lower
-priority, is stated apart.
+that is by itself, and what the process that sends for couriers uses, is stated apart. That process
+has a core that the node does not want, which is the load generator's, or, in turns of their own,
+shares the node's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import statistics
 import sys
 import time
@@ -44,10 +46,6 @@ from reddot.outreach import Address
 from reddot.stores.sqlite import SqliteStore
 from reddot.system import SystemClock
 
-PAIRS: Final = {50: 22, 0: 6}
-"""Turns with and without, by attempts a second; 0: no limit."""
-PEOPLE: Final = {50: 15_000, 0: 150_000}
-"""So many that somebody is left in the last turn."""
 PACE: Final = 50
 """What a courier has unless the operator says otherwise: up to there it must not be felt."""
 QUICK_PEOPLE: Final = 10_000
@@ -62,6 +60,34 @@ ALONE_S: Final = 5.0
 """So long the server does nothing but the campaign, to see what that uses by itself."""
 SETTLE_S: Final = 0.3
 """While there is a campaign the server does not become idle."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One campaign, and where it runs.
+
+    Attributes:
+        per_s: attempts a second; 0: no limit.
+        spare_core: couriers have the core of the load generator, not that of the node.
+        pairs: turns with and without.
+        people: so many that somebody is left in the last turn.
+    """
+
+    per_s: int
+    spare_core: bool
+    pairs: int
+    people: int
+
+    def __str__(self) -> str:
+        pace = f"{self.per_s} a second" if self.per_s else "as fast as it goes"
+        return f"{pace}, {'a core for couriers' if self.spare_core else 'one core for all'}"
+
+
+SETUPS: Final = (
+    Setup(per_s=PACE, spare_core=True, pairs=22, people=15_000),
+    Setup(per_s=PACE, spare_core=False, pairs=22, people=15_000),
+    Setup(per_s=0, spare_core=False, pairs=6, people=150_000),
+)
 
 
 @dataclass(frozen=True)
@@ -95,11 +121,11 @@ Metric = Callable[[Measured], float]
 def run(lab: Laboratory) -> list[Line]:
     lines: list[Line] = []
     with _stand_in(lab) as port:
-        for per_s, people in PEOPLE.items():
-            with _campaign(lab, port, per_s, QUICK_PEOPLE if lab.quick else people) as it:
+        for setup in SETUPS:
+            with _campaign(lab, port, setup) as it:
                 own_us = it.own_us(lab.seconds(ALONE_S))
                 pairs = _turns(lab, it)
-            lines += _lines(per_s, pairs, own_us)
+            lines += _lines(setup, pairs, own_us)
     return lines
 
 
@@ -111,7 +137,7 @@ def _turns(lab: Laboratory, campaign: Campaign) -> dict[str, list[Pair]]:
         ),
     }
     found: dict[str, list[Pair]] = {name: [] for name in cases}
-    for turn in range(2 if lab.quick else PAIRS[campaign.per_s]):
+    for turn in range(2 if lab.quick else campaign.setup.pairs):
         # Off on, on off: what becomes slower or faster meanwhile does so for both alike.
         order = (False, True) if turn % 2 == 0 else (True, False)
         both: dict[bool, dict[str, Measured]] = {}
@@ -129,7 +155,7 @@ def _turns(lab: Laboratory, campaign: Campaign) -> dict[str, list[Pair]]:
 
 def _keep(lab: Laboratory, campaign: Campaign, name: str, turn: int, pair: Pair) -> None:
     for which, one in (("without", pair.without), ("beside", pair.beside)):
-        case = f"{name} {which} {_pace(campaign.per_s)}"
+        case = f"{name} {which} {campaign.setup}"
         run = {"row": "campaign", "case": case, "turn": turn, "result": one.result}
         lab.runs.append(run | {"sent": one.sent, "child_s": one.child_s})
 
@@ -148,9 +174,9 @@ def _publish(lab: Laboratory, peer: Reddot) -> Result:
 # ---- what is said of it ----
 
 
-def _lines(per_s: int, pairs: dict[str, list[Pair]], own_us: float) -> Iterator[Line]:
+def _lines(setup: Setup, pairs: dict[str, list[Pair]], own_us: float) -> Iterator[Line]:
     publish, fan_out = "durable publish, one in flight", f"fan-out to {SESSIONS:,} sse"
-    judged = per_s == PACE
+    judged = setup.per_s == PACE
     for what, name, metric, is_judged in (
         (f"{publish}, p50", "publish", _us("answer_us", "p50"), judged),
         (f"{publish}, p99", "publish", _us("answer_us", "p99"), judged),
@@ -158,7 +184,7 @@ def _lines(per_s: int, pairs: dict[str, list[Pair]], own_us: float) -> Iterator[
         (f"{fan_out}, last one p50", "fanout", _us("last_us", "p50"), judged),
         (f"{fan_out}, node's CPU per delivery", "fanout", _each(us_per_delivery), judged),
     ):
-        title = f"{what}; campaign: {_pace(per_s)}"
+        title = f"{what}; campaign: {setup}"
         yield _line(title, pairs[name], metric, is_judged, own_us)
 
 
@@ -210,10 +236,6 @@ def _each(metric: Callable[[Result], float]) -> Metric:
     return lambda one: metric(one.result)
 
 
-def _pace(per_s: int) -> str:
-    return f"{per_s} a second" if per_s else "as fast as it goes"
-
-
 def _faults(pairs: Sequence[Pair]) -> str:
     names = ("lost", "doubled", "wrong")
     results = [one.result for pair in pairs for one in (pair.without, pair.beside)]
@@ -235,9 +257,9 @@ class NodeAlone(Server):
 class Campaign:
     """A campaign under way, and the server that has it."""
 
-    def __init__(self, peer: Reddot, per_s: int) -> None:
+    def __init__(self, peer: Reddot, setup: Setup) -> None:
         self.peer = peer
-        self.per_s = per_s
+        self.setup = setup
         self._whole = peer.server
         self._is_on = True
         server = peer.server
@@ -283,6 +305,12 @@ class Campaign:
         totals = "progress", "totals", "hook", "made"
         self._wait(lambda: _within(self._ask("GET", self._path), totals) >= people)
 
+    def move_couriers(self, core: int) -> None:
+        """Have their process run there, as it does by itself on a machine with a core to spare."""
+        self._wait(lambda: len(self._whole.pids) > 1)
+        for pid in self._whole.pids[1:]:
+            os.sched_setaffinity(pid, {core})
+
     def sent(self) -> int:
         text = self._request("GET", "/metrics").decode()
         lines = [one for one in text.splitlines() if one.startswith("reddot_deliveries_total{")]
@@ -320,8 +348,9 @@ def _within(value: Any, names: Sequence[str]) -> int:
 
 
 @contextmanager
-def _campaign(lab: Laboratory, port: int, per_s: int, people: int) -> Iterator[Campaign]:
+def _campaign(lab: Laboratory, port: int, setup: Setup) -> Iterator[Campaign]:
     folder = lab.folder()
+    people = QUICK_PEOPLE if lab.quick else setup.people
     asyncio.run(fill(folder / "bench.db", people))
     plan = {"categories": ["offer"], "couriers": [{"courier": "hook"}]}
     hook = {"type": "webhook", "keys": [KEY], "url": f"http://127.0.0.1:{port}/"}
@@ -331,10 +360,12 @@ def _campaign(lab: Laboratory, port: int, per_s: int, people: int) -> Iterator[C
         couriers=json.dumps({"hook": hook}),
         deliveries=json.dumps([plan]),
         outbound_allowed="127.0.0.1",
-        delivery_attempts_per_s=per_s,
+        delivery_attempts_per_s=setup.per_s,
     ) as peer:
-        campaign = Campaign(peer, per_s)
+        campaign = Campaign(peer, setup)
         campaign.made(people)
+        if setup.spare_core:
+            campaign.move_couriers(GENERATOR_CORE)
         yield campaign
 
 
