@@ -265,8 +265,11 @@ class DotMachine(RuleBasedStateMachine):
     def wake_now(self, user: str) -> None:
         self.truth.now_ms = self.clock.wall_ms()
         if some := self.truth.listed(user, snoozed=True)[:1]:
-            self.run(self.node.inboxes.mark(user, "unsnoozed", ids=tuple(some)))
-            self.run(self._came_back(user, some))
+            self._wake_now(user, some)
+
+    def _wake_now(self, user: str, some: list[str]) -> None:
+        self.run(self.node.inboxes.mark(user, "unsnoozed", ids=tuple(some)))
+        self.run(self._came_back(user, some))
 
     async def _came_back(self, user: str, ids: list[str] | None) -> None:
         """Tell the truth at which positions the list has what has come back."""
@@ -305,6 +308,16 @@ class DotMachine(RuleBasedStateMachine):
     def unfollow(self, user: str, topic: str) -> None:
         self.run(self.node.inboxes.unfollow(user, topic))
         self.truth.unfollow(user, topic)
+
+    @rule(user=USER, topic=st.sampled_from(TOPICS))
+    def follow_anew(self, user: str, topic: str) -> None:
+        """A fresh start of the topic, of which something has come back from a snooze."""
+        self.truth.now_ms = self.clock.wall_ms()
+        if some := self.truth.of_topic(user, topic)[-1:]:
+            self._snooze(user, some, 2)
+            self._wake_now(user, some)
+        self.unfollow(user, topic)
+        self.follow(user, topic, 2)
 
     @rule(
         user=USER,

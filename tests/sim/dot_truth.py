@@ -157,8 +157,10 @@ class Truth:
             return
         there = [one for one in self.sent if one.topic == topic]
         inbox.follows[topic] = backfill
+        here = {held.sent.id for held in self._there(user)}
         for sent in there[len(there) - min(backfill, len(there)) :]:
-            inbox.held[topic, sent.number] = Held(sent)
+            # What has come back from a snooze is the user's own, and is not there twice.
+            inbox.held[topic, sent.number] = Held(sent, deleted=sent.id in here)
         inbox.seen[topic] = max(0, len(there) - backfill)
 
     def unfollow(self, user: str, topic: str) -> None:
@@ -177,6 +179,10 @@ class Truth:
     def shown(self, user: str) -> list[str]:
         """What is in the inbox, archived, snoozed or neither; the newest last."""
         return [one.sent.id for one in self._there(user)]
+
+    def of_topic(self, user: str, topic: str) -> list[str]:
+        """The same, of what lies on one topic."""
+        return [one.sent.id for one in self._there(user) if one.sent.topic == topic]
 
     def _gone(self, sent: Sent) -> bool:
         expired = sent.expires_ms is not None and sent.expires_ms <= self.now_ms

@@ -1,11 +1,11 @@
 """The promise of the red dot, kept by random lives of a whole node; and a machine that can fail.
 
 In the usual run the machine takes a few seconds. `REDDOT_DOT_RUNS=200 REDDOT_DOT_STEPS=100` is the
-whole proof. Ten rules are broken on purpose, one at a time, and the machine has to notice each:
+whole proof. Eleven rules are broken on purpose, one at a time, and the machine has to notice each:
 "mark all" means now, what is retracted stays counted, a new follower owes the past, unread again is
 lost, memory does not hear of marks, the last badge is not pushed, a new user owes what went to
-everyone before, the snoozed comes back by the timer alone, "mark all" takes the snoozed, and a mute
-that has ended goes on.
+everyone before, the snoozed comes back by the timer alone, "mark all" takes the snoozed, a mute
+that has ended goes on, and a backfill brings what has come back already.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from reddot.errors import ReddotError
 from reddot.inbox import Effect, Marks, Preferences
 from reddot.stores import sqlite_inbox_settle
 from reddot.stores.sqlite_inbox import InboxWriter
+from reddot.stores.sqlite_snooze import Snoozing
 from tests.sim.dot_machine import DotMachine
 
 RUNS = int(os.environ.get("REDDOT_DOT_RUNS", "12"))
@@ -86,6 +87,10 @@ def _first_only(self: Any, user: str, here: Any) -> None:
         _mark(self, user, here)
 
 
+def _nothing_is_back(self: Any, topic: Any, newest: int, own: Any) -> list[int]:
+    return []
+
+
 def _muted_for_good(preferences: Preferences, now_ms: int) -> Preferences:
     return msgspec.structs.replace(
         _in_force(preferences, now_ms), categories=preferences.categories
@@ -112,6 +117,7 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         (boxes, "wake_ms", _never),
         (badge, "snoozed_bits", _never),
         (sqlite_inbox_settle, "in_force", _muted_for_good),
+        (Snoozing, "back_already", _nothing_is_back),
     ],
     ids=[
         "mark-all-is-now",
@@ -124,6 +130,7 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         "snoozed-till-the-timer",
         "mark-all-takes-the-snoozed",
         "muted-for-good",
+        "backfilled-twice",
     ],
 )
 def test_the_machine_notices_a_broken_rule(

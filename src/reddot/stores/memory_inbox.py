@@ -253,8 +253,12 @@ class MemoryInbox(MemoryInboxReader):
             return Effect(user=change.user)
         if sum(one.followed for one in followed.values()) >= self._keep.follows_max:
             raise ReddotError("too_many_follows", f"{self._keep.follows_max} topics are allowed")
-        top = self._topics.get(change.topic, Topic()).top
-        marks = badge.joined(None, top=top, backfill=change.backfill)
+        topic = self._topics.get(change.topic, Topic())
+        marks = badge.joined(None, top=topic.top, backfill=change.backfill)
+        there = memory_snooze.back_already(
+            topic, change.user, self._marks(change.user), self._topics
+        )
+        marks = badge.mark(marks, "deleted", there)
         return self._alter(change.user, {change.topic: marks}, position)
 
     def _unfollow(self, change: Unfollow, position: int) -> Effect:

@@ -13,6 +13,7 @@ import msgspec
 from reddot.core import badge
 from reddot.errors import ReddotError
 from reddot.inbox import Keep, Marks, Snooze, Snoozed, Wake
+from reddot.model import USERS_ROOT
 from reddot.stores.memory_notes import LIVE, Record, Topic, is_expired
 
 # The marks of one user, by topic, without what is not kept any more; and all topics.
@@ -81,6 +82,14 @@ def leaving(change: Wake, inbox: Inbox, topics: Topics, now_ms: int) -> dict[str
             if record is not None and record.sending.draft.id in change.ids:
                 found.setdefault(name, []).append(one)
     return found
+
+
+def back_already(topic: Topic, user: str, inbox: Inbox, topics: Topics) -> list[int]:
+    """The seqs of what of a topic is in the inbox as the user's own."""
+    own = f"{USERS_ROOT}/{user}"
+    there = [r for r in topics[own].records if r.origin] if own in topics else []
+    sendings = [r.sending for r in there if not badge.is_deleted(inbox[own], r.seq)]
+    return [record.seq for record in topic.records if record.sending in sendings]
 
 
 def back(

@@ -408,6 +408,9 @@ class InboxWriter:
             row = (topic.id, change.topic)
             self._cursor.execute("INSERT INTO topic (id, name) VALUES (?,?)", row)
         marks = badge.joined(None, top=topic.notes, backfill=change.backfill)
+        own = self._inbox(change.user, person).get(f"{USERS_ROOT}/{change.user}")
+        there = self._snoozing.back_already(topic, change.backfill, own)
+        marks = badge.mark(marks, "deleted", there)
         return self._alter(change.user, {change.topic: marks}, position)
 
     def _unfollow(self, change: Unfollow, position: int) -> Effect:

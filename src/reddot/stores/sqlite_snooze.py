@@ -35,6 +35,13 @@ WHERE n.id IN (SELECT value FROM json_each(?1)) AND w.topic_id IN (SELECT value 
 _LIVE_OF: Final = f"""
 SELECT pos FROM note WHERE topic_id = ? AND pos IN (SELECT value FROM json_each(?)) AND {_LIVE}
 """  # noqa: S608 - ours
+# Of the newest notifications of a topic, those that have come back in another: the seqs in both.
+_BACK_IN: Final = """
+SELECT n.seq, back.seq
+FROM (SELECT num, seq FROM note WHERE topic_id = ? ORDER BY pos DESC LIMIT ?) AS n
+CROSS JOIN woken AS w ON w.num = n.num AND w.topic_id = ?
+CROSS JOIN note AS back ON back.topic_id = w.topic_id AND back.pos = w.pos
+"""
 _KEEP: Final = """
 UPDATE notification SET keep_ms = max(keep_ms, ?)
 WHERE num IN (SELECT value FROM json_each(?))
@@ -160,6 +167,13 @@ class Snoozing:
             for _, position, topic_id in ordered
         )
         return [Back(*row) for row in rows if row is not None]
+
+    def back_already(self, topic: Topic, newest: int, own: tuple[Topic, Marks] | None) -> list[int]:
+        """Of the newest of a topic, the seqs of what is in the inbox as the user's own."""
+        if own is None:
+            return []
+        rows = self._cursor.execute(_BACK_IN, (topic.id, newest, own[0].id)).fetchall()
+        return [seq for seq, there in rows if not badge.is_deleted(own[1], there)]
 
     def place(self, back: Back, topic_id: int, position: int) -> None:
         """Say that a row of `note` is one that has come back."""
