@@ -14,6 +14,8 @@ INBOX_TOPIC: Final = "$inbox"
 """The server's topic on which every change of somebody's inbox takes its position."""
 EVENT_NOTIFICATION: Final = "notification"
 CATEGORY_DEFAULT: Final = "general"
+STEP_ROWS: Final = 500
+"""So many rows of inboxes die in one step, between which others write."""
 
 As = Literal["seen", "read", "unread", "archived", "unarchived", "deleted"]
 Asked = Literal[
@@ -276,14 +278,19 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retract(msgspec.Struct, frozen=True, kw_only=True):
-    """Take a notification back, everywhere; one that is scheduled never goes out."""
+    """Take a notification back, everywhere; one that is scheduled never goes out.
+
+    Attributes:
+        rows_max: how much of what has come back of it dies at once; the rest is for `Settle`.
+    """
 
     id: str
+    rows_max: int
     identity: bytes = b""
 
 
 class Settle(msgspec.Struct, frozen=True, kw_only=True):
-    """Let what has expired by now die, end mutes, delete what is too old: in a small step."""
+    """Let die what is dying and what has expired, end mutes, delete what is too old: in a step."""
 
     rows_max: int
     identity: bytes = b""
@@ -326,9 +333,10 @@ class Effect(msgspec.Struct, frozen=True):
         user: whose marks, preferences or `since_ms`.
         marks: new ones by topic; None: the topic is not in the inbox any more.
         died: topic → seqs that are not live any more.
+        retracted: id → topics in which it has died because it was taken back.
         unmuted: user → preferences, of those with a mute that has ended.
         erased: nothing of the user is left.
-        more: settling has stopped at its limit.
+        more: the step has stopped at its limit, and settling goes on.
     """
 
     user: str | None = None
@@ -336,6 +344,7 @@ class Effect(msgspec.Struct, frozen=True):
     preferences: Preferences | None = None
     since_ms: int | None = None
     died: dict[str, tuple[int, ...]] = {}
+    retracted: dict[str, tuple[str, ...]] = {}
     unmuted: dict[str, Preferences] = {}
     erased: bool = False
     more: bool = False

@@ -219,7 +219,7 @@ def test_a_case_says_what_has_become_of_the_notification(backend: Backend, tmp_p
         await box.notify("short", "users/1", ttl_s=10)
         for state in ("read", "archived", "deleted"):
             await box.mark("1", state, state)
-        await box.change(Retract(id="retracted"))
+        await box.change(Retract(id="retracted", rows_max=9))
         await box.expand()
         leases = {one.notification: one for one in await box.lease()}
         cases = {name: await box.case(one) for name, one in leases.items()}

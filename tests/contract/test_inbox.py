@@ -228,16 +228,16 @@ def test_retracting_takes_it_from_inboxes_and_from_the_log(
     async def test(box: Boxes) -> None:
         await box.send("oops", "users/1", "users/2")
         await box.mark("2", "read", "oops")
-        effect = await box.effect(Retract(id="oops"))
+        effect = await box.effect(Retract(id="oops", rows_max=9))
         assert effect.died == {"users/1": (1,), "users/2": (1,)}
         assert [await box.unread(user) for user in "12"] == [0, 0]
         assert await box.ids("1") == []
         page = await box.store.read(["users/1"], after=0, upto=99, limit=9)
         assert page.publications == ()
         assert not await box.store.history("users/1", before=None, limit=9)
-        assert (await box.effect(Retract(id="oops"))).died == {}
+        assert (await box.effect(Retract(id="oops", rows_max=9))).died == {}
         with pytest.raises(ReddotError, match="not_found"):
-            await box.change(Retract(id="nothing"))
+            await box.change(Retract(id="nothing", rows_max=9))
 
     run(backend, tmp_path, test)
 
@@ -250,7 +250,7 @@ def test_a_collapse_key_replaces_the_live_one(backend: Backend, tmp_path: Path) 
         assert noted(second).replaced == 1
         assert await box.ids("1") == ["two", "else"]
         assert await box.unread("1") == 2
-        await box.change(Retract(id="two"))
+        await box.change(Retract(id="two", rows_max=9))
         third = await box.send("three", "users/1", collapse_key="build")
         assert noted(third).replaced == 0
 
@@ -375,7 +375,7 @@ def test_scheduled_ones_are_listed_until_they_go_live(backend: Backend, tmp_path
         shown = [(one.id, one.publish_ms, one.state, one.category) for one in first]
         assert shown == [("a", 10, "scheduled", "a"), ("b", 20, "scheduled", "b")]
         await box.send("a", "users/1", scheduled=True)
-        await box.change(Retract(id="b"))
+        await box.change(Retract(id="b", rows_max=9))
         assert [one.id for one in await box.store.inbox.scheduled(limit=9)] == ["c"]
 
     run(backend, tmp_path, test)
@@ -385,7 +385,7 @@ def test_a_scheduled_one_can_be_retracted(backend: Backend, tmp_path: Path) -> N
     async def test(box: Boxes) -> None:
         note = Note(topics=("users/1",))
         await box.change(Schedule(note=note, publish_ms=0, ttl_ms=None), id="s")
-        await box.change(Retract(id="s"))
+        await box.change(Retract(id="s", rows_max=9))
         assert not (await box.store.inbox.due(limit=5)).scheduled
 
     run(backend, tmp_path, test)
@@ -470,7 +470,7 @@ def test_search_finds_words_in_ones_own_inbox(backend: Backend, tmp_path: Path) 
         assert await box.ids("2", text='quoted" OR') == ["4"]
         assert await box.ids("1", text="!?") == []
         await box.mark("1", "deleted", "1")
-        await box.change(Retract(id="3"))
+        await box.change(Retract(id="3", rows_max=9))
         assert await box.ids("1", text="disk") == []
 
     run(backend, tmp_path, test)
@@ -488,7 +488,7 @@ def test_sent_ones_are_listed_and_counted(backend: Backend, tmp_path: Path) -> N
         listed = await box.store.inbox.sent(id=None, before=None, limit=9)
         assert [(s.id, s.seen, s.position) for s in listed] == [("b", None, 4), ("a", None, 1)]
         assert [s.id for s in await box.store.inbox.sent(id=None, before=4, limit=9)] == ["a"]
-        await box.change(Retract(id="b"))
+        await box.change(Retract(id="b", rows_max=9))
         (gone,) = await box.store.inbox.sent(id="b", before=None, limit=1)
         assert gone.state == "retracted"
 

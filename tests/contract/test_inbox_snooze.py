@@ -10,6 +10,7 @@ import pytest
 
 from reddot.errors import ReddotError
 from reddot.inbox import (
+    STEP_ROWS,
     Effect,
     Erase,
     Follow,
@@ -17,6 +18,7 @@ from reddot.inbox import (
     Prefer,
     Preferences,
     Retract,
+    Settle,
     Snooze,
     Unfollow,
     Wake,
@@ -144,7 +146,7 @@ def test_they_have_a_limit_and_the_dead_do_not_count(backend: Backend, tmp_path:
         with pytest.raises(ReddotError, match="too_many_snoozed"):
             await snooze(box, "1", "c")
         assert await box.ids("1") == ["d", "c"], "nothing has changed"
-        await box.change(Retract(id="b"))
+        await box.change(Retract(id="b", rows_max=9))
         await snooze(box, "1", "c")
         with pytest.raises(ReddotError, match="too_many_snoozed"):
             await snooze(box, "1", "d")
@@ -160,7 +162,7 @@ def test_what_has_died_does_not_come_back(backend: Backend, tmp_path: Path) -> N
         await box.send("expired", "everyone", ttl_s=5)
         await box.send("replaced", "everyone", collapse_key="k")
         await snooze(box, "1", "retracted", "expired", "replaced")
-        await box.change(Retract(id="retracted"))
+        await box.change(Retract(id="retracted", rows_max=9))
         await box.send("newer", "everyone", collapse_key="k")
         assert await box.ids("1") == ["newer"], "what replaces it is news, and not snoozed"
         assert await box.ids("1", "snoozed") == ["expired"]
@@ -183,7 +185,7 @@ def test_what_has_come_back_dies_with_its_notification(backend: Backend, tmp_pat
             await wake(box, user, *"abc")
         await snooze(box, "1", "a", "b")
         await wake(box, "1", "a", "b")
-        retracted = await box.effect(Retract(id="b"))
+        retracted = await box.effect(Retract(id="b", rows_max=9))
         assert {name: len(seqs) for name, seqs in retracted.died.items()} == {
             "users/1": 3,
             "users/2": 2,
@@ -265,7 +267,7 @@ def test_a_backfill_leaves_out_what_is_there_already(backend: Backend, tmp_path:
         await snooze(box, "1", "again")
         await box.mark("1", "archived", "archived")
         await box.mark("1", "deleted", "deleted")
-        await box.change(Retract(id="retracted"))
+        await box.change(Retract(id="retracted", rows_max=9))
         for user in "12":
             await box.change(Unfollow(user=user, topic="news"))
             await box.change(Follow(user=user, topic="news", backfill=9))
@@ -391,7 +393,7 @@ def test_an_erased_person_has_snoozed_nothing(backend: Backend, tmp_path: Path) 
         assert (await box.store.inbox.due(limit=9)).waking == ()
         assert await box.store.inbox.users(after="", limit=9) == []
         assert await box.ids("2") == ["a"], "what others have is left"
-        await box.change(Retract(id="a"))
+        await box.change(Retract(id="a", rows_max=9))
         assert not await box.store.inbox.verify(repair=False)
 
     run(backend, tmp_path, test)
@@ -415,5 +417,116 @@ def test_it_outlives_the_process(backend: Backend, tmp_path: Path) -> None:
             assert [p.id for p in await wake(box, "1")] == ["a"]
             assert await box.ids("1") == ["a", "b"]
             assert not await box.store.inbox.verify(repair=False)
+
+    asyncio.run(test())
+
+
+PEOPLE = [f"p{number}" for number in range(5)]
+
+
+async def all_got_back(box: Boxes, *ids: str) -> None:
+    for user in PEOPLE:
+        await snooze(box, user, *ids)
+        await wake(box, user, *ids)
+
+
+async def still_there(box: Boxes, id: str) -> int:
+    """How many people have it in their list; their badges say the same, and nothing is wrong."""
+    there = 0
+    for user in PEOPLE:
+        ids = await box.ids(user)
+        assert await box.unread(user) == len(ids)
+        there += id in ids
+    assert not await box.store.inbox.verify(repair=False)
+    return there
+
+
+def test_what_very_many_have_got_back_is_retracted_in_steps(
+    backend: Backend, tmp_path: Path
+) -> None:
+    async def test(box: Boxes) -> None:
+        await box.send("a", "everyone")
+        await box.send("other", "everyone")
+        await all_got_back(box, "a", "other")
+        effect = await box.effect(Retract(id="a", rows_max=2))
+        assert set(effect.retracted["a"]) == set(effect.died), "those who are told"
+        assert (len(effect.died), effect.more) == (2, True)
+        assert await still_there(box, "a") == 4
+        (sent,) = await box.store.inbox.sent(id="a", before=None, limit=1)
+        assert sent.state == "retracted"
+        assert (await box.store.inbox.due(limit=9)).settle
+        again = await box.effect(Retract(id="a", rows_max=2))
+        assert (again.died, again.more) == ({}, True), "and whoever asks again waits, too"
+        left = [user for user in PEOPLE if "a" in await box.ids(user)]
+        await snooze(box, left[0], "a")
+        assert await wake(box, left[0], "a") == [], "it is never heard again"
+        effect = await box.effect(Settle(rows_max=3))
+        assert effect.retracted == {"a": tuple(effect.died)}
+        assert (len(effect.died), effect.more) == (3, True)
+        assert await still_there(box, "a") == 1
+        assert (await box.effect(Settle(rows_max=3))).more is False
+        assert await still_there(box, "a") == 0
+        assert await still_there(box, "other") == 5
+        assert not (await box.store.inbox.due(limit=9)).settle
+
+    run(backend, tmp_path, test)
+
+
+def test_it_expires_and_is_forgotten_in_steps(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Boxes) -> None:
+        await box.send("a", "everyone", ttl_s=20)
+        await all_got_back(box, "a")
+        box.clock.advance(20)
+        died = steps = 0
+        while (effect := await box.effect(Settle(rows_max=2))).more:
+            assert len(effect.died) <= 2
+            assert effect.retracted == {}, "nobody has taken it back"
+            died, steps = died + len(effect.died), steps + 1
+            assert not await box.store.inbox.verify(repair=False)
+        assert (died + len(effect.died), steps) == (6, 3)
+        box.clock.advance(80)
+        steps = 0
+        while (await box.effect(Settle(rows_max=2))).more:
+            steps += 1
+            assert not await box.store.inbox.verify(repair=False)
+        assert steps < 9
+        assert not await box.store.inbox.sent(id="a", before=None, limit=1)
+        assert not (await box.store.inbox.due(limit=9)).settle
+
+    run(backend, tmp_path, test, age_ms=90_000)
+
+
+def test_one_more_than_a_step_is_replaced_in_two(backend: Backend, tmp_path: Path) -> None:
+    async def test(box: Boxes) -> None:
+        await box.send("a", "everyone", collapse_key="k")
+        people = [f"p{number}" for number in range(STEP_ROWS + 1)]
+        for what in (snooze, wake):
+            await asyncio.gather(*(what(box, user, "a") for user in people))
+        (told,) = (await box.send("b", "everyone", collapse_key="k")).others
+        assert isinstance(told.inbox, Effect)
+        assert (len(told.inbox.died), told.inbox.more) == (STEP_ROWS, True)
+        assert (await box.store.inbox.due(limit=9)).settle
+        effect = await box.settle()
+        assert (len(effect.died), effect.more) == (1, False)
+        assert [await box.ids(user) for user in PEOPLE] == [["b"]] * 5
+        assert not await box.store.inbox.verify(repair=False)
+
+    run(backend, tmp_path, test)
+
+
+@pytest.mark.parametrize("backend", LASTING, ids=lambda backend: backend.name)
+def test_a_restart_goes_on_with_what_was_dying(backend: Backend, tmp_path: Path) -> None:
+    async def test() -> None:
+        clock = FakeClock()
+        async with boxes(backend, tmp_path, clock) as box:
+            await box.send("a", "everyone")
+            await all_got_back(box, "a")
+            await box.change(Retract(id="a", rows_max=3))
+        async with boxes(backend, tmp_path, clock) as box:
+            assert (await box.store.inbox.due(limit=9)).settle
+            assert await still_there(box, "a") == 3
+            effect = await box.settle()
+            assert len(effect.retracted["a"]) == 3
+            assert await still_there(box, "a") == 0
 
     asyncio.run(test())

@@ -26,6 +26,7 @@ from reddot.inbox import (
     CATEGORY_DEFAULT,
     EVENT_NOTIFICATION,
     INBOX_TOPIC,
+    STEP_ROWS,
     Asked,
     Badge,
     Change,
@@ -48,7 +49,6 @@ from reddot.inbox import (
 from reddot.model import EVERYONE, USERS_ROOT, Actor, Appended, Draft, Publication
 from reddot.ports import Clock, Entropy, Inbox, Store
 
-SETTLE_ROWS: Final = 500
 DUE_BATCH: Final = 50
 PUBLISH_AHEAD_MS: Final = 366 * 86_400_000
 MUTE_AHEAD_MS: Final = 366 * 86_400_000
@@ -251,11 +251,18 @@ class Inboxes:
             raise ReddotError("field_invalid", "'publish_at' is more than a year ahead")
 
     async def retract(self, id: str) -> None:
-        """Take a notification back. Raises `not_found`."""
-        effect = await self._change(Retract(id=id))
-        for topic in effect.died:
-            self._recent.silence(topic, id)
-            self._publishing.announce(self._retracted(topic, id))
+        """Take a notification back; returns when it is in no inbox. Raises `not_found`."""
+        effect = await self._change(Retract(id=id, rows_max=STEP_ROWS))
+        self._tell(effect)
+        if effect.more:
+            await self.settle()
+
+    def _tell(self, effect: Effect) -> None:
+        """Tell clients what was taken back, and replay it no more."""
+        for id, topics in effect.retracted.items():
+            for topic in topics:
+                self._recent.silence(topic, id)
+                self._publishing.announce(self._retracted(topic, id))
 
     def _retracted(self, topic: str, id: str) -> Publication:
         """What tells clients that show it to take it off."""
@@ -412,7 +419,9 @@ class Inboxes:
         """Let everything die that is due, in steps between which publishing goes on."""
         more = True
         while more:
-            more = (await self._change(Settle(rows_max=SETTLE_ROWS))).more
+            effect = await self._change(Settle(rows_max=STEP_ROWS))
+            self._tell(effect)
+            more = effect.more
 
     async def upkeep(self) -> None:
         """What a timer calls about once a second: whatever is due is sent, woken or settled."""

@@ -18,6 +18,7 @@ from reddot.core.muting import in_force
 from reddot.errors import ReddotError
 from reddot.inbox import (
     INBOX_TOPIC,
+    STEP_ROWS,
     Effect,
     Erase,
     Follow,
@@ -44,6 +45,7 @@ from reddot.stores.memory_notes import (
     LIVE,
     REPLACED,
     RETRACTED,
+    Dying,
     Record,
     Sending,
     Topic,
@@ -108,11 +110,11 @@ class MemoryInbox(MemoryInboxReader):
         sending = Sending(draft, note, self._last() + 1, keep_ms)
         self._sent[draft.id] = sending
         publications = []
-        died: dict[str, tuple[int, ...]] = {}
+        dying = Dying(STEP_ROWS, 0)
         for name in note.topics:
             stored = self._place(name, draft)
             topic = self._topics.setdefault(name, Topic())
-            replaced = self._replaced(name, topic, note, died)
+            replaced = self._replaced(name, topic, note, dying)
             topic.top += 1
             topic.rev = stored.position
             topic.records.append(Record(topic.top, stored.position, sending))
@@ -120,29 +122,24 @@ class MemoryInbox(MemoryInboxReader):
             publications.append(msgspec.structs.replace(stored, inbox=noted))
         if note.plan:
             self._deliver(sending)
-        if died:
-            for name in died:
+        if dying.died:
+            for name in dying.died:
                 self._topics[name].rev = self._last() + 1
             told = msgspec.structs.replace(draft, event="note", expires_ms=None)
-            publications.append(self._changed(told, Effect(died=died)))
+            effect = Effect(died=dying.died, more=dying.open)
+            publications.append(self._changed(told, effect))
         return Appended(publications[0], False, tuple(publications[1:]))
 
-    def _replaced(
-        self, name: str, topic: Topic, note: Note, died: dict[str, tuple[int, ...]]
-    ) -> int:
-        """The seq that a notification replaces; adds what has come back of that to `died`."""
+    def _replaced(self, name: str, topic: Topic, note: Note, dying: Dying) -> int:
+        """The seq that a notification replaces; what has come back of that dies."""
         if note.collapse_key is None:
             return 0
         for record in reversed(topic.records):
             same = record.sending.note.collapse_key == note.collapse_key
             if same and record.state == LIVE and not record.origin:
                 record.state = REPLACED
-                for own in record.sending.woken:
-                    for one in self._records(record.sending, own):
-                        if one.state == LIVE and one.origin == name:
-                            one.state = REPLACED
-                            died[own] = (*died.get(own, ()), one.seq)
-                if len(note.topics) == 1:
+                self._end(record.sending, name, REPLACED, dying)
+                if len(record.sending.note.topics) == 1:
                     record.sending.state = REPLACED
                 return record.seq
         return 0
@@ -293,32 +290,58 @@ class MemoryInbox(MemoryInboxReader):
         sending = self._sent.get(change.id)
         if sending is None:
             raise ReddotError("not_found", "no such notification")
-        sending.state = RETRACTED
         for name in (*sending.note.topics, *sending.woken):
             self._silence(name, change.id)
-        return Effect(died=self._kill(sending, RETRACTED, position))
+        dying = Dying(change.rows_max, position)
+        self._kill(sending, RETRACTED, dying)
+        retracted = {change.id: tuple(dying.died)}
+        return Effect(died=dying.died, retracted=retracted, more=dying.open)
 
-    def _kill(self, sending: Sending, state: str, position: int) -> dict[str, tuple[int, ...]]:
-        died: dict[str, tuple[int, ...]] = {}
-        for name in dict.fromkeys((*sending.note.topics, *sending.woken)):
-            topic = self._topics[name]
-            for record in topic.records:
-                if record.sending is sending and record.state == LIVE:
-                    record.state = state
-                    topic.rev = position
-                    died[name] = (*died.get(name, ()), record.seq)
-        return died
+    def _kill(self, sending: Sending, state: str, dying: Dying) -> None:
+        """Let what is live of one die; what goes beyond the step is left to `_settle`."""
+        before, sending.state = sending.state, state
+        for name in sending.note.topics:
+            for record in self._records(sending, name):
+                if record.state == LIVE and not record.origin:
+                    dying.kill(name, self._topics[name], record, state)
+        if before == LIVE:
+            self._end(sending, "", state, dying)
+        for key in [key for key in self._ending if key[0] == sending.position]:
+            self._ending[key] = sending, state
+            dying.open = True
+
+    def _end(self, sending: Sending, origin: str, state: str, dying: Dying) -> None:
+        """Let what has come back of one from a topic die, as far as the step goes; "": from any."""
+        most = max(1, dying.left)
+        live = [
+            (name, record)
+            for name in sending.woken
+            for record in self._records(sending, name)
+            if record.state == LIVE and record.origin and origin in ("", record.origin)
+        ]
+        for name, record in live[:most]:
+            dying.kill(name, self._topics[name], record, state)
+        if state == RETRACTED:
+            names = dict.fromkeys(name for name, _ in live[:most])
+            dying.retracted[sending.draft.id] = tuple(names)
+        self._ending.pop((sending.position, origin), None)
+        if len(live) >= most:
+            self._ending[sending.position, origin] = sending, state
+            dying.open = True
 
     def _settle(self, change: Settle, position: int) -> Effect:
         now_ms = self._clock.wall_ms()
-        died: dict[str, tuple[int, ...]] = {}
+        dying = Dying(change.rows_max, position)
+        for (_, origin), (sending, state) in list(self._ending.items()):
+            if dying.left > 0:
+                self._end(sending, origin, state, dying)
         expired = [
             s for s in self._sent.values() if s.state == LIVE and is_expired(s.draft, now_ms)
         ]
-        for sending in expired[: change.rows_max]:
-            sending.state = EXPIRED
-            for name, seqs in self._kill(sending, EXPIRED, position).items():
-                died[name] = died.get(name, ()) + seqs
+        for sending in expired:
+            if dying.left > 0:
+                self._kill(sending, EXPIRED, dying)
+        died = dying.died
         for name, topic in self._topics.items():
             for seq in self._trim(topic, now_ms, position):
                 died[name] = (*died.get(name, ()), seq)
@@ -330,8 +353,8 @@ class MemoryInbox(MemoryInboxReader):
             self._people[user] = msgspec.structs.replace(
                 self._people[user], rev=position, preferences=preferences
             )
-        more = len(expired) > change.rows_max or len(unmuted) == change.rows_max
-        return Effect(died=died, unmuted=left, more=more)
+        more = dying.left <= 0 or len(unmuted) == change.rows_max
+        return Effect(died=died, retracted=dying.retracted, unmuted=left, more=more)
 
     def _trim(self, topic: Topic, now_ms: int, position: int) -> list[int]:
         """Delete what is beyond retention; the seqs of live ones."""

@@ -61,6 +61,8 @@ class MemoryInboxReader:
         self._people: dict[str, Person] = {}
         self._sent: dict[str, Sending] = {}
         self._scheduled: list[tuple[int, str, bytes, Schedule]] = []
+        # What of notifications has come back and is to die: position and origin → it, and why.
+        self._ending: dict[tuple[int, str], tuple[Sending, str]] = {}
         self.locked = keep.locked
 
     def _marks(self, user: str) -> dict[str, Marks]:
@@ -187,7 +189,7 @@ class MemoryInboxReader:
             (s.state == LIVE and is_expired(s.draft, now_ms)) or s.keep_ms <= now_ms
             for s in self._sent.values()
         ) or any(len(topic.records) > self._keep.count for topic in self._topics.values())
-        settle = settle or bool(self._unmuted(now_ms))
+        settle = settle or bool(self._unmuted(now_ms) or self._ending)
         ready = [one for one in self._scheduled if one[0] <= now_ms][:limit]
         waking = [
             user

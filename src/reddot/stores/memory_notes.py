@@ -49,6 +49,29 @@ class Record:
 
 
 @dataclass(slots=True)
+class Dying:
+    """What dies in one step.
+
+    Attributes:
+        left: rows that still may.
+        died, retracted: as in `inbox.Effect`.
+        open: something is left for the next step.
+    """
+
+    left: int
+    position: int
+    died: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    retracted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    open: bool = False
+
+    def kill(self, name: str, topic: Topic, record: Record, state: str) -> None:
+        record.state = state
+        topic.rev = self.position
+        self.died[name] = (*self.died.get(name, ()), record.seq)
+        self.left -= 1
+
+
+@dataclass(slots=True)
 class Topic:
     top: int = 0
     rev: int = 0

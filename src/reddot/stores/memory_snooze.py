@@ -101,4 +101,5 @@ def back(
         key=lambda pair: (pair[0].until_ms, pair[0].position),
     )
     found = ((_record(topics, name, one), name) for one, name in ordered)
-    return [(record, record.origin or name) for record, name in found if _is_live(record, now_ms)]
+    live = ((record, name) for record, name in found if _is_live(record, now_ms))
+    return [(one, one.origin or name) for one, name in live if one.sending.state == LIVE]

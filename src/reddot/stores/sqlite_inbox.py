@@ -230,9 +230,9 @@ class InboxWriter:
         )
         if note.plan:
             self._deliver(number, note)
-        if gone and (died := self._settling.replace_woken(gone, staged.head + 1)):
+        if gone and (effect := self._settling.replace_woken(gone, staged.head + 1)).died:
             told = msgspec.structs.replace(draft, event="note", expires_ms=None)
-            publications.append(self._changed(staged, told, Effect(died=died)))
+            publications.append(self._changed(staged, told, effect))
         return Appended(publications[0], False, tuple(publications[1:]))
 
     def _category(self, name: str) -> int:
@@ -457,11 +457,7 @@ class InboxWriter:
     def _retract(self, change: Retract, position: int) -> Effect:
         if self._unschedule(change.id):
             return Effect()
-        newest = "SELECT num, topics FROM notification WHERE id = ? ORDER BY num DESC LIMIT 1"
-        row = self._cursor.execute(newest, (change.id,)).fetchone()
-        if row is None:
-            raise ReddotError("not_found", "no such notification")
-        return Effect(died=self._settling.retract(row[0], row[1], position))
+        return self._settling.retract(change.id, change.rows_max, position)
 
 
 def _kept(inbox: dict[str, tuple[Topic, Marks]]) -> dict[str, tuple[Topic, Marks]]:

@@ -91,6 +91,7 @@ _DUE: Final = """
 SELECT EXISTS (SELECT 1 FROM notification
     WHERE expires_ms IS NOT NULL AND state = 0 AND expires_ms <= ?1)
   OR EXISTS (SELECT 1 FROM notification WHERE keep_ms <= ?1)
+  OR EXISTS (SELECT 1 FROM ending WHERE num > 0)
   OR EXISTS (SELECT 1 FROM person WHERE mute_ms IS NOT NULL AND mute_ms <= ?1)
 """
 _READY: Final = """

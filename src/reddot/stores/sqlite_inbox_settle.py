@@ -7,20 +7,22 @@ expires, is retracted or replaced: its rows stay, marked, until retention takes 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
 from reddot.core.muting import in_force
-from reddot.inbox import INBOX_TOPIC, Effect, Keep, Preferences
+from reddot.errors import ReddotError
+from reddot.inbox import INBOX_TOPIC, STEP_ROWS, Effect, Keep, Preferences
 from reddot.model import USERS_ROOT
 from reddot.ports import Clock
 from reddot.stores import sqlite_people
+from reddot.stores.sqlite_ending import RETRACTED, Dying
 from reddot.stores.sqlite_preferences import preferences_in, put_preferences
 from reddot.stores.sqlite_topics import Topics, json_text
 
-EXPIRED, RETRACTED, REPLACED = 1, 2, 3
+LIVE, EXPIRED, REPLACED = 0, 1, 3
 
 # `topics` is an integer or a JSON array, and json_each takes both; `key` of an integer is NULL.
 _LIVE_NOTES: Final = """
@@ -28,19 +30,18 @@ SELECT topic.name, n.topic_id, n.pos, n.seq
 FROM json_each(?1) AS j CROSS JOIN note AS n JOIN topic ON topic.id = n.topic_id
 WHERE n.topic_id = j.value AND n.pos = ?2 + ifnull(j.key, 0) AND n.dead = 0
 """
-_LIVE_WOKEN: Final = """
-SELECT topic.name, n.topic_id, n.pos, n.seq
-FROM woken AS w CROSS JOIN note AS n JOIN topic ON topic.id = n.topic_id
-WHERE w.num = ?1 AND w.origin = ifnull(?2, w.origin)
-  AND n.topic_id = w.topic_id AND n.pos = w.pos AND n.dead = 0
+_NEWEST: Final = """
+SELECT num, topics, state FROM notification WHERE id = ? ORDER BY num DESC LIMIT 1
 """
 _KILL: Final = "UPDATE note SET dead = ? WHERE topic_id = ? AND pos = ?"
 _STATE: Final = "UPDATE notification SET state = ? WHERE num = ?"
 _EXPIRED: Final = """
-SELECT num, topics FROM notification
+SELECT num, topics, state FROM notification
 WHERE expires_ms IS NOT NULL AND state = 0 AND expires_ms <= ? ORDER BY expires_ms LIMIT ?
 """
-_STALE: Final = "SELECT num, topics FROM notification WHERE keep_ms <= ? ORDER BY keep_ms LIMIT ?"
+_STALE: Final = """
+SELECT num, topics, state FROM notification WHERE keep_ms <= ? ORDER BY keep_ms LIMIT ?
+"""
 _UNMUTED: Final = """
 SELECT id, name, preferences FROM person
 WHERE mute_ms IS NOT NULL AND mute_ms <= ? ORDER BY mute_ms LIMIT ?
@@ -89,8 +90,6 @@ SELECT max(num), count(*) FROM
   (SELECT num FROM notification WHERE num > ? ORDER BY num LIMIT ?)
 """
 
-Died = dict[str, tuple[int, ...]]
-
 
 class Settling:
     """Attributes:
@@ -107,32 +106,41 @@ class Settling:
 
     # ---- dying ----
 
-    def retract(self, number: int, topics: Any, position: int) -> Died:
-        """Take one notification back, from the inboxes and from what is replayed."""
-        return self._kill(number, topics, RETRACTED, position)
+    def retract(self, id: str, rows_max: int, position: int) -> Effect:
+        """Take one notification back, from the inboxes and from what is replayed.
 
-    def _kill(self, number: int, topics: Any, state: int, position: int) -> Died:
-        """Let what is live of one notification die; the seqs by topic."""
-        died: Died = {}
-        rows = self._cursor.execute(_LIVE_NOTES, (_json(topics), number)).fetchall()
-        rows += self._cursor.execute(_LIVE_WOKEN, (number, None)).fetchall()
-        self._kill_rows(rows, state, position, died)
+        Raises:
+            ReddotError: `not_found`.
+        """
+        row = self._cursor.execute(_NEWEST, (id,)).fetchone()
+        if row is None:
+            raise ReddotError("not_found", "no such notification")
+        number, topics, before = row
+        dying = Dying(self._cursor, rows_max, position)
+        self._kill(number, topics, before, RETRACTED, dying)
+        retracted = {id: tuple(dying.died)}
+        return Effect(died=dying.died, retracted=retracted, more=dying.open)
+
+    def _kill(self, number: int, topics: Any, before: int, state: int, dying: Dying) -> None:
+        """Let what is live of one notification die; what was dead before changes its state.
+
+        What goes beyond the step is left to `settle`.
+        """
+        most = dying.left - 1  # Finding nothing costs, too.
+        dying.kill(self._cursor.execute(_LIVE_NOTES, (_json(topics), number)).fetchall(), state)
         self._cursor.execute(_STATE, (state, number))
-        return died
+        if before == LIVE:
+            dying.end(number, 0, state)
+        else:
+            dying.hasten(number, state)
+        dying.left = min(dying.left, most)
 
-    def _kill_rows(self, rows: Sequence[Any], state: int, position: int, died: Died) -> None:
-        self._cursor.executemany(_KILL, [(state, topic_id, pos) for _, topic_id, pos, _ in rows])
-        self._cursor.executemany(_DIED, [(topic_id, position) for _, topic_id, _, _ in rows])
-        for name, _, _, seq in rows:
-            _add(died, {name: (seq,)})
-
-    def replace_woken(self, replaced: Iterable[tuple[int, int]], position: int) -> Died:
+    def replace_woken(self, replaced: Iterable[tuple[int, int]], position: int) -> Effect:
         """Let what has come back of those die that were replaced: number and topic of each."""
-        died: Died = {}
+        dying = Dying(self._cursor, STEP_ROWS, position)
         for number, topic_id in replaced:
-            rows = self._cursor.execute(_LIVE_WOKEN, (number, topic_id)).fetchall()
-            self._kill_rows(rows, REPLACED, position, died)
-        return died
+            dying.end(number, topic_id, REPLACED)
+        return Effect(died=dying.died, more=dying.open)
 
     def replace(self, topic_id: int, key: str, position: int) -> tuple[int, int]:
         """Make the notification at `position` the live one of a collapse key.
@@ -159,23 +167,28 @@ class Settling:
     def settle(self, rows_max: int, position: int) -> Effect:
         """Let due ones die, and delete old ones: at most about `rows_max` rows of inboxes."""
         now_ms = self._clock.wall_ms()
-        died: Died = {}
-        left = rows_max
-        for statement, stale in ((_EXPIRED, False), (_STALE, True)):
-            for number, topics in self._cursor.execute(statement, (now_ms, rows_max)).fetchall():
-                if left <= 0:
-                    break
-                gone = self._kill(number, topics, EXPIRED, position)
-                _add(died, gone)
-                left -= max(1, len(gone))
-                if stale:
-                    self._delete(number, topics)
+        dying = Dying(self._cursor, rows_max, position)
+        while dying.go_on():
+            pass
+        due = self._cursor.execute(_EXPIRED, (now_ms, rows_max)).fetchall()
+        for number, topics, state in due:
+            if dying.left > 0:
+                self._kill(number, topics, state, EXPIRED, dying)
+        stale = self._cursor.execute(_STALE, (now_ms, rows_max)).fetchall()
+        for number, topics, state in stale:
+            if dying.left > 0:
+                self._bury(number, topics, state, dying)
         for name in list(self.over):
-            if left <= 0:
-                break
-            left -= self._shorten(name, left, position, died)
+            if dying.left > 0:
+                self._shorten(name, position, dying)
+        left = dying.left
         unmuted = self._unmute(left, now_ms, position) if left > 0 else {}
-        return Effect(died=died, unmuted=unmuted, more=left <= len(unmuted))
+        return Effect(
+            died=dying.died,
+            retracted=dying.retracted,
+            unmuted=unmuted,
+            more=left <= len(unmuted),
+        )
 
     def _unmute(self, rows_max: int, now_ms: int, position: int) -> dict[str, Preferences]:
         """End the mutes whose time has come; the preferences of those whose they were."""
@@ -186,26 +199,37 @@ class Settling:
             put_preferences(self._cursor, person, left, position)
         return unmuted
 
-    def _delete(self, number: int, topics: Any) -> None:
-        """Delete one notification and its rows."""
-        count = 1 if isinstance(topics, int) else len(msgspec.json.decode(topics))
-        self._release(range(number, number + count))
-        self._cursor.execute(_DELETE_NOTES, (_json(topics), number))
-        ids = [topics] if isinstance(topics, int) else msgspec.json.decode(topics)
-        ids += self._delete_woken(number)
-        self._forget(number)
+    def _bury(self, number: int, topics: Any, state: int, dying: Dying) -> None:
+        """Let one notification die that is too old, and delete it as far as the step goes."""
+        if state == LIVE:
+            self._kill(number, topics, state, EXPIRED, dying)
+            if dying.left <= 0:
+                return
+        most = dying.left
+        ids = self._delete_woken(number, most)
+        dying.left -= max(state != LIVE, len(ids))
+        if len(ids) < most:
+            ids += self._delete(number, topics)
         for topic_id in ids:
             self._rebase(topic_id)
 
-    def _delete_woken(self, number: int) -> list[int]:
-        """Delete the rows of one notification that has come back; in which topics they were."""
-        select = "SELECT topic_id, pos FROM woken WHERE num = ?"
-        rows = self._cursor.execute(select, (number,)).fetchall()
+    def _delete(self, number: int, topics: Any) -> list[int]:
+        """Delete one notification and its rows; in which topics they were."""
+        ids: list[int] = [topics] if isinstance(topics, int) else msgspec.json.decode(topics)
+        self._release(range(number, number + len(ids)))
+        self._cursor.execute(_DELETE_NOTES, (_json(topics), number))
+        self._forget(number)
+        return ids
+
+    def _delete_woken(self, number: int, rows_max: int) -> list[int]:
+        """Delete rows of one notification that has come back; in which topics they were."""
+        select = "SELECT topic_id, pos FROM woken WHERE num = ? LIMIT ?"
+        rows = self._cursor.execute(select, (number, rows_max)).fetchall()
         if rows:
             self._release(pos for _, pos in rows)
-            delete = "DELETE FROM note WHERE topic_id = ? AND pos = ?"
-            self._cursor.executemany(delete, rows)
-            self._cursor.execute("DELETE FROM woken WHERE num = ?", (number,))
+            for table in ("note", "woken"):
+                delete = f"DELETE FROM {table} WHERE topic_id = ? AND pos = ?"  # noqa: S608 - ours
+                self._cursor.executemany(delete, rows)
         return [topic_id for topic_id, _ in rows]
 
     def _forget(self, number: int) -> None:
@@ -213,6 +237,7 @@ class Settling:
         self._cursor.execute(_UNINDEX, (number,))
         self._cursor.execute("DELETE FROM notification WHERE num = ?", (number,))
         self._cursor.execute("DELETE FROM reached WHERE num = ?", (number,))
+        self._cursor.execute("DELETE FROM ending WHERE num = ?", (number,))
 
     def _release(self, positions: Iterable[int]) -> None:
         """Let rows of the log be found without their rows of inboxes, which are to be deleted."""
@@ -232,17 +257,18 @@ class Settling:
             topic.notes_base = base
             self._cursor.execute(_BASE, (topic_id, base))
 
-    def _shorten(self, name: str, rows_max: int, position: int, died: Died) -> int:
-        """Delete what a topic has beyond its count; how many rows that took."""
+    def _shorten(self, name: str, position: int, dying: Dying) -> None:
+        """Delete what a topic has beyond its count, as far as the step goes."""
         if name not in self._topics.by_name:
             self._topics.load([name])
         topic = self._topics.by_name[name]
-        upto = topic.notes - self._keep.count
+        upto, rows_max = topic.notes - self._keep.count, dying.left
         rows = self._cursor.execute(_OLDEST, (topic.id, upto, rows_max)).fetchall()
         if len(rows) < rows_max:
             self.over.pop(name, None)
         if not rows:
-            return 0
+            return
+        dying.left -= len(rows)
         self._release(pos for pos, _, _ in rows)
         for table in ("note", "woken"):
             delete = f"DELETE FROM {table} WHERE topic_id = ? AND pos <= ?"  # noqa: S608 - ours
@@ -250,9 +276,8 @@ class Settling:
         live = tuple(seq for _, seq, dead in rows if not dead)
         if live:
             self._cursor.execute(_DIED, (topic.id, position))
-            _add(died, {name: live})
+            dying.add(name, live)
         self._rebase(topic.id)
-        return len(rows)
 
     # ---- finding ----
 
@@ -316,8 +341,3 @@ class Settling:
 
 def _json(topics: int | str) -> str:
     return str(topics)
-
-
-def _add(died: Died, more: Died) -> None:
-    for name, seqs in more.items():
-        died[name] = died.get(name, ()) + seqs

@@ -31,6 +31,10 @@ _LOST: Final = (
     " typeof(data) = 'integer' AND NOT EXISTS"
     " (SELECT 1 FROM note WHERE note.topic_id = log.topic_id AND note.pos = log.pos)"
 )
+# What is being worked off dies by itself.
+_DEAD: Final = (
+    " (SELECT num FROM notification WHERE state <> 0 AND num NOT IN (SELECT num FROM ending))"
+)
 _WAKE: Final = " (SELECT min(json_extract(value, '$[2]')) FROM json_each(snoozed))"
 _UNPLACED: Final = (
     " NOT EXISTS (SELECT 1 FROM note"
@@ -50,10 +54,9 @@ RULES: Final = (
     ),
     Rule(
         "rows of inboxes are live, and their notification is not",
-        "SELECT count(*) FROM note WHERE dead = 0"
-        " AND num IN (SELECT num FROM notification WHERE state <> 0)",
-        "UPDATE note SET dead = (SELECT state FROM notification AS n WHERE n.num = note.num)"
-        " WHERE dead = 0 AND num IN (SELECT num FROM notification WHERE state <> 0)",
+        "SELECT count(*) FROM note WHERE dead = 0 AND num IN" + _DEAD,  # noqa: S608
+        "UPDATE note SET dead = (SELECT state FROM notification AS n WHERE n.num = note.num)"  # noqa: S608
+        " WHERE dead = 0 AND num IN" + _DEAD,
     ),
     Rule(
         "rows of inboxes expire at another time than their notification",

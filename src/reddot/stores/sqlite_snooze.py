@@ -51,7 +51,8 @@ SELECT n.id, n.num, n.category, category.name, n.expires_ms, n.data,
   ifnull((SELECT origin FROM woken AS w WHERE w.topic_id = note.topic_id AND w.pos = note.pos),
     note.topic_id)
 FROM note CROSS JOIN notification AS n ON n.num = note.num
-JOIN category ON category.id = n.category WHERE note.topic_id = ? AND note.pos = ? AND {_LIVE}
+JOIN category ON category.id = n.category
+WHERE note.topic_id = ? AND note.pos = ? AND n.state = 0 AND {_LIVE}
 """  # noqa: S608 - ours
 
 # The topics of an inbox that exist, with the user's marks.

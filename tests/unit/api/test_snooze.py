@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from reddot.core import inbox
 from reddot.node import Reddot
 from reddot.testing import FakeClock, dev_settings
 from tests.wire.node import WireNode, run_node
@@ -156,6 +159,31 @@ def test_what_is_taken_back_is_not_replayed() -> None:
         }
         history = await anna.get("/v1/topics/users/anna/history")
         assert "Secret" not in json.dumps(history)
+
+    run_node(test)
+
+
+def test_each_step_of_a_retraction_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many steps as people have got it back; it is answered after the last one."""
+    monkeypatch.setattr(inbox, "STEP_ROWS", 1)
+
+    async def test(node: WireNode) -> None:
+        operator = Someone(node, None)
+        people = {name: Someone(node, name) for name in ("anna", "bert", "carl")}
+        await operator.notify(to="everyone", id="a")
+        for someone in people.values():
+            await snooze(node, someone, 5, "a")
+            await someone.mark("unsnoozed", "a")
+        streams = [await someone.listen() for someone in people.values()]
+        assert (await operator.ask("DELETE", "/v1/notifications/a")).status == 204
+        for someone in people.values():
+            assert await someone.ids() == []
+            assert (await someone.badge())["unread"] == 0
+        await node.advance(0.3)
+        for name, stream in zip(people, streams, strict=True):
+            gone = [f["topic"] for f in stream.frames() if f.get("event") == "retracted"]
+            assert gone == ["everyone", f"users/{name}"]
+            assert stream.badges()[-1]["unread"] == 0
 
     run_node(test)
 

@@ -13,6 +13,7 @@ import pytest
 from reddot.errors import ReddotError
 from reddot.model import Retention
 from reddot.stores import (
+    sqlite_ending,
     sqlite_inbox,
     sqlite_inbox_reader,
     sqlite_inbox_settle,
@@ -37,6 +38,7 @@ NOW_MS = 1_767_225_600_000
 
 def statements() -> Iterator[tuple[str, str]]:
     for module in (
+        sqlite_ending,
         sqlite_inbox,
         sqlite_inbox_reader,
         sqlite_inbox_settle,
