@@ -96,6 +96,7 @@ class Preferences(msgspec.Struct, frozen=True, gc=False):
         couriers: `(courier, category)` by which they do not want to be reached; it counts.
         until: when the mute of a category ends; all of them are in `categories`.
         quiet: when they do not want to be reached.
+        timezone: by whose clock, an IANA name; empty: they have not said.
     """
 
     categories: frozenset[str] = frozenset()
@@ -103,6 +104,7 @@ class Preferences(msgspec.Struct, frozen=True, gc=False):
     couriers: frozenset[tuple[str, str]] = frozenset()
     until: dict[str, int] = {}
     quiet: Quiet | None = None
+    timezone: str = ""
 
 
 NO_PREFERENCES: Final = Preferences()

@@ -72,6 +72,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         message: None if the notification is not kept any more.
         live, expires_ms, seen, muted, quiet: as in `Facts`.
+        timezone: what the person has said; empty: nothing, the attribute holds.
         paused: its lane is.
         attributes: of the person, JSON.
         past: what else the person was sent since the moment that was asked for, oldest first.
@@ -87,6 +88,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     seen: bool = False
     muted: bool = False
     quiet: Quiet | None = None
+    timezone: str = ""
     paused: bool = False
     attributes: bytes = b"{}"
     addresses: tuple[Address, ...] = ()

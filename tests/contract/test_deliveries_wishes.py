@@ -20,6 +20,7 @@ def test_a_case_of_a_locked_category_knows_no_wish(backend: Backend, tmp_path: P
             frozenset({"users/1"}),
             frozenset({("push", "alarm")}),
             quiet=quiet,
+            timezone="Asia/Tokyo",
         )
         await box.change(Prefer(user="1", preferences=wanted))
         for category in ("alarm", "ads"):
@@ -29,6 +30,8 @@ def test_a_case_of_a_locked_category_knows_no_wish(backend: Backend, tmp_path: P
         cases = {lease.notification: await box.case(lease) for lease in await box.lease("push")}
         assert (cases["alarm"].muted, cases["alarm"].quiet) == (False, None)
         assert (cases["ads"].muted, cases["ads"].quiet) == (True, quiet)
+        zones = [case.timezone for case in cases.values()]
+        assert zones == ["Asia/Tokyo"] * 2, "the plan's hours hold for both"
 
     run(backend, tmp_path, test)
 

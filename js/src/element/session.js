@@ -25,7 +25,7 @@ import { load } from "./load.js";
  * @property {string[]} couriers
  * @property {string[]} categories
  * @property {string[]} locked
- * @property {string} timezone
+ * @property {string} timezone as they have said, or as the operator has; what is put without it leaves it as it is
  */
 
 /** A connection that is away for so short is nothing to worry anybody with. */

@@ -13,6 +13,7 @@ from reddot.core.access import Policy, is_user_name
 from reddot.core.inbox import Inboxes
 from reddot.core.muting import allowed
 from reddot.core.presence import Presence
+from reddot.core.quiet import is_zone
 from reddot.core.reached import Reached
 from reddot.core.ruling import timezone_of
 from reddot.core.topics import check_topic
@@ -131,11 +132,12 @@ class InboxRoutes:
         """What somebody wants, and what there is to choose from."""
         plans, locked = self._inboxes.plans, self._inboxes.store.locked
         attributes = await self._store.deliveries.attributes(user)
-        return self._wanted(user) | {
+        wanted = self._wanted(user)
+        return wanted | {
             "couriers": sorted(plans.couriers),
             "categories": sorted(plans.categories | locked),
             "locked": sorted(locked),
-            "timezone": timezone_of(attributes),
+            "timezone": wanted["timezone"] or timezone_of(attributes),
         }
 
     def _wanted(self, user: str) -> dict[str, object]:
@@ -144,7 +146,9 @@ class InboxRoutes:
 
     async def prefer(self, caller: Caller) -> Any:
         user = await self._inboxes.enter(caller.actor)
-        badge = await self._inboxes.prefer(user, decode_preferences(caller.body))
+        timezone = self._inboxes.boxes.preferences(user).timezone
+        preferences = decode_preferences(caller.body, timezone=timezone, is_zone=is_zone)
+        badge = await self._inboxes.prefer(user, preferences)
         return await self._preferences(user) | {"badge": badge}
 
     # ---- senders ----

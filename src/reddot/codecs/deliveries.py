@@ -10,6 +10,7 @@ import msgspec
 
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
+from reddot.codecs.preferences import zone_of
 from reddot.errors import ReddotError
 from reddot.outreach import Address, Campaign, Delivery, Figures, Progress, Stage
 
@@ -112,10 +113,7 @@ def decode_attributes(body: bytes, *, bytes_max: int, is_zone: Callable[[str], b
     found: Attributes = _decoded(_attributes, body)
     if len(found) > ATTRIBUTES_MAX:
         raise ReddotError("field_invalid", f"{ATTRIBUTES_MAX} attributes are allowed")
-    zone = found.get(TIMEZONE)
-    if zone is not None and not (isinstance(zone, str) and is_zone(zone)):
-        detail = f"{zone!r:.80} is no time zone that is known here; one is 'Europe/Berlin'"
-        raise ReddotError("field_invalid", f"'timezone': {detail}")
+    zone_of(found.get(TIMEZONE), is_zone=is_zone)
     return codec.encode(found)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from reddot.codecs.frames import encode_time
 from reddot.codecs.inbox import decoded, ms_of
@@ -28,15 +30,25 @@ class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PreferencesCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`timezone`: an IANA name; null: as the operator says. Left out it stays as it is."""
+
     muted: Muted = Muted()
     quiet: Hours | None = None
+    timezone: str | UnsetType | None = UNSET
 
 
 _preferences = msgspec.json.Decoder(PreferencesCommand)
 
 
-def decode_preferences(body: bytes) -> Preferences:
-    """Raises `json_invalid` or `field_invalid`."""
+def decode_preferences(
+    body: bytes, *, timezone: str, is_zone: Callable[[str], bool]
+) -> Preferences:
+    """Raises `json_invalid` or `field_invalid`.
+
+    Args:
+        timezone: the one until now.
+        is_zone: whether a text may be one.
+    """
     command: PreferencesCommand = decoded(_preferences, body)
     muted = command.muted
     pairs = ((courier, one) for courier, names in muted.couriers.items() for one in names)
@@ -46,7 +58,20 @@ def decode_preferences(body: bytes) -> Preferences:
         couriers=frozenset(pairs),
         until={one: ms_of(moment, "muted.until") for one, moment in muted.until.items()},
         quiet=None if command.quiet is None else _quiet(command.quiet),
+        timezone=timezone
+        if command.timezone is UNSET
+        else zone_of(command.timezone, is_zone=is_zone),
     )
+
+
+def zone_of(zone: object, *, is_zone: Callable[[str], bool]) -> str:
+    """The name of a time zone; of null an empty one. Raises `field_invalid`."""
+    if zone is None:
+        return ""
+    if isinstance(zone, str) and is_zone(zone):
+        return zone
+    detail = f"{zone!r:.80} is no time zone that is known here; one is 'Europe/Berlin'"
+    raise ReddotError("field_invalid", f"'timezone': {detail}")
 
 
 def _quiet(hours: Hours) -> Quiet:
@@ -75,4 +100,5 @@ def preferences_fields(preferences: Preferences) -> dict[str, object]:
         },
         "quiet": quiet
         and {"start": clock_of(quiet.start_minute), "end": clock_of(quiet.end_minute)},
+        "timezone": preferences.timezone or None,
     }

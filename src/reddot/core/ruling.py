@@ -141,7 +141,7 @@ class Bench:
             courier=lease.courier,
             category=message.category,
             priority=message.priority,
-            timezone=timezone_of(case.attributes),
+            timezone=case.timezone or timezone_of(case.attributes),
             seen=case.seen,
             live=case.live,
             expires_ms=case.expires_ms,

@@ -262,6 +262,7 @@ class MemoryDeliveries:
                 locked=self._inbox.locked,
             ),
             quiet=None if note.category in self._inbox.locked else preferences.quiet,
+            timezone=preferences.timezone,
             paused=lane.paused,
             attributes=self._attributes.get(row.user, b"{}"),
             addresses=tuple(self._known(row.user, row.courier)),

@@ -212,6 +212,7 @@ def _case(
             locked=locked,
         ),
         quiet=None if category in locked else known.quiet,
+        timezone=known.timezone,
         paused=bool(paused),
         attributes=b"{}" if attributes is None else attributes.encode(),
         addresses=tuple(addresses),

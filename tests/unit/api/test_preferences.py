@@ -92,19 +92,27 @@ def test_a_mute_that_has_ended_ends_on_read_when_the_timer_lags() -> None:
         ({"quiet": {"start": "24:00", "end": "08:00"}}, "quiet.start"),
         ({"quiet": {"start": "08:00", "end": "08:00"}}, "begins when it ends"),
         ({"couriers": []}, "unknown field `couriers`"),
+        ({"timezone": "Mars/Olympus"}, "'timezone': 'Mars/Olympus' is no time zone"),
+        ({"timezone": ""}, "'timezone': '' is no time zone"),
+        ({"timezone": "../etc/passwd"}, "is no time zone that is known here"),
+        ({"timezone": 5}, "timezone"),
     ],
 )
 def test_what_is_wrong_with_preferences_is_said(body: dict[str, object], place: str) -> None:
     async def test(node: WireNode) -> None:
         anna = Someone(node, "anna")
-        kept = {"muted": {"topics": ["t"]}, "quiet": {"start": "22:00", "end": "08:00"}}
+        kept = {
+            "muted": {"topics": ["t"]},
+            "quiet": {"start": "22:00", "end": "08:00"},
+            "timezone": "Asia/Tokyo",
+        }
         assert (await anna.ask("PUT", "/v1/preferences", kept)).status == 200
         answer = await anna.ask("PUT", "/v1/preferences", body)
         assert (answer.status, answer.code) == (400, "field_invalid")
         assert place in answer.json["detail"]
         told = await anna.get("/v1/preferences")
         assert (told["quiet"], told["locked"]) == (kept["quiet"], ["alarm"])
-        assert told["muted"]["topics"] == ["t"]
+        assert (told["muted"]["topics"], told["timezone"]) == (["t"], "Asia/Tokyo")
 
     run_node(test, locked_categories=["alarm"])
 
@@ -159,6 +167,38 @@ def test_people_have_quiet_hours_of_their_own() -> None:
         assert await office.journey(held["id"]) == {"anna": "sent due"}
 
     run(test, locked_categories=["alarm"])
+
+
+def test_people_say_where_their_clock_is() -> None:
+    """It wins over what the operator knows, until they take it back."""
+
+    async def test(office: Office) -> None:
+        anna = Someone(office.node, "anna")
+        await office.address("anna")
+        await office.ask("PUT", "/v1/users/anna/attributes", {"timezone": "Asia/Shanghai"})
+        now_ms = office.node.clock.wall_ms() + 9 * 3_600_000
+        start, end = (clock_of(now_ms // 60_000 % 1440), clock_of((now_ms // 60_000 + 2) % 1440))
+        quiet = {"quiet": {"start": start, "end": end}}
+        for body, told in (
+            (quiet, "Asia/Shanghai"),
+            ({"timezone": "Asia/Tokyo"} | quiet, "Asia/Tokyo"),
+            (quiet, "Asia/Tokyo"),  # Who leaves it out does not speak of it.
+        ):
+            answer = await anna.ask("PUT", "/v1/preferences", body)
+            assert answer.json["timezone"] == told
+        await office.ask("PUT", "/v1/users/anna/attributes", {"timezone": "Asia/Shanghai", "a": 1})
+        exported = await office.operator.get("/v1/users/anna/export")
+        assert exported["preferences"]["timezone"] == "Asia/Tokyo"
+        held = await office.operator.notify(to="anna")
+        await office.node.advance(12)
+        assert await office.journey(held["id"]) == {"anna": "pending quiet_hours"}
+        answer = await anna.ask("PUT", "/v1/preferences", {"timezone": None} | quiet)
+        assert answer.json["timezone"] == "Asia/Shanghai"
+        sent = await office.operator.notify(to="anna")
+        await office.node.advance(12)
+        assert await office.journey(sent["id"]) == {"anna": "sent due"}
+
+    run(test)
 
 
 def test_people_mute_a_category_on_a_courier() -> None:
