@@ -177,7 +177,7 @@ class DeliveryRoutes:
         limit = caller.number("limit", PAGE_DEFAULT, 1, PAGE_MAX)
         which = Which(notification=caller.place["id"], user=caller.query.get("user"))
         found = await self._queue.deliveries(which, before=caller.place_before(), limit=limit)
-        return codec.page_fields(found, limit)
+        return codec.page_of(found, limit)
 
     async def listed(self, caller: Caller) -> Any:
         caller.require_admin()
@@ -189,7 +189,7 @@ class DeliveryRoutes:
         asked = {name: caller.query[name] for name in SOUGHT if name in caller.query}
         which = await self._which(state, **asked)
         found = await self._queue.deliveries(which, before=caller.place_before(), limit=limit)
-        return codec.page_fields(found, limit)
+        return codec.page_of(found, limit)
 
     async def _which(
         self, state: State, *, campaign: str | None = None, **names: str | None

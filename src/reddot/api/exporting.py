@@ -9,7 +9,7 @@ import msgspec
 from reddot.codecs import deliveries
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import encode_time
-from reddot.codecs.preferences import preferences_fields
+from reddot.codecs.preferences import wishes_of
 from reddot.inbox import View
 from reddot.outreach import Which
 from reddot.ports import Store
@@ -31,7 +31,7 @@ async def export_user(store: Store, user: str) -> dict[str, Any]:
         before: int | None = None
         while True:
             page = await inbox.page(user, view=view, category=None, before=before, limit=PAGE)
-            items += [codec.item_fields(item) for item in page.items]
+            items += [codec.item_of(item) for item in page.items]
             before = page.before
             if before is None:
                 break
@@ -46,7 +46,7 @@ async def export_user(store: Store, user: str) -> dict[str, Any]:
         "deliveries": await _deliveries(store, user),
         "since": encode_time(since_ms).decode() if since_ms else None,
         "follows": sorted(topic for topic, one in marks.items() if one.followed),
-        "preferences": None if person is None else preferences_fields(person.preferences),
+        "preferences": None if person is None else wishes_of(person.preferences),
         "inbox": items,
     }
 
@@ -55,6 +55,6 @@ async def _deliveries(store: Store, user: str) -> list[Any]:
     found: list[Any] = []
     before, which = None, Which(user=user)
     while page := await store.deliveries.deliveries(which, before=before, limit=PAGE):
-        found += [deliveries.delivery_fields(one) for one in page]
+        found += [deliveries.delivery_of(one) for one in page]
         before = page[-1].id
     return found

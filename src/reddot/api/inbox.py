@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
+import msgspec
+
 from reddot.api.exporting import export_user
 from reddot.api.reception import Caller, Reception
 from reddot.codecs import inbox as codec
 from reddot.codecs.frames import data_json
-from reddot.codecs.preferences import decode_preferences, preferences_fields
+from reddot.codecs.preferences import PreferencesAnswer, WishesAnswer, decode_preferences, wishes_of
 from reddot.core.access import Policy, is_user_name
 from reddot.core.inbox import Inboxes
 from reddot.core.muting import allowed
@@ -97,20 +99,20 @@ class InboxRoutes:
             text=text,
         )
         badge = await self._inboxes.badge(user)
-        return codec.page_fields(page, badge, self._store.epoch)
+        return codec.page_of(page, badge, self._store.epoch)
 
     async def mark(self, caller: Caller) -> Any:
         user = await self._inboxes.enter(caller.actor)
         here = Cursor(self._store.epoch, self._store.head)
         command = codec.decode_mark(caller.body)
-        return codec.badge_fields(await self._inboxes.mark(user, **codec.mark_of(command, here)))
+        return await self._inboxes.mark(user, **codec.mark_of(command, here))
 
     async def follows(self, caller: Caller) -> Any:
         return await self._follows(await self._inboxes.enter(caller.actor))
 
     async def _follows(self, user: str) -> Any:
         badge = await self._inboxes.badge(user)
-        return {"follows": sorted(self._inboxes.boxes.follows(user)), "badge": badge}
+        return codec.FollowsAnswer(tuple(sorted(self._inboxes.boxes.follows(user))), badge)
 
     async def follow(self, caller: Caller) -> Any:
         user = await self._inboxes.enter(caller.actor)
@@ -119,37 +121,39 @@ class InboxRoutes:
     async def _follow(self, caller: Caller, user: str, by: Actor) -> Any:
         backfill = caller.number("backfill", 0, 0, self._inboxes.limits.backfill_max)
         topic = caller.place["topic"]
-        return codec.badge_fields(await self._inboxes.follow(user, topic, by=by, backfill=backfill))
+        return await self._inboxes.follow(user, topic, by=by, backfill=backfill)
 
     async def unfollow(self, caller: Caller) -> Any:
         user = await self._inboxes.enter(caller.actor)
-        return codec.badge_fields(await self._inboxes.unfollow(user, caller.place["topic"]))
+        return await self._inboxes.unfollow(user, caller.place["topic"])
 
     async def preferences(self, caller: Caller) -> Any:
         return await self._preferences(await self._inboxes.enter(caller.actor))
 
-    async def _preferences(self, user: str) -> dict[str, object]:
+    async def _preferences(self, user: str) -> PreferencesAnswer:
         """What somebody wants, and what there is to choose from."""
         plans, locked = self._inboxes.plans, self._inboxes.store.locked
         attributes = await self._store.deliveries.attributes(user)
         wanted = self._wanted(user)
-        return wanted | {
-            "couriers": sorted(plans.couriers),
-            "categories": sorted(plans.categories | locked),
-            "locked": sorted(locked),
-            "timezone": wanted["timezone"] or timezone_of(attributes),
-        }
+        return PreferencesAnswer(
+            muted=wanted.muted,
+            quiet=wanted.quiet,
+            couriers=sorted(plans.couriers),
+            categories=sorted(plans.categories | locked),
+            locked=sorted(locked),
+            timezone=wanted.timezone or timezone_of(attributes),
+        )
 
-    def _wanted(self, user: str) -> dict[str, object]:
+    def _wanted(self, user: str) -> WishesAnswer:
         preferences = self._inboxes.boxes.preferences(user)
-        return preferences_fields(allowed(preferences, self._inboxes.store.locked))
+        return wishes_of(allowed(preferences, self._inboxes.store.locked))
 
     async def prefer(self, caller: Caller) -> Any:
         user = await self._inboxes.enter(caller.actor)
         timezone = self._inboxes.boxes.preferences(user).timezone
         preferences = decode_preferences(caller.body, timezone=timezone, is_zone=is_zone)
         badge = await self._inboxes.prefer(user, preferences)
-        return await self._preferences(user) | {"badge": badge}
+        return msgspec.structs.replace(await self._preferences(user), badge=badge)
 
     # ---- senders ----
 
@@ -160,16 +164,16 @@ class InboxRoutes:
             return await self._waiting(caller.query["state"], limit)
         found = await self._inboxes.store.sent(id=None, before=caller.place_before(), limit=limit)
         more = len(found) == limit
-        return {
-            "items": [codec.sent_fields(one) for one in found],
-            "next": str(found[-1].position) if more else None,
-        }
+        return codec.SentPageAnswer(
+            items=tuple([codec.sent_of(one) for one in found]),
+            next=str(found[-1].position) if more else None,
+        )
 
     async def _waiting(self, state: str, limit: int) -> Any:
         if state != "scheduled":
             raise ReddotError("field_invalid", "'state' can only be 'scheduled'")
         found = await self._inboxes.store.scheduled(limit=limit)
-        return {"items": [codec.sent_fields(one) for one in found], "next": None}
+        return codec.SentPageAnswer(tuple([codec.sent_of(one) for one in found]), None)
 
     async def inspect(self, caller: Caller) -> Any:
         caller.require_admin()
@@ -177,7 +181,7 @@ class InboxRoutes:
         found = await self._inboxes.store.sent(id=id_, before=None, limit=1)
         if not found:
             raise ReddotError("not_found", "no such notification")
-        return codec.sent_fields(found[0], reached=self._reached.waiting(id_))
+        return codec.sent_of(found[0], reached=self._reached.waiting(id_))
 
     async def retract(self, caller: Caller) -> None:
         caller.require_admin()
@@ -213,7 +217,7 @@ class InboxRoutes:
         return {
             "user": user,
             "badge": badge,
-            "muted": self._wanted(user)["muted"],
+            "muted": self._wanted(user).muted,
             "topics": codec.audit_fields(audits),
         }
 
@@ -227,8 +231,7 @@ class InboxRoutes:
 
     async def unfollow_for(self, caller: Caller) -> Any:
         caller.require_admin()
-        badge = await self._inboxes.unfollow(user_in(caller), caller.place["topic"])
-        return codec.badge_fields(badge)
+        return await self._inboxes.unfollow(user_in(caller), caller.place["topic"])
 
     async def export(self, caller: Caller) -> Any:
         caller.require_admin()

@@ -26,16 +26,6 @@ _NO_STORE: Final = b"cache-control: no-store, no-transform\r\n"
 _encode = msgspec.json.Encoder().encode
 
 
-class Sent(msgspec.Struct, frozen=True, gc=False):
-    """What the sender is answered, in JSON."""
-
-    id: str
-    recipients: int | None
-    cursor: str
-    scheduled: bool
-    duplicate: bool
-
-
 class Notify:
     """Answers when the notification is durable: `201`, or `202` if it waits for its time.
 
@@ -124,7 +114,9 @@ class Notify:
     def _answer(self, receipt: Receipt) -> bytes:
         cursor = encode_cursor(Cursor(self._epoch, receipt.position))
         recipients, scheduled = receipt.recipients, receipt.scheduled
-        return _encode(Sent(receipt.id, recipients, cursor, scheduled, receipt.duplicate))
+        return _encode(
+            codec.ReceiptAnswer(receipt.id, recipients, cursor, scheduled, receipt.duplicate)
+        )
 
     def _refuse(self, error: ReddotError, exchange: Exchange, fields: bytes) -> None:
         """What the store refused, after the admission has returned."""

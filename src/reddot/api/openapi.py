@@ -6,12 +6,14 @@ The page is our own few lines: the usual ones load their scripts from another ho
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from html import escape
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from reddot.api import bodies
 from reddot.errors import ERRORS
 
 Json = dict[str, Any]
@@ -86,53 +88,6 @@ _POLLED: Final[Json] = {
         "badge": {"type": "object", "description": "Of a signed-in user."},
     },
 }
-_BADGE: Final[Json] = {
-    "type": "object",
-    "properties": {
-        "as_of": {"type": "integer", "description": "The badge with the greatest one wins."},
-        "unread": {"type": "integer"},
-        "unseen": {"type": "integer"},
-        "by_category": {"type": "object", "additionalProperties": {"type": "integer"}},
-    },
-}
-_TEXTS: Final[Json] = {"type": "array", "items": {"type": "string"}}
-_NOTIFICATION: Final[Json] = {
-    "type": "object",
-    "required": ["to", "title"],
-    "additionalProperties": False,
-    "properties": {
-        "to": {
-            "oneOf": [
-                {"type": "object", "properties": {"users": _TEXTS}},
-                {"type": "object", "properties": {"topic": {"type": "string"}}},
-                {"type": "object", "properties": {"everyone": {"const": True}}},
-                {"type": "object", "properties": {"segment": {"type": "string"}}},
-            ]
-        },
-        "title": {"type": "string", "maxLength": 500},
-        "body": {"type": "string", "maxLength": 10_000},
-        "url": {"type": "string"},
-        "icon": {"type": "string"},
-        "category": {"type": "string", "default": "general"},
-        "priority": {"type": "string", "enum": ["low", "normal", "high", "urgent"]},
-        "actions": {"type": "array", "maxItems": 5, "items": {"type": "object"}},
-        "data": _ANY,
-        "ttl": {"type": "number", "description": "Seconds until it expires."},
-        "publish_at": {"type": "string", "format": "date-time"},
-        "collapse_key": {"type": "string", "description": "Replaces the live one with the same."},
-        "id": {"type": "string", "description": "Idempotency key, 24 h."},
-    },
-}
-_RECEIPT: Final[Json] = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string"},
-        "recipients": {"type": ["integer", "null"]},
-        "cursor": {"type": "string"},
-        "scheduled": {"type": "boolean"},
-        "duplicate": {"type": "boolean"},
-    },
-}
 _PROBLEM: Final[Json] = {
     "type": "object",
     "description": "RFC 9457 problem document.",
@@ -151,9 +106,11 @@ def _content(kind: str, schema: Json) -> Json:
     return {"content": {kind: {"schema": schema}}}
 
 
+_REFUSED: Final[Json] = {"description": "Refused."} | _content("application/problem+json", _PROBLEM)
+
+
 def _responses(answers: Mapping[str, Json]) -> Json:
-    refused = {"description": "Refused."} | _content("application/problem+json", _PROBLEM)
-    return {**answers, "default": refused}
+    return {**answers, "default": _REFUSED}
 
 
 def _stream(summary: str, kind: str, extra: list[Json]) -> Json:
@@ -224,11 +181,11 @@ PATHS: Final[Mapping[str, Json]] = {
     "/v1/notifications": _post(
         "Notify users, the followers of a topic, or everyone",
         "notify",
-        {"application/json": {"schema": _NOTIFICATION}},
+        {},
         {
-            "201": {"description": "Durable and live."} | _content("application/json", _RECEIPT),
-            "200": {"description": "It was sent before."} | _content("application/json", _RECEIPT),
-            "202": {"description": "Waits for its time."} | _content("application/json", _RECEIPT),
+            "201": {"description": "Durable and live."},
+            "200": {"description": "It was sent before."},
+            "202": {"description": "Waits for its time."},
         },
     ),
     "/v1/badge": {
@@ -238,7 +195,7 @@ PATHS: Final[Mapping[str, Json]] = {
             "parameters": [_IF_NONE_MATCH],
             "responses": _responses(
                 {
-                    "200": {"description": "The badge."} | _content("application/json", _BADGE),
+                    "200": {"description": "The badge."},
                     "304": {"description": "It is the one of the ETag."},
                 }
             ),
@@ -274,10 +231,12 @@ def describe_hot_routes(service: FastAPI) -> None:
                 title=service.title, version=service.version, routes=service.routes
             )
             cold = schema["paths"]
-            hot = {path: {**cold.pop(path, {}), **one} for path, one in PATHS.items()}
+            hot = {path: {**cold.pop(path, {}), **deepcopy(one)} for path, one in PATHS.items()}
             schema["paths"] = {**hot, **cold}
-            schema["components"] = schema.get("components", {}) | {
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}
+            schema["components"] = {
+                "schemas": schema.get("components", {}).get("schemas", {})
+                | bodies.describe(schema["paths"], _REFUSED),
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             }
             schema["security"] = [{"bearer": []}]
             service.openapi_schema = schema

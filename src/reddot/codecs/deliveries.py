@@ -155,28 +155,50 @@ def _time(time_ms: int | None) -> str | None:
     return None if time_ms is None else encode_time(time_ms).decode()
 
 
-def delivery_fields(delivery: Delivery) -> dict[str, object]:
-    return {
-        "id": delivery.id,
-        "notification": delivery.notification,
-        "user": delivery.user,
-        "courier": delivery.courier,
-        "state": delivery.state.value,
-        "reason": delivery.reason,
-        "detail": delivery.detail,
-        "attempts": delivery.attempts,
-        "due": _time(delivery.due_ms),
-        "changed": _time(delivery.changed_ms),
-        "sent": _time(delivery.sent_ms),
-        "clicked": _time(delivery.clicked_ms),
-    }
+class DeliveryAnswer(msgspec.Struct, frozen=True):
+    id: int
+    notification: str
+    user: str
+    courier: str
+    state: str
+    reason: str
+    detail: str
+    attempts: int
+    due: codec.Time | None
+    changed: codec.Time | None
+    sent: codec.Time | None
+    clicked: codec.Time | None
 
 
-def page_fields(deliveries: Sequence[Delivery], limit: int) -> dict[str, object]:
-    return {
-        "items": [delivery_fields(one) for one in deliveries],
-        "next": str(deliveries[-1].id) if len(deliveries) == limit else None,
-    }
+class DeliveriesAnswer(msgspec.Struct, frozen=True):
+    """`next` goes into `before`."""
+
+    items: tuple[DeliveryAnswer, ...]
+    next: str | None
+
+
+def delivery_of(delivery: Delivery) -> DeliveryAnswer:
+    return DeliveryAnswer(
+        id=delivery.id,
+        notification=delivery.notification,
+        user=delivery.user,
+        courier=delivery.courier,
+        state=delivery.state.value,
+        reason=delivery.reason,
+        detail=delivery.detail,
+        attempts=delivery.attempts,
+        due=_time(delivery.due_ms),
+        changed=_time(delivery.changed_ms),
+        sent=_time(delivery.sent_ms),
+        clicked=_time(delivery.clicked_ms),
+    )
+
+
+def page_of(deliveries: Sequence[Delivery], limit: int) -> DeliveriesAnswer:
+    return DeliveriesAnswer(
+        items=tuple([delivery_of(one) for one in deliveries]),
+        next=str(deliveries[-1].id) if len(deliveries) == limit else None,
+    )
 
 
 def address_fields(address: Address) -> dict[str, object]:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from reddot.codecs.cursor import decode_cursor, encode_cursor
 from reddot.codecs.frames import encode_time
@@ -39,6 +40,9 @@ _MS: Final = timedelta(milliseconds=1)
 Text = Annotated[str, msgspec.Meta(max_length=BODY_CHARS_MAX)]
 Url = Annotated[str, msgspec.Meta(max_length=URL_CHARS_MAX)]
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=TITLE_CHARS_MAX)]
+_Rfc3339 = msgspec.Meta(extra_json_schema={"format": "date-time"})
+Time = Annotated[str, _Rfc3339]
+Moment = Annotated[datetime, _Rfc3339]
 
 encode = msgspec.json.Encoder().encode
 
@@ -70,7 +74,7 @@ class NotificationCommand(
 ):
     """One notification as asked for."""
 
-    to: To
+    to: Annotated[To, msgspec.Meta(extra_json_schema={"minProperties": 1, "maxProperties": 1})]
     title: Line
     body: Text = ""
     url: Url | None = None
@@ -78,9 +82,9 @@ class NotificationCommand(
     category: str = CATEGORY_DEFAULT
     priority: Priority = "normal"
     actions: Annotated[tuple[Action, ...], msgspec.Meta(max_length=ACTIONS_MAX)] = ()
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw | UnsetType = UNSET
     ttl: float | None = None
-    publish_at: datetime | None = None
+    publish_at: Moment | None = None
     collapse_key: str | None = None
     id: str | None = None
 
@@ -92,7 +96,7 @@ class MarkCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ids: tuple[str, ...] = ()
     upto: str | None = None
     category: str | None = None
-    until: datetime | None = None
+    until: Moment | None = None
     op_id: str | None = None
 
 
@@ -148,9 +152,9 @@ class Content(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 def encode_content(command: NotificationCommand, *, bytes_max: int, depth_max: int) -> bytes:
     """What the receivers get; `data` is checked and forwarded as the bytes that came."""
-    raw = bytes(command.data)
-    if raw != b"null":
-        check_data(raw, bytes_max=bytes_max, depth_max=depth_max)
+    data = None if command.data is UNSET or bytes(command.data) == b"null" else command.data
+    if data is not None:
+        check_data(bytes(data), bytes_max=bytes_max, depth_max=depth_max)
     return encode(
         Content(
             title=command.title,
@@ -160,7 +164,7 @@ def encode_content(command: NotificationCommand, *, bytes_max: int, depth_max: i
             icon=command.icon,
             priority=command.priority,
             actions=command.actions,
-            data=None if raw == b"null" else command.data,
+            data=data,
         )
     )
 
@@ -231,55 +235,120 @@ def describe(change: Any, effect: Effect) -> bytes:
     return encode(told)
 
 
+def _text(time_ms: int) -> str:
+    return encode_time(time_ms).decode()
+
+
 def _time(time_ms: int | None) -> str | None:
-    return None if time_ms is None else encode_time(time_ms).decode()
+    return None if time_ms is None else _text(time_ms)
 
 
-def badge_fields(badge: Badge) -> dict[str, object]:
-    return msgspec.structs.asdict(badge)
+class ItemAnswer(msgspec.Struct, frozen=True, gc=False):
+    """What a user sees of one notification; `snoozed_until`: null unless it is snoozed."""
+
+    id: str
+    topic: str
+    time: Time
+    expires: Time | None
+    snoozed_until: Time | None
+    category: str
+    seen: bool
+    read: bool
+    archived: bool
+    data: msgspec.Raw
 
 
-def item_fields(item: Item) -> dict[str, object]:
-    return {
-        "id": item.id,
-        "topic": item.topic,
-        "time": _time(item.time_ms),
-        "expires": _time(item.expires_ms),
-        "snoozed_until": _time(item.snoozed_ms),
-        "category": item.category,
-        "seen": item.seen,
-        "read": item.read,
-        "archived": item.archived,
-        "data": msgspec.Raw(item.data),
-    }
+class InboxAnswer(msgspec.Struct, frozen=True):
+    """`cursor` is what a mark-all gives back as `upto`; `next` goes into `before`."""
+
+    items: tuple[ItemAnswer, ...]
+    cursor: str
+    next: str | None
+    badge: Badge
 
 
-def page_fields(page: InboxPage, badge: Badge, epoch: int) -> dict[str, object]:
-    """The answer of `GET /v1/inbox`. `cursor` is what a mark-all gives back as `upto`."""
-    return {
-        "items": [item_fields(item) for item in page.items],
-        "cursor": encode_cursor(Cursor(epoch, page.position)),
-        "next": None if page.before is None else str(page.before),
-        "badge": badge,
-    }
+class FollowsAnswer(msgspec.Struct, frozen=True):
+    follows: tuple[str, ...]
+    badge: Badge
 
 
-def sent_fields(sent: Sent, *, reached: int = 0) -> dict[str, object]:
-    """As its sender sees it; `reached` are people whom the store does not count yet."""
-    delivered = (sent.reached or 0) + reached
-    counts = {"seen": sent.seen, "read": sent.read, "delivered_live": delivered}
-    return {
-        "id": sent.id,
-        "state": sent.state,
-        "time": _time(sent.time_ms),
-        "publish_at": _time(sent.publish_ms),
-        "expires": _time(sent.expires_ms),
-        "category": sent.category,
-        "collapse_key": sent.collapse_key,
-        "topics": sent.topics,
-        "data": msgspec.Raw(sent.data),
-        "counts": None if sent.seen is None else counts,
-    }
+class Counts(msgspec.Struct, frozen=True):
+    """People who have seen and read it, and who were connected when it went live."""
+
+    seen: int | None
+    read: int | None
+    delivered_live: int
+
+
+class SentAnswer(msgspec.Struct, frozen=True):
+    """A notification as its sender sees it; `counts` only when one is asked for."""
+
+    id: str
+    state: str
+    time: Time
+    publish_at: Time | None
+    expires: Time | None
+    category: str
+    collapse_key: str | None
+    topics: tuple[str, ...]
+    data: msgspec.Raw
+    counts: Counts | None
+
+
+class SentPageAnswer(msgspec.Struct, frozen=True):
+    items: tuple[SentAnswer, ...]
+    next: str | None
+
+
+class ReceiptAnswer(msgspec.Struct, frozen=True, gc=False):
+    """`recipients`: null: whoever follows the topic."""
+
+    id: str
+    recipients: int | None
+    cursor: str
+    scheduled: bool
+    duplicate: bool
+
+
+def item_of(item: Item) -> ItemAnswer:
+    return ItemAnswer(
+        id=item.id,
+        topic=item.topic,
+        time=_text(item.time_ms),
+        expires=_time(item.expires_ms),
+        snoozed_until=_time(item.snoozed_ms),
+        category=item.category,
+        seen=item.seen,
+        read=item.read,
+        archived=item.archived,
+        data=msgspec.Raw(item.data),
+    )
+
+
+def page_of(page: InboxPage, badge: Badge, epoch: int) -> InboxAnswer:
+    return InboxAnswer(
+        items=tuple([item_of(item) for item in page.items]),
+        cursor=encode_cursor(Cursor(epoch, page.position)),
+        next=None if page.before is None else str(page.before),
+        badge=badge,
+    )
+
+
+def sent_of(sent: Sent, *, reached: int = 0) -> SentAnswer:
+    """`reached` are people whom the store does not count yet."""
+    counts = Counts(sent.seen, sent.read, (sent.reached or 0) + reached)
+    return SentAnswer(
+        id=sent.id,
+        state=sent.state,
+        time=_text(sent.time_ms),
+        publish_at=_time(sent.publish_ms),
+        expires=_time(sent.expires_ms),
+        category=sent.category,
+        collapse_key=sent.collapse_key,
+        topics=sent.topics,
+        data=msgspec.Raw(sent.data),
+        counts=None if sent.seen is None else counts,
+    )
 
 
 def audit_fields(audits: Sequence[Audit]) -> list[Mapping[str, object]]:

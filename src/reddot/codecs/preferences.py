@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from reddot.codecs.frames import encode_time
-from reddot.codecs.inbox import decoded, ms_of
+from reddot.codecs.inbox import Moment, Time, decoded, ms_of
 from reddot.codecs.plans import clock_of, minute_of
 from reddot.errors import ReddotError
-from reddot.inbox import Preferences, Quiet
+from reddot.inbox import Badge, Preferences, Quiet
 
 
 class Muted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,7 +20,7 @@ class Muted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     categories: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     couriers: dict[str, tuple[str, ...]] = {}
-    until: dict[str, datetime] = {}
+    until: dict[str, Moment] = {}
 
 
 class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,21 +83,54 @@ def _quiet(hours: Hours) -> Quiet:
     return quiet
 
 
-def preferences_fields(preferences: Preferences) -> dict[str, object]:
+class MutedAnswer(msgspec.Struct, frozen=True):
+    categories: list[str]
+    topics: list[str]
+    couriers: dict[str, list[str]]
+    until: dict[str, Time]
+
+
+class WishesAnswer(msgspec.Struct, frozen=True):
+    """What somebody has said; `timezone`: null: nothing."""
+
+    muted: MutedAnswer
+    quiet: Hours | None
+    timezone: str | None
+
+
+class PreferencesAnswer(msgspec.Struct, frozen=True):
+    """What somebody has said, and what there is to choose from.
+
+    Attributes:
+        timezone: the one that holds.
+        badge: after a change.
+    """
+
+    muted: MutedAnswer
+    quiet: Hours | None
+    couriers: list[str]
+    categories: list[str]
+    locked: list[str]
+    timezone: str
+    badge: Badge | UnsetType = UNSET
+
+
+def wishes_of(preferences: Preferences) -> WishesAnswer:
     """The same document, as it is asked for."""
     couriers: dict[str, list[str]] = {}
     for courier, category in sorted(preferences.couriers):
         couriers.setdefault(courier, []).append(category)
     until = sorted(preferences.until.items())
     quiet = preferences.quiet
-    return {
-        "muted": {
-            "categories": sorted(preferences.categories),
-            "topics": sorted(preferences.topics),
-            "couriers": couriers,
-            "until": {category: encode_time(end_ms).decode() for category, end_ms in until},
-        },
-        "quiet": quiet
-        and {"start": clock_of(quiet.start_minute), "end": clock_of(quiet.end_minute)},
-        "timezone": preferences.timezone or None,
-    }
+    return WishesAnswer(
+        muted=MutedAnswer(
+            categories=sorted(preferences.categories),
+            topics=sorted(preferences.topics),
+            couriers=couriers,
+            until={category: encode_time(end_ms).decode() for category, end_ms in until},
+        ),
+        quiet=None
+        if quiet is None
+        else Hours(start=clock_of(quiet.start_minute), end=clock_of(quiet.end_minute)),
+        timezone=preferences.timezone or None,
+    )
