@@ -149,6 +149,8 @@ class DotMachine(RuleBasedStateMachine):
         self.truth.now_ms = self.clock.wall_ms()
         id = f"n{self.number}"
         receipt = self.run(self._send(id, topics, category, ttl_s, key))
+        if key is not None:  # What is left to die of what it replaces, the timer would let die.
+            self.run(self.node.inboxes.settle())
         expires_ms = None if ttl_s is None else self.clock.wall_ms() + ttl_s * 1000
         self.truth.send(id, topics, receipt.position, category, expires_ms, key)
         return id

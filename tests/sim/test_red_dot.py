@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
-from reddot.core import badge, boxes, dots, muting
+from reddot.core import badge, boxes, dots, inbox, muting
 from reddot.core.badge import Mask
 from reddot.errors import ReddotError
 from reddot.inbox import Effect, Marks, Preferences
@@ -49,6 +49,16 @@ def live(runs: int, steps: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_badge_is_the_truth() -> None:
+    live(RUNS, STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_badge_is_the_truth_when_one_row_dies_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (inbox, sqlite_inbox_settle):
+        monkeypatch.setattr(module, "STEP_ROWS", 1)
     live(RUNS, STEPS)
 
 
