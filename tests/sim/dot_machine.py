@@ -32,6 +32,7 @@ TOPICS: Final = ("news", "ops")
 CATEGORIES: Final = ("general", "mention")
 LOCKED: Final = "alarm"
 STATES: Final[tuple[As, ...]] = ("seen", "read", "unread", "archived", "unarchived", "deleted")
+OFTEN: Final[tuple[As, ...]] = ("read", "unread", *STATES)
 WHERE: Final = st.one_of(
     st.lists(st.sampled_from(USERS), min_size=1, max_size=3, unique=True).map(
         lambda users: tuple(f"users/{user}" for user in users)
@@ -136,11 +137,25 @@ class DotMachine(RuleBasedStateMachine):
         category=st.sampled_from((*CATEGORIES, *CATEGORIES, LOCKED)),
         ttl_s=st.sampled_from((None, None, None, 10)),
         key=st.sampled_from((None, None, "k")),
+        then=st.sampled_from(("", "", "", "", "back", "back and retracted")),
     )
     def send(
-        self, topics: tuple[str, ...], category: str, ttl_s: int | None, key: str | None
+        self,
+        topics: tuple[str, ...],
+        category: str,
+        ttl_s: int | None,
+        key: str | None,
+        then: str,
     ) -> str:
-        return self._send_one(topics, category, ttl_s, key)
+        """To many, who may all have snoozed it and got it back."""
+        id = self._send_one(topics, category, ttl_s, key)
+        for user in USERS if then else ():
+            if self.truth.is_there(user, id):
+                self._snooze(user, [id], 2)
+                self._wake_now(user, [id])
+        if then == "back and retracted":
+            self.retract(id)
+        return id
 
     def _send_one(
         self, topics: tuple[str, ...], category: str, ttl_s: int | None, key: str | None
@@ -229,7 +244,7 @@ class DotMachine(RuleBasedStateMachine):
         self.run(self.node.inboxes.mark(user, state, ids=tuple(some)))
         self.truth.mark(user, state, some)
 
-    @rule(user=USER, states=st.lists(st.sampled_from(STATES), min_size=1, max_size=3))
+    @rule(user=USER, states=st.lists(st.sampled_from(OFTEN), min_size=1, max_size=3))
     def mark_the_newest(self, user: str, states: list[As]) -> None:
         """What somebody does who looks at the list: one that is shown, and again."""
         self.truth.now_ms = self.clock.wall_ms()

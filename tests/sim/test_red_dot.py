@@ -1,11 +1,12 @@
 """The promise of the red dot, kept by random lives of a whole node; and a machine that can fail.
 
 In the usual run the machine takes a few seconds. `REDDOT_DOT_RUNS=200 REDDOT_DOT_STEPS=100` is the
-whole proof. Eleven rules are broken on purpose, one at a time, and the machine has to notice each:
+whole proof. Twelve rules are broken on purpose, one at a time, and the machine has to notice each:
 "mark all" means now, what is retracted stays counted, a new follower owes the past, unread again is
 lost, memory does not hear of marks, the last badge is not pushed, a new user owes what went to
 everyone before, the snoozed comes back by the timer alone, "mark all" takes the snoozed, a mute
-that has ended goes on, and a backfill brings what has come back already.
+that has ended goes on, a backfill brings what has come back already, and what dies in steps stops
+after the first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from reddot.core.badge import Mask
 from reddot.errors import ReddotError
 from reddot.inbox import Effect, Marks, Preferences
 from reddot.stores import sqlite_inbox_settle
+from reddot.stores.sqlite_ending import Dying
 from reddot.stores.sqlite_inbox import InboxWriter
 from reddot.stores.sqlite_snooze import Snoozing
 from tests.sim.dot_machine import DotMachine
@@ -52,13 +54,17 @@ def test_every_badge_is_the_truth() -> None:
     live(RUNS, STEPS)
 
 
+def one_row_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (inbox, sqlite_inbox_settle):
+        monkeypatch.setattr(module, "STEP_ROWS", 1)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_badge_is_the_truth_when_one_row_dies_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (inbox, sqlite_inbox_settle):
-        monkeypatch.setattr(module, "STEP_ROWS", 1)
+    one_row_a_step(monkeypatch)
     live(RUNS, STEPS)
 
 
@@ -101,6 +107,10 @@ def _nothing_is_back(self: Any, topic: Any, newest: int, own: Any) -> list[int]:
     return []
 
 
+def _no_further(self: Dying) -> bool:
+    return False
+
+
 def _muted_for_good(preferences: Preferences, now_ms: int) -> Preferences:
     return msgspec.structs.replace(
         _in_force(preferences, now_ms), categories=preferences.categories
@@ -128,6 +138,7 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         (badge, "snoozed_bits", _never),
         (sqlite_inbox_settle, "in_force", _muted_for_good),
         (Snoozing, "back_already", _nothing_is_back),
+        (Dying, "go_on", _no_further),
     ],
     ids=[
         "mark-all-is-now",
@@ -141,11 +152,13 @@ _mark, _kill = dots.Dots._mark, Mask.kill
         "mark-all-takes-the-snoozed",
         "muted-for-good",
         "backfilled-twice",
+        "stops-after-one-step",
     ],
 )
 def test_the_machine_notices_a_broken_rule(
     where: Any, name: str, broken: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    one_row_a_step(monkeypatch)
     monkeypatch.setattr(where, name, broken)
     seen: list[AssertionError] = []
     run = DotMachine.run
