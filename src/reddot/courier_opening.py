@@ -103,6 +103,12 @@ def for_another_process(settings: Settings, couriers: Mapping[str, Courier]) -> 
     return settings.model_copy(update={"couriers": tables, "jwt_secret": None, "api_key": ()})
 
 
+def given_once(settings: Settings) -> frozenset[str]:
+    """The couriers that are to be given nothing twice."""
+    tables = settings.couriers.items()
+    return frozenset(name for name, one in tables if one.unknown_outcome == "dead")
+
+
 def _open(settings: Settings, table: Table, clock: Clock, resolve: Resolve) -> Courier:
     if isinstance(table, AppriseTable):
         return _open_apprise(table)

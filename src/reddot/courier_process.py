@@ -4,7 +4,7 @@ What sending costs (TLS, encryption, other people's servers, a library's threads
 the loop that publishes and fans out. The node keeps rules, queue, leases and settlements; the other
 process gets parcels and says what came of them. It is started with the first parcel, at a lower
 priority, ends when the node does, however that ends, and is started again when it ends by itself.
-What it had in hand then has failed and is tried again, under its id.
+Nobody knows what came of what it had in hand then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import structlog
 
 from reddot.counters import Counters
 from reddot.courier_opening import for_another_process
-from reddot.delivery import Outcome, Parcel
+from reddot.delivery import Outcome, Parcel, Verdict
 from reddot.net.pipe import Pipe
 from reddot.ports import Clock, Courier
 from reddot.settings import Settings
@@ -95,9 +95,13 @@ class CourierProcess:
         """As `Courier.send`; waits for the process if that is not there yet.
 
         Raises:
-            ConnectionError: it has ended before it answered.
+            ConnectionError: it has ended before it said what came of the parcel.
         """
-        pipe = self._pipe or await self._running()
+        try:
+            pipe = self._pipe or await self._running()
+        except OSError as error:
+            detail = f"{type(error).__name__}: {error}"[:200]
+            return Outcome(verdict=Verdict.RETRY, reason="courier_failed", detail=detail)
         number = next(self._numbers)
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._under_way[number] = outcome

@@ -76,11 +76,18 @@ def _pattern(value: str) -> str:
 
 
 class CourierTable(BaseModel):
-    """What all types have: unknown fields are refused, secrets may be files."""
+    """What all types have: unknown fields are refused, secrets may be files.
+
+    Attributes:
+        unknown_outcome: when nobody knows whether the provider has it: `retry` sends it again,
+            under its id; `dead` makes it a dead letter, so that nothing is sent twice.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     secrets: ClassVar[tuple[str, ...]] = ()
+
+    unknown_outcome: Literal["retry", "dead"] = "retry"
 
     @model_validator(mode="before")
     @classmethod

@@ -267,6 +267,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         retry_after_s: what the provider asks to wait; None: it did not say.
         blame: whether it speaks against the provider as a whole (time-out, 5xx, 429), which the
             circuit breaker counts, or only against this parcel.
+        unknown: of RETRY: the provider may have the parcel all the same. It was handed over, and
+            no answer has come; an answer, whatever it says, is known.
     """
 
     verdict: Verdict
@@ -274,3 +276,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     retry_after_s: float | None = None
     blame: bool = False
+    unknown: bool = False

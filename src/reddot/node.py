@@ -51,7 +51,8 @@ DRAIN_PUBLISHES_S: Final = 0.5
 """Publishers that never pause must not put off the end: a connection is closed behind its answer,
 so what is still under way after this is answered all the same."""
 DRAIN_ATTEMPTS_S: Final = 3.0
-"""Attempts at deliveries may come to their end; those that do not are made again, with their id."""
+"""Attempts at deliveries may come to their end; those that do not are made again, with their id.
+Those that are not made again have all the time but this."""
 WARM_PAGE: Final = 5000
 SERVER: Final = Actor(admin=True)
 """Who publishes in-process: the program itself."""
@@ -307,7 +308,10 @@ class Reddot(Parts):
     def _busy(self, for_s: float) -> bool:
         """Whether there is something to wait for, after having waited for so long."""
         publishing = self.publishing.busy and for_s < DRAIN_PUBLISHES_S
-        return bool(publishing or (self.dispatcher.busy and for_s < DRAIN_ATTEMPTS_S))
+        attempts_s = DRAIN_ATTEMPTS_S
+        if self.dispatcher.busy_once:
+            attempts_s = max(attempts_s, self.settings.drain_timeout_s - DRAIN_ATTEMPTS_S)
+        return bool(publishing or (self.dispatcher.busy and for_s < attempts_s))
 
     async def stop(self) -> None:
         """Close what `start` opened. Safe after a start that failed half-way."""

@@ -43,6 +43,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
         granted: it counts as sent already, since an attempt may have gone out.
         done: slots of addresses that need no further attempt.
         digest: it belongs to a digest.
+        unknown: slots of addresses that it was handed over for, and nobody knows what came of it;
+            only where that matters, see `Deliveries.hand_over`.
     """
 
     id: int
@@ -56,6 +58,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     granted: bool = False
     done: tuple[str, ...] = ()
     digest: bool = False
+    unknown: tuple[str, ...] = ()
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -107,6 +110,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
         attempts: how many have come to an end by now.
         digest: it belongs to a digest from now on.
         gone: addresses to forget.
+        unknown: as in `Lease`, from now on.
     """
 
     lease: Lease
@@ -118,6 +122,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     done: tuple[str, ...] = ()
     digest: bool = False
     gone: tuple[Address, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

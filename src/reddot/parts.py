@@ -36,7 +36,7 @@ from reddot.core.subscribing import Subscribing
 from reddot.core.tickets import Tickets
 from reddot.core.tokens import KeyRing, KeyRings, StaticKeys, TokenVerifier
 from reddot.counters import Counters
-from reddot.courier_opening import open_couriers
+from reddot.courier_opening import given_once, open_couriers
 from reddot.courier_process import CourierProcess
 from reddot.net.jwks import JwksKeys
 from reddot.opening import delivery_plans, open_store, topic_rules
@@ -193,6 +193,7 @@ class Parts:
         self.dispatcher = Dispatcher(
             queue=self.store.deliveries,
             couriers=self.couriers if self.away is None else self.away.couriers,
+            once=given_once(self.settings),
             judge=judge,
             warm=self.boxes.prepare_all,
             unread=self._unread,

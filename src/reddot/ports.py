@@ -294,13 +294,23 @@ class Deliveries(Protocol):
         """Count these as sent from now on, because they are about to be."""
         ...
 
+    async def hand_over(self, unknown: Mapping[int, Sequence[str]]) -> Collection[int]:
+        """Note that nobody will know what came of these, unless they are settled.
+
+        Args:
+            unknown: delivery → slots of addresses, as their next `Lease` will have them.
+
+        Returns those that are leased still; of the others nothing is noted.
+        """
+        ...
+
     async def settle(
         self, results: Sequence[Settled], holds: Mapping[int, int] | None = None
     ) -> None:
         """Say what has become of leased deliveries. Those that are not leased any more stay.
 
-        SENT counts as sent now; SKIPPED, FOLDED, HELD and DEAD do not count any more; a PENDING one
-        counts if an attempt has ended.
+        SENT counts as sent now; SKIPPED, FOLDED, HELD and DEAD do not count any more, unless it is
+        unknown what came of them; a PENDING one counts if an attempt has ended.
 
         Args:
             holds: lane → when it may be leased again.
@@ -365,7 +375,10 @@ class Deliveries(Protocol):
         ...
 
     async def retry(self, id: int) -> None:
-        """Send a dead one again, at once. Raises `not_found`, `not_possible`."""
+        """Send a dead one again, at once, also where it is unknown whether it was sent before.
+
+        Raises `not_found`, `not_possible`.
+        """
         ...
 
     async def retry_all(self, ids: Collection[int]) -> int:
@@ -449,8 +462,9 @@ class Deliveries(Protocol):
 class Courier(Protocol):
     """One way to reach somebody who is not there. At least once; doubles carry the same id.
 
-    Never raises for what a provider or an address does: that is an `Outcome`. Bounded in time and
-    in what it reads. Calls may overlap; the caller bounds how many.
+    Never raises for what a provider or an address does: that is an `Outcome`, which says so if the
+    provider may have the parcel although it has not answered. Bounded in time and in what it reads.
+    Calls may overlap; the caller bounds how many.
     """
 
     async def send(self, parcel: Parcel) -> Outcome:

@@ -61,6 +61,7 @@ class Kind:
         wrong: addresses that `check` has to refuse.
         guarded: never asks private addresses, follows no redirect. Apprise sends by itself, only to
             what the operator has configured.
+        doubtful: says nothing by which a refusal could be told from an answer that was lost.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Kind:
     wrong: tuple[object, ...] = field(default=())
     guarded: bool = True
     takes_any: bool = False
+    doubtful: bool = False
 
 
 # ---- Web Push ----
@@ -227,6 +229,7 @@ KINDS = [
         secrets=("canarypassword", "someone@example.com"),
         wrong=(7, "", "a@b.de,c@d.de", "a b@c.de", "a@b.de\r\nBcc: x@y.de", "x" * 300),
         guarded=False,
+        doubtful=True,
     ),
 ]
 

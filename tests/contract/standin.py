@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
-Manner = Literal["whole", "hang", "hang_body", "endless_body", "endless_head", "cut", "garbage"]
+Manner = Literal[
+    "whole", "drop", "hang", "hang_body", "endless_body", "endless_head", "cut", "garbage"
+]
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class StandIn:
             case "whole":
                 await send(head + b"Content-Length: %d\r\n\r\n" % len(reply.body) + reply.body)
                 return True
+            case "drop":
+                pass
             case "hang":
                 await reader.read()
             case "hang_body":

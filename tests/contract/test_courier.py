@@ -68,6 +68,7 @@ def test_what_each_status_means(kind: Kind, tmp_path: Path) -> None:
                 for status, verdict in kind.verdicts.items():
                     outcome = await courier.send(one)
                     assert outcome.verdict is verdict, (status, outcome)
+                    assert outcome.unknown is (kind.doubtful and verdict is Verdict.RETRY)
                     assert outcome.reason.replace("_", "").isalnum()
                     assert len(outcome.detail) <= 200
                     assert outcome.detail.isprintable()
@@ -95,6 +96,7 @@ def test_retry_after_is_passed_on(
 
 
 MANNERS: dict[Manner, set[Verdict]] = {
+    "drop": {Verdict.RETRY},
     "hang": {Verdict.RETRY},
     "endless_head": {Verdict.RETRY},
     "garbage": {Verdict.RETRY},
@@ -121,6 +123,7 @@ def test_a_provider_that_misbehaves_costs_bounded_time_and_size(
             # A library that reads all of an answer is cut off by its time.
             allowed = MANNERS[manner] | (set() if kind.guarded else {Verdict.RETRY})
             assert outcome.verdict in allowed
+            assert outcome.unknown is (outcome.verdict is Verdict.RETRY), "it has the request"
             assert took < 5
             if kind.guarded:
                 assert provider.sent_bytes < 20_000_000
@@ -136,6 +139,7 @@ def test_nobody_is_listening(kind: Kind, tmp_path: Path) -> None:
         async with opened(kind, setup) as courier:
             outcome = await courier.send(parcel(courier, kind.address(setup)))
         assert outcome.verdict is Verdict.RETRY
+        assert outcome.unknown is kind.doubtful
 
     run(scenario)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from reddot.courier_opening import open_couriers
+from reddot.courier_opening import given_once, open_couriers
 from reddot.courier_settings import (
     AppriseTable,
     CourierTable,
@@ -26,7 +27,7 @@ from reddot.courier_settings import (
 from reddot.couriers.template import MESSAGE_NAMES, PROVIDERS, Value, load
 from reddot.couriers.vapid import VapidKey
 from reddot.couriers.webhook import WebhookCourier
-from reddot.delivery import Message, Parcel
+from reddot.delivery import Message, Parcel, Verdict
 from reddot.net.outbound import Guard, Outbound
 from reddot.setting_sources import load as load_settings
 from reddot.system import SystemClock
@@ -49,23 +50,27 @@ KEY: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def fields() -> str:
-    return "\n".join(map(_fields, TABLES))
+    blocks = ["### All of them\n\n" + _rows(CourierTable, CourierTable.model_fields)]
+    for table in TABLES:
+        (name,) = re.findall(r'type = "(\w+)"', table.__doc__ or "")
+        own = [key for key in table.model_fields if key not in (*CourierTable.model_fields, "type")]
+        blocks.append(f"### `{name}`\n\n" + _rows(table, own))
+    return "\n".join(blocks)
 
 
-def _fields(table: type[CourierTable]) -> str:
-    (name,) = re.findall(r'type = "(\w+)"', table.__doc__ or "")
+def _rows(table: type[CourierTable], keys: Iterable[str]) -> str:
     told = textwrap.dedent((table.__doc__ or "").partition("Attributes:\n")[2])
     helped = {
         one[1]: re.sub(r"\s+", " ", one[2]).strip()
         for one in re.finditer(r"^(\w+): (.*?)(?=^\w+: |\Z)", told, re.M | re.S)
     }
-    lines = [f"### `{name}`", "", "| field | default | what it does |", "|---|---|---|"]
-    for key, field in table.model_fields.items():
-        if key != "type":
-            default = "required" if field.is_required() else f"`{field.default}`"
-            default = "none" if field.default in (None, {}) else default
-            also = f" May be a file: `{key}_file`." if key in table.secrets else ""
-            lines.append(f"| `{key}` | {default} | {helped[key]}{also} |")
+    lines = ["| field | default | what it does |", "|---|---|---|"]
+    for key in keys:
+        field = table.model_fields[key]
+        default = "required" if field.is_required() else f"`{field.default}`"
+        default = "none" if field.default in (None, {}) else default
+        also = f" May be a file: `{key}_file`." if key in table.secrets else ""
+        lines.append(f"| `{key}` | {default} | {helped[key]}{also} |")
     return "\n".join(lines) + "\n"
 
 
@@ -96,18 +101,27 @@ def outcomes() -> str:
     names = [kind.name for kind in KINDS]
     lines = ["| answer | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for status in statuses:
-        row = [kind.verdicts.get(status) for kind in KINDS]
-        lines.append(f"| {status} | " + " | ".join(one.value if one else "" for one in row) + " |")
-    lines.append("| none in time, or none at all |" + " retry |" * len(names))
+        row = [_said(kind.verdicts.get(status), lost=kind.doubtful) for kind in KINDS]
+        lines.append(f"| {status} | " + " | ".join(row) + " |")
+    for answer, lost in (("no connection", False), ("connected, and no answer", True)):
+        row = [_said(Verdict.RETRY, lost=lost or kind.doubtful) for kind in KINDS]
+        lines.append(f"| {answer} | " + " | ".join(row) + " |")
     refused = ["failed" if kind.guarded else "" for kind in KINDS]
     lines.append("| the address is private or no URL | " + " | ".join(refused) + " |")
     return "\n".join(lines) + "\n"
 
 
+def _said(verdict: Verdict | None, *, lost: bool) -> str:
+    if verdict is Verdict.RETRY and lost:
+        return "retry, unknown"
+    return verdict.value if verdict else ""
+
+
 def generated() -> str:
     return (
         f"\n## Fields\n\n{fields()}\n## Providers\n\n{providers()}\n## Outcomes\n\n"
-        "What the contract suite shows for each. Providers have rules of their own in front.\n\n"
+        "What the contract suite shows for each. Providers have rules of their own in front.\n"
+        "*Unknown*: the provider may have it; see [above](#when-nobody-knows).\n\n"
         f"{outcomes()}"
     )
 
@@ -140,7 +154,7 @@ def secrets(tmp_path: Path) -> Path:
     page = (DOCS / "howto" / "email.md").read_text()
     (mail,) = re.findall(r"^mailtos://\S+to=\S+$", page, re.M)
     (folder / "mail-url").write_text(mail)
-    for name in ("dingtalk-token", "dingtalk-secret", "feishu-secret", "jpush", "goeasy"):
+    for name in ("dingtalk-token", "dingtalk-secret", "feishu-secret", "jpush", "goeasy", "sms"):
         (folder / name).write_text("secret")
     (folder / "feishu-url").write_text("https://open.feishu.cn/open-apis/bot/v2/hook/x")
     (folder / "slack-url").write_text("https://hooks.slack.com/services/T/B/x")
@@ -178,11 +192,17 @@ ADDRESSES: Final = {
 }
 
 
-def test_the_description_of_the_page_is_sound(tmp_path: Path) -> None:
-    (block,) = blocks(PAGE, "toml")
-    path = tmp_path / "sms.toml"
-    path.write_text(block)
-    assert load(path).title == "Example SMS"
+def test_the_description_of_the_page_is_sound_and_its_settings_start(
+    secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table, description = blocks(PAGE, "toml")
+    Path("sms.toml").write_text(description)
+    assert load(Path("sms.toml")).title == "Example SMS"
+    Path("reddot.toml").write_text("dev = true\n" + table.replace("/run/secrets", str(secrets)))
+    settings = load_settings({}, {}, Path("reddot.toml"))
+    assert open_couriers(settings, clock=FakeClock()).keys() == {"sms"}
+    assert given_once(settings) == {"sms"}
 
 
 def test_the_receiver_of_the_page_takes_what_a_courier_sends(

@@ -11,10 +11,12 @@ import pytest
 
 from reddot.codecs import plans
 from reddot.core import segments
+from reddot.core.once import UNKNOWN_OUTCOME
 from reddot.core.reach import RULES
 from reddot.setting_sources import load
 
-DOCS: Final = Path(__file__).parents[2] / "docs"
+ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = ROOT / "docs"
 CONCEPTS: Final = (DOCS / "concepts" / "deliveries.md").read_text(encoding="utf-8")
 SETTINGS: Final = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
 PAGES: Final = (DOCS / "concepts" / "deliveries.md", DOCS / "howto" / "quiet-hours.md")
@@ -28,6 +30,12 @@ EXAMPLES: Final = [
 def test_the_order_of_precedence_is_the_codes() -> None:
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", CONCEPTS, re.MULTILINE)
     assert rows == [(str(number), reason) for number, reason in enumerate(RULES, start=1)]
+
+
+def test_the_console_has_words_for_every_reason_of_ours() -> None:
+    words = (ROOT / "src/reddot/static/console/words.js").read_text(encoding="utf-8")
+    known = set(re.findall(r"^  (\w+): \"", words, re.MULTILINE))
+    assert known >= {*RULES, UNKNOWN_OUTCOME, "due", "courier_failed", "courier_removed"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -1,8 +1,8 @@
 """A node in a process of its own whose couriers ask a provider beside it; to be killed.
 
-Usage: python -m tests.integration.post_process STORE PORT [fill]. It speaks one JSON line per
-attempt to the provider on a local port, who answers with a line. `fill` makes addresses and
-notifications first.
+Usage: python -m tests.integration.post_process STORE PORT UNKNOWN_OUTCOME [PEOPLE]. It speaks one
+JSON line per attempt to the provider on a local port, who answers with a line. With a number of
+people it makes their addresses and notifications first.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from reddot.system import configure_logs
 from reddot.testing import dev_settings
 
 COURIERS: Final = ("mail", "push", "sms")
-PEOPLE: Final = 15_000
-CAPPED: Final = 2_500
+KEY: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+"""Of webhooks that the settings have: what is sent goes through a `LineCourier` instead."""
+CAPPED: Final = 1 / 6
+"""Of the people: they are sent two offers, and may have one."""
 BATCH: Final = 500
 
 EVERYBODY = Plan(categories=("news",), steps=tuple(Step(courier=name) for name in COURIERS))
@@ -86,9 +88,9 @@ class LineCourier:
         """The process ends with it."""
 
 
-async def fill(node: Reddot) -> None:
+async def fill(node: Reddot, people: int) -> None:
     queue = node.store.deliveries
-    pairs = [(f"{n:05}", courier) for n in range(PEOPLE) for courier in COURIERS]
+    pairs = [(f"{n:05}", courier) for n in range(people) for courier in COURIERS]
     for start in range(0, len(pairs), BATCH):
         some: Sequence[tuple[str, str]] = pairs[start : start + BATCH]
         await asyncio.gather(
@@ -97,15 +99,17 @@ async def fill(node: Reddot) -> None:
                 for user, courier in some
             )
         )
-    users = [f"{n:05}" for n in range(CAPPED)]
+    users = [f"{n:05}" for n in range(int(people * CAPPED))]
     wanted: Mapping[str, object] = {"title": "Offer", "category": "offer", "ttl": 3_600}
-    for start in range(0, CAPPED, BATCH):
+    for start in range(0, len(users), BATCH):
         await node.notify({"to": {"users": users[start : start + BATCH]}, **wanted})
     await node.notify({"to": {"everyone": True}, "title": "News", "category": "news"})
 
 
-async def main(store: str, port: int, *, filled: bool) -> None:
+async def main(store: str, port: int, unknown_outcome: str, people: int) -> None:
+    table = {"type": "webhook", "keys": [KEY], "unknown_outcome": unknown_outcome}
     settings = dev_settings(
+        couriers=dict.fromkeys(COURIERS, table),
         store_url=f"sqlite:///{store}",
         delivery_backoff_s=0.05,
         delivery_backoff_s_max=0.5,
@@ -119,11 +123,11 @@ async def main(store: str, port: int, *, filled: bool) -> None:
     couriers = {name: LineCourier(name, line) for name in COURIERS}
     node = Reddot(settings, store=open_store(settings), couriers=couriers)
     await node.start()
-    if not filled:
-        await fill(node)
+    if people:
+        await fill(node, people)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
     configure_logs("json", "warning")
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), filled="fill" not in sys.argv[3:]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int("".join(sys.argv[4:]) or 0)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,12 +27,15 @@ WAIT_S = 20
 class Provider(ThreadingHTTPServer):
     """Attributes:
     broken: it answers 503.
+    speaks: until then it answers nothing.
     heard: ids of all requests, in order; accepted: user by id.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Hook)
         self.broken = True
+        self.speaks = threading.Event()
+        self.speaks.set()
         self.heard: list[str] = []
         self.accepted: dict[str, str] = {}
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -43,10 +48,15 @@ class Provider(ThreadingHTTPServer):
 class Hook(BaseHTTPRequestHandler):
     server: Provider
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # Who asked was killed meanwhile.
+            super().handle()
+
     def do_POST(self) -> None:
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
         id = self.headers["webhook-id"]
         self.server.heard.append(id)
+        self.server.speaks.wait(WAIT_S)
         if not self.server.broken:
             self.server.accepted[id] = body["data"]["user"]
         self.send_response(503 if self.server.broken else 204)
@@ -105,6 +115,55 @@ def test_who_has_not_looked_gets_a_webhook_whatever_happens(server_factory: Serv
     assert found == dict.fromkeys(users, "sent") | {users[0]: "skipped"}
     assert len(provider.accepted) == PEOPLE - 1
     assert users[0] not in provider.accepted.values()
+    assert server.stop() == 0
+    provider.shutdown()
+    provider.server_close()
+
+
+@pytest.mark.slow
+def test_what_the_provider_may_have_is_a_dead_letter_until_somebody_decides(
+    server_factory: ServerFactory,
+) -> None:
+    provider = Provider()
+    provider.broken = False
+    provider.speaks.clear()
+    hook = {"type": "webhook", "keys": [KEY], "url": provider.url, "unknown_outcome": "dead"}
+    server = server_factory(
+        api_key=API_KEY,
+        jwt_secret=SECRET,
+        couriers=json.dumps({"hook": hook}),
+        deliveries=json.dumps([{"couriers": [{"courier": "hook"}]}]),
+        outbound_allowed="127.0.0.1",
+        delivery_lease_s=3,
+    )
+    users = ["u1", "u2", "u3"]
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {API_KEY}"}) as api:
+        for user in users:
+            api.put(f"/v1/users/{user}/addresses/hook", json=user).raise_for_status()
+        wanted = {"to": {"users": users}, "title": "Hello"}
+        api.post("/v1/notifications", json=wanted).raise_for_status()
+        _until(lambda: len(provider.heard) == len(users))
+        server.kill9()
+        provider.speaks.set()
+        server.start()
+
+        def dead() -> list[dict[str, Any]]:
+            items: list[dict[str, Any]] = api.get("/v1/deliveries?state=dead").json()["items"]
+            return items
+
+        _until(lambda: len(dead()) == len(users))
+        assert {(one["user"], one["reason"]) for one in dead()} == {
+            (user, "unknown_outcome") for user in users
+        }
+        counted = server.metric(
+            "reddot_deliveries_total", courier="hook", state="dead", reason="unknown_outcome"
+        )
+        assert counted == len(users)
+        assert len(provider.heard) == len(users)
+        wanted = {"reason": "unknown_outcome"}
+        assert api.post("/v1/deliveries/retry", json=wanted).json()["retried"] == len(users)
+        _until(lambda: len(provider.heard) == 2 * len(users))
+    assert set(Counter(provider.heard).values()) == {2}
     assert server.stop() == 0
     provider.shutdown()
     provider.server_close()

@@ -27,6 +27,7 @@ from tests.contract.inboxes import Boxes
 SENT = Outcome(verdict=Verdict.SENT)
 BUSY = Outcome(verdict=Verdict.RETRY, reason="http_503", blame=True)
 BAD = Outcome(verdict=Verdict.FAILED, reason="http_400", detail="no such number")
+LOST = Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True, unknown=True)
 GONE = Outcome(verdict=Verdict.GONE, reason="http_410")
 
 Answer = Callable[[Parcel], Outcome]
@@ -78,7 +79,10 @@ class ScriptedCourier:
 class Post:
     """One store and its dispatcher."""
 
-    def __init__(self, *couriers: str, seed: int = 0, **limits: Any) -> None:
+    def __init__(
+        self, *couriers: str, seed: int = 0, once: Collection[str] = (), **limits: Any
+    ) -> None:
+        self.once = once
         self.clock = FakeClock()
         self.chance = random.Random(seed)
         self.store = MemoryStore(
@@ -96,6 +100,7 @@ class Post:
         self.dispatcher = Dispatcher(
             queue=self.store.deliveries,
             couriers=self.couriers,
+            once=self.once,
             judge=judge,
             warm=self._warm,
             unread=self._unread,

@@ -65,6 +65,11 @@ def test_tables_of_all_types(tmp_path: Path) -> None:
         (f'["{KEY}"]', '["whsec_canary"]', "whsec_ and base64"),
         (f'["{KEY}"]', f'["{KEY[6:]}"]', "whsec_ and base64"),
         (f'["{KEY}"]', json.dumps([KEY] * (SIGNING_KEYS_MAX + 1)), "couriers.hook.webhook.keys"),
+        (
+            '"webhook"',
+            '"webhook"\nunknown_outcome = "bury"',
+            "couriers.hook.webhook.unknown_outcome",
+        ),
         ("?to={address}", "", "must have {address}"),
         ("smtp.example.com?to=", "smtp.{address}?to=", "not be in the host"),
         ("mailtos://user", "mailtos:user", "must be a URL"),

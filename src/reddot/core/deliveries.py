@@ -3,7 +3,9 @@
 A turn works out whom new notifications reach, leases what is due, judges it and hands it to
 couriers. Attempts run beside each other, bounded per courier; what comes of them is settled
 together. A delivery is in hand from its lease until it is settled, so it is never in two attempts
-of one node; a node that dies leaves leases that end. At least once: every attempt has one id.
+of one node; a node that dies leaves leases that end. At least once: every attempt has one id. Of
+couriers that are to be given nothing twice, what is about to be handed over is noted before; if
+nobody gets to know what came of it, it is a dead letter.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from typing import Any, Final
 import msgspec
 
 from reddot.core.breaker import Breaker, Circuit
+from reddot.core.once import at_risk, is_lost, nobody_knows, over
 from reddot.core.pace import Pace
 from reddot.core.ruling import Bench, Job, Judge, message_of
 from reddot.counters import Counters
 from reddot.delivery import Outcome, Parcel, State, Verdict
 from reddot.errors import ReddotError
-from reddot.outreach import Address, Lease, Settled
+from reddot.outreach import Address, Case, Lease, Settled
 from reddot.ports import Clock, Courier, Deliveries, Entropy
 
 EXPAND_ROWS: Final = 100
@@ -57,17 +60,21 @@ class Outlet:
     """One courier, and what is in hand for it.
 
     Attributes:
+        once: what it may have been given is not given to it again.
         waiting: judged, and not begun.
         sending: attempts under way.
         in_hand: leased deliveries.
         paused: until its pace lets the next one go.
     """
 
-    def __init__(self, name: str, courier: Courier, breaker: Breaker, pace: Pace) -> None:
+    def __init__(
+        self, name: str, courier: Courier, breaker: Breaker, pace: Pace, *, once: bool
+    ) -> None:
         self.name = name
         self.courier = courier
         self.breaker = breaker
         self.pace = pace
+        self.once = once
         self.paused = False
         self.waiting: deque[Job] = deque()
         self.sending = 0
@@ -92,6 +99,7 @@ class Dispatcher:
 
     Args:
         couriers: by their names in plans.
+        once: those of them that are to be given nothing twice, rather not at all.
         warm: has badges of people at hand from now on.
         unread: a person's badge at this moment.
         later: calls something after so many seconds.
@@ -102,6 +110,7 @@ class Dispatcher:
         *,
         queue: Deliveries,
         couriers: Mapping[str, Courier],
+        once: Collection[str],
         judge: Judge,
         warm: Callable[[Collection[str]], Awaitable[None]],
         unread: Callable[[str], Awaitable[int]],
@@ -113,6 +122,7 @@ class Dispatcher:
         limits: DeliveryLimits,
     ) -> None:
         self._queue = queue
+        self._once = once
         self._bench = Bench(judge)
         self._warm = warm
         self._unread = unread
@@ -139,7 +149,7 @@ class Dispatcher:
             open_s=self._limits.breaker_open_s,
         )
         pace = Pace(clock=self._clock, per_s=self._limits.delivery_attempts_per_s)
-        return Outlet(name, courier, breaker, pace)
+        return Outlet(name, courier, breaker, pace, once=name in self._once)
 
     # ---- when ----
 
@@ -237,7 +247,9 @@ class Dispatcher:
         mine = list(leases)
         try:
             cases = await self._queue.cases(leases, since_ms=since_ms)
+            cases, buried = self._without_lost(outlet, cases)
             found = self._bench.judge(cases, now_ms)
+            found.settled += buried
             for job in found.jobs:
                 if job.case.lease.digest:
                     found.settled += await self._gather(outlet, job, mine)
@@ -265,8 +277,19 @@ class Dispatcher:
         mine += leases
         if not leases:
             return []
-        cases = await self._queue.cases(leases, since_ms=self._clock.wall_ms())
-        return self._bench.fold(job, cases, self._clock.wall_ms())
+        now_ms = self._clock.wall_ms()
+        cases = await self._queue.cases(leases, since_ms=now_ms)
+        cases, buried = self._without_lost(outlet, cases)
+        return self._bench.fold(job, cases, now_ms) + buried
+
+    def _without_lost(
+        self, outlet: Outlet, cases: Sequence[Case]
+    ) -> tuple[Sequence[Case], list[Settled]]:
+        """Those that something may still be sent of, and what becomes of the others."""
+        if not outlet.once:
+            return cases, []
+        lost = [self._outcome(Job(case, "due", []), []) for case in cases if is_lost(case)]
+        return [case for case in cases if not is_lost(case)], lost
 
     def _let_go(self, outlet: Outlet, leases: Sequence[Lease]) -> None:
         """Not ours any more: their lease will end, or they are gone."""
@@ -280,12 +303,18 @@ class Dispatcher:
         most = outlet.breaker.room(self._limits.delivery_concurrency_max)
         if not most or self._closing:
             self._give_back(outlet)
+        jobs = []
         while outlet.waiting and outlet.sending < most:
             if not outlet.pace.take():
                 self._pump_later(outlet)
                 break
             outlet.sending += 1
-            self._spawn(self._send(outlet, outlet.waiting.popleft()))
+            jobs.append(outlet.waiting.popleft())
+        if jobs and outlet.once:
+            self._spawn(self._hand_over(outlet, jobs))
+        else:
+            for job in jobs:
+                self._spawn(self._send(outlet, job))
 
     def _pump_later(self, outlet: Outlet) -> None:
         def pump() -> None:
@@ -300,6 +329,20 @@ class Dispatcher:
         """What has not begun is somebody's again."""
         jobs, outlet.waiting = outlet.waiting, deque()
         self._finish(outlet, [_kept(lease) for job in jobs for lease in job.leases])
+
+    async def _hand_over(self, outlet: Outlet, jobs: Sequence[Job]) -> None:
+        """Send what is noted as handed over, and is ours still; the rest is somebody's again."""
+        unknown = {one.id: at_risk(job) for job in jobs for one in job.leases}
+        noted: Collection[int] = ()
+        with suppress(ReddotError):
+            noted = await self._queue.hand_over(unknown)
+        for job in jobs:
+            if not self._closing and all(lease.id in noted for lease in job.leases):
+                self._spawn(self._send(outlet, job))
+            else:
+                outlet.sending -= 1
+                self._finish(outlet, [_kept(lease) for lease in job.leases])
+        self._pump(outlet)
 
     async def _send(self, outlet: Outlet, job: Job) -> None:
         try:
@@ -316,7 +359,7 @@ class Dispatcher:
         unread = await self._unread_of(lease.user)
         tried = []
         for address in job.case.addresses:
-            if address.slot in lease.done:
+            if address.slot in over(lease, once=outlet.once):
                 continue
             parcel = Parcel(
                 id=parcel_id(lease, address),
@@ -337,7 +380,7 @@ class Dispatcher:
             async with asyncio.timeout(self._limits.delivery_lease_s / 2):
                 return await attempt(outlet.courier, parcel)
         except TimeoutError:
-            return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True)
+            return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True, unknown=True)
 
     async def _warm_all(self, leases: Sequence[Lease]) -> None:
         with suppress(ReddotError):  # They are asked for again, one by one.
@@ -373,13 +416,18 @@ class Dispatcher:
         sent = [address.slot for address, o in tried if o.verdict is Verdict.SENT]
         done = (*lease.done, *sent)
         gone = tuple(address for address, o in tried if o.verdict is Verdict.GONE)
-        retry = [outcome for _, outcome in tried if outcome.verdict is Verdict.RETRY]
+        once = self.outlets[lease.courier].once
+        lost = [(address.slot, o) for address, o in tried if once and o.unknown]
+        unknown = (*lease.unknown, *(slot for slot, _ in lost)) if once else ()
+        retry = [o for _, o in tried if o.verdict is Verdict.RETRY and not (once and o.unknown)]
         failed = [outcome for _, outcome in tried if outcome.verdict is Verdict.FAILED]
         due_ms = 0
         if retry and attempts < self._limits.delivery_attempts_max:
             state, last, due_ms = State.PENDING, retry[0], self._again_ms(attempts, retry)
-        elif done or not tried:
+        elif done or not (tried or unknown):
             state, last = State.SENT, Outcome(verdict=Verdict.SENT, reason=job.reason)
+        elif unknown:
+            state, last = State.DEAD, nobody_knows([outcome for _, outcome in lost])
         elif retry or failed:
             state, last = State.DEAD, (retry or failed)[0]
         else:
@@ -394,6 +442,7 @@ class Dispatcher:
             attempts=attempts,
             done=done,
             gone=gone,
+            unknown=unknown,
         )
 
     def _again_ms(self, attempts: int, outcomes: Sequence[Outcome]) -> int:
@@ -413,7 +462,7 @@ class Dispatcher:
         self._results += results
         if not self._results or self._settling:
             return
-        if self._closing or not (outlet.sending or outlet.waiting):
+        if self._closing or outlet.once or not (outlet.sending or outlet.waiting):
             self._spawn(self._settle_soon())
         elif not self._gathering:
             self._gathering = True
@@ -458,7 +507,13 @@ class Dispatcher:
     @property
     def busy(self) -> bool:
         """Whether an attempt is under way, or its result not settled."""
-        return bool(self._results) or any(outlet.sending for outlet in self.outlets.values())
+        sending = any(outlet.sending for outlet in self.outlets.values())
+        return sending or self._settling or bool(self._results)
+
+    @property
+    def busy_once(self) -> bool:
+        """The same, as far as an attempt would not be made again."""
+        return any(outlet.once and outlet.in_hand for outlet in self.outlets.values())
 
     def drain(self) -> None:
         """Begin nothing new, and give back what has not begun; `busy` until the rest is done."""
@@ -474,7 +529,8 @@ async def attempt(courier: Courier, parcel: Parcel) -> Outcome:
         return await courier.send(parcel)
     except Exception as error:  # noqa: BLE001
         detail = f"{type(error).__name__}: {error}"[:200]
-        return Outcome(verdict=Verdict.RETRY, reason="courier_failed", detail=detail)
+        reason = "courier_failed"
+        return Outcome(verdict=Verdict.RETRY, reason=reason, detail=detail, unknown=True)
 
 
 def parcel_id(lease: Lease, address: Address) -> str:
@@ -494,4 +550,5 @@ def _kept(lease: Lease) -> Settled:
         due_ms=lease.due_ms,
         attempts=lease.attempts,
         done=lease.done,
+        unknown=lease.unknown,
     )

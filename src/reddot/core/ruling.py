@@ -193,6 +193,7 @@ def _waiting(case: Case, ruling: Ruling, now_ms: int) -> Settled:
         attempts=case.lease.attempts,
         done=case.lease.done,
         digest=digest,
+        unknown=case.lease.unknown,
     )
 
 

@@ -3,7 +3,8 @@
 The operator's URL names the service; a person's address fills its `{address}`. The library is an
 extra (`pip install reddot[apprise]`) and works in threads: of those there is a fixed number, and
 who waits for one longer than `timeout_s` is told RETRY. A thread that was given up goes on; what it
-brings about after all is the double that at-least-once allows.
+brings about after all is the double that at-least-once allows. The library tells no refusal from an
+answer that was lost, so whatever fails once a thread has begun may have arrived.
 """
 
 from __future__ import annotations
@@ -72,18 +73,19 @@ class AppriseCourier:
             self.check(address)
         except (msgspec.DecodeError, ReddotError):
             return WRONG_ADDRESS
-        loop = asyncio.get_running_loop()
+        thread = self._pool.submit(self._notify, parcel, address)
         try:
             async with asyncio.timeout(self._timeout_s):
-                said = await loop.run_in_executor(self._pool, self._notify, parcel, address)
+                said = await asyncio.wrap_future(thread)
         except TimeoutError:
-            return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True)
+            begun = not thread.cancel()
+            return Outcome(verdict=Verdict.RETRY, reason="timeout", blame=True, unknown=begun)
         if said is None:
             return Outcome(verdict=Verdict.SENT, reason="sent")
         # The library says only that it failed: neither whether it would again, nor whether it was
         # the service or this one address. So nobody is blamed.
         detail = self._words(said, (address,))
-        return Outcome(verdict=Verdict.RETRY, reason="not_sent", detail=detail)
+        return Outcome(verdict=Verdict.RETRY, reason="not_sent", detail=detail, unknown=True)
 
     async def aclose(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -115,7 +115,8 @@ class HttpTemplate:
         try:
             answer = await self._outbound.send(Call(url=url, method="GET", headers=self._headers))
         except OutboundError as error:
-            return unsent(error, blame=True)
+            # Whatever came of that, no parcel was in it.
+            return msgspec.structs.replace(unsent(error, blame=True), unknown=False)
         found = pointed(_json(answer.body), ids.pointer)
         listed = found[0] if found and isinstance(found[0], list) else []
         if handed_out := [one for one in listed if isinstance(one, str)]:

@@ -104,7 +104,13 @@ def unsent(error: OutboundError, *, blame: bool) -> Outcome:
     """There was no answer. What was refused is refused for good, what failed may come right."""
     if error.refused:
         return Outcome(verdict=Verdict.FAILED, reason=error.reason, detail=error.detail)
-    return Outcome(verdict=Verdict.RETRY, reason=error.reason, detail=error.detail, blame=blame)
+    return Outcome(
+        verdict=Verdict.RETRY,
+        reason=error.reason,
+        detail=error.detail,
+        blame=blame,
+        unknown=error.handed_over,
+    )
 
 
 def by_status(answer: Answer, words: str, clock: Clock, *, blame: bool) -> Outcome:

@@ -5,7 +5,8 @@ is checked, and the connection goes to one of those very addresses, so that a na
 mind afterwards gains nothing; TLS still proves the name.
 Invariants: nothing is connected to that `Guard` has not passed; redirects are not followed, and
 proxies of the environment do not matter; a request takes at most `timeout_s`, and of an answer no
-more than `answer_bytes_max` are kept.
+more than `answer_bytes_max` are kept; a request is handed to one connection at most, and whether it
+was is told where there is no answer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import functools
 import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ import httpx
 import yarl
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 
 from reddot.net.resolving import Resolver
 
@@ -77,13 +80,17 @@ class OutboundError(Exception):
     Args:
         reason: `address_invalid`, `address_private`, `timeout` or `unreachable`.
         refused: it was not sent, and never will be.
+        handed_over: a connection had it, so the server may have it too.
     """
 
-    def __init__(self, reason: str, detail: str = "", *, refused: bool = False) -> None:
+    def __init__(
+        self, reason: str, detail: str = "", *, refused: bool = False, handed_over: bool = False
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason: Final = reason
         self.detail: Final = detail
         self.refused: Final = refused
+        self.handed_over: Final = handed_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,18 @@ def parts_of(url: str) -> tuple[str, ...]:
     return (url, path) if len(path) > 1 else (url,)
 
 
+class _Passage:
+    """Attributes:
+    begun: a connection has been given the request.
+    """
+
+    begun = False
+
+
+_passage: Final[ContextVar[_Passage]] = ContextVar("passage")
+"""Of the request that this task waits for: its connector is deep inside the library."""
+
+
 class _Connector(aiohttp.BaseConnector):
     """Connects to what the guard passes, and to nothing else.
 
@@ -202,6 +221,20 @@ class _Connector(aiohttp.BaseConnector):
         self._dial: Final = dial
         self._tls: Final = tls
         self._open: list[ResponseHandler] = []
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the library's interface
+    ) -> Connection:
+        """A connection for a request, once: the library would ask again with PUT and GET."""
+        passage = _passage.get()
+        if passage.begun:
+            raise aiohttp.ServerDisconnectedError
+        connection = await super().connect(req, traces, timeout)
+        passage.begun = True
+        return connection
 
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
@@ -313,6 +346,8 @@ class Outbound:
             OutboundError: there is none.
         """
         url = self.guard.check_url(call.url)
+        passage = _Passage()
+        _passage.set(passage)
         until = asyncio.get_running_loop().time() + self._timeout_s
         try:
             async with asyncio.timeout_at(until):
@@ -324,9 +359,10 @@ class Outbound:
                     allow_redirects=False,
                 )
         except TimeoutError as error:
-            raise OutboundError("timeout") from error
+            raise OutboundError("timeout", handed_over=passage.begun) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise OutboundError("unreachable", type(error).__name__) from error
+            what = type(error).__name__
+            raise OutboundError("unreachable", what, handed_over=passage.begun) from error
         body = await self._read(response, until)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, headers, body)

@@ -80,6 +80,7 @@ class _Row:
     reason: str = ""
     detail: str = ""
     done: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class MemoryDeliveries:
@@ -201,7 +202,6 @@ class MemoryDeliveries:
             row
             for row in self._rows.values()
             if (row.user, row.courier, row.digest) == (user, courier, True)
-            and row.state is State.PENDING
             and self._is_due(row, now_ms)
         ]
         return [self._take(row, until_ms) for row in found[:limit]]
@@ -221,6 +221,7 @@ class MemoryDeliveries:
             granted=row.sent_ms is not None,
             done=row.done,
             digest=row.digest,
+            unknown=row.unknown,
         )
 
     # ---- what is known ----
@@ -298,6 +299,13 @@ class MemoryDeliveries:
             if row is not None and row.state is State.LEASED:
                 row.sent_ms = self._clock.wall_ms()
 
+    async def hand_over(self, unknown: Mapping[int, Sequence[str]]) -> Collection[int]:
+        rows = [self._rows[id] for id in unknown if id in self._rows]
+        leased = [row for row in rows if row.state is State.LEASED]
+        for row in leased:
+            row.unknown = tuple(unknown[row.id])
+        return {row.id for row in leased}
+
     async def settle(
         self, results: Sequence[Settled], holds: Mapping[int, int] | None = None
     ) -> None:
@@ -315,15 +323,16 @@ class MemoryDeliveries:
                 self._lanes[lane].hold_ms = max(self._lanes[lane].hold_ms, until_ms)
 
     def _settle(self, row: _Row, one: Settled) -> None:
-        now_ms = self._clock.wall_ms()
+        tried = one.state is State.PENDING and (one.lease.granted or one.attempts)
         if one.state is State.SENT:
-            row.sent_ms = now_ms
-        elif one.state is not State.PENDING or not (one.lease.granted or one.attempts):
+            row.sent_ms = self._clock.wall_ms()
+        elif not (tried or one.unknown):
             row.sent_ms = None
         if one.state is State.PENDING:
             row.due_ms = one.due_ms
         row.attempts = one.attempts
         row.done = one.done
+        row.unknown = one.unknown
         row.digest = row.digest or one.digest
         self._move(row, one.state, one.reason, one.detail)
         lane = self._lanes[row.lane]
@@ -460,7 +469,7 @@ class MemoryDeliveries:
 
     def _revive(self, row: _Row) -> None:
         self._note(row, State.DEAD, by=-1)
-        row.due_ms, row.attempts = self._clock.wall_ms(), 0
+        row.due_ms, row.attempts, row.unknown = self._clock.wall_ms(), 0, ()
         self._move(row, State.PENDING, "retried")
 
     async def click(self, user: str, courier: str, notifications: Collection[str]) -> None:

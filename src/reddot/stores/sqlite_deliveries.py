@@ -53,7 +53,7 @@ UPDATE delivery SET state = 1, lease_ms = ? WHERE id IN (SELECT value FROM json_
 """
 _LEASES: Final = """
 SELECT d.id, ifnull(n.id, ''), user, courier, d.lane, plan.text, due_ms, attempts,
-  sent_ms IS NOT NULL, done, digest
+  sent_ms IS NOT NULL, done, digest, unknown
 FROM json_each(?) JOIN delivery AS d ON d.id = value LEFT JOIN notification AS n ON n.num = d.num
 JOIN lane ON lane.id = d.lane JOIN plan ON plan.id = lane.plan ORDER BY json_each.key
 """
@@ -74,10 +74,14 @@ SELECT id, sent_ms IS NOT NULL FROM delivery
 WHERE state = 1 AND id IN (SELECT value FROM json_each(?))
 """
 _GRANT: Final = "UPDATE delivery SET sent_ms = ? WHERE id IN (SELECT value FROM json_each(?))"
+_HAND_OVER: Final = """
+UPDATE delivery SET unknown = ? WHERE state = 1 AND id IN (SELECT value FROM json_each(?))
+RETURNING id
+"""
 _SETTLE: Final = """
 UPDATE delivery SET state = ?, due_ms = ifnull(?, due_ms), changed_ms = ?, lease_ms = NULL,
   attempts = ?, sent_ms = iif(?, ifnull(?, sent_ms), NULL), digest = digest OR ?, reason = ?,
-  detail = ?, done = ? WHERE id IN (SELECT value FROM json_each(?))
+  detail = ?, done = ?, unknown = ? WHERE id IN (SELECT value FROM json_each(?))
 """
 _SWEEP: Final = """
 UPDATE lane SET sweep = 1
@@ -89,7 +93,7 @@ JOIN lane ON lane.id = lane WHERE state = 7 AND cancelled = 0
 """
 _REVIVE: Final = """
 UPDATE delivery SET state = 0, due_ms = ?, changed_ms = ?, attempts = 0, reason = 'retried',
-  detail = '' WHERE id = ?
+  detail = '', unknown = NULL WHERE id = ?
 """
 _NOT_CLICKED: Final = """
 SELECT id, lane, sent_ms FROM delivery WHERE user = ? AND courier = ?
@@ -163,6 +167,16 @@ class DeliveryWriter:
         mine = [lease for lease in leases if lease.id in leased]
         self._cursor.execute(_GRANT, (now_ms, json_text([lease.id for lease in mine])))
         self._count_granted(Counter(lease.lane for lease in mine if not leased[lease.id]))
+
+    def hand_over(self, unknown: Mapping[int, Sequence[str]]) -> set[int]:
+        alike: dict[tuple[str, ...], list[int]] = {}
+        for id, slots in unknown.items():  # Most have the one address that has no slot.
+            alike.setdefault(tuple(slots), []).append(id)
+        noted: set[int] = set()
+        for slots, ids in alike.items():
+            values = (_slots_text(slots), json_text(ids))
+            noted.update(id for (id,) in self._cursor.execute(_HAND_OVER, values).fetchall())
+        return noted
 
     def _leased(self, ids: Iterable[int]) -> dict[int, bool]:
         """Those that are leased, and whether they count as sent."""
@@ -369,7 +383,8 @@ class DeliveryWriter:
 
 
 def _lease(row: tuple[Any, ...]) -> Lease:
-    id, notification, user, courier, lane, plan, due_ms, attempts, granted, done, digest = row
+    id, notification, user, courier, lane, plan, due_ms, attempts, granted, *rest = row
+    done, digest, unknown = rest
     return Lease(
         id=id,
         notification=notification,
@@ -380,16 +395,25 @@ def _lease(row: tuple[Any, ...]) -> Lease:
         due_ms=due_ms,
         attempts=attempts,
         granted=bool(granted),
-        done=() if done is None else tuple(msgspec.json.decode(done)),
+        done=_slots(done),
         digest=bool(digest),
+        unknown=_slots(unknown),
     )
+
+
+def _slots(text: str | None) -> tuple[str, ...]:
+    return () if text is None else tuple(msgspec.json.decode(text))
+
+
+def _slots_text(slots: Sequence[str]) -> str | None:
+    return json_text(slots) if slots else None
 
 
 def _counts(one: Settled, *, granted: bool) -> bool:
     """Whether a delivery counts as sent once this has come of it."""
     if one.state is State.PENDING:
         return granted and (one.lease.granted or one.attempts > 0)
-    return one.state is State.SENT
+    return one.state is State.SENT or (granted and bool(one.unknown))
 
 
 def _settled_row(one: Settled, counts: bool, now_ms: int) -> tuple[Any, ...]:
@@ -403,5 +427,6 @@ def _settled_row(one: Settled, counts: bool, now_ms: int) -> tuple[Any, ...]:
         one.digest,
         one.reason,
         one.detail,
-        json_text(one.done) if one.done else None,
+        _slots_text(one.done),
+        _slots_text(one.unknown),
     )

@@ -71,6 +71,9 @@ class SqliteDeliveries:
     async def grant(self, leases: Sequence[Lease]) -> None:
         await self._deliver(lambda one: one.grant(leases))
 
+    async def hand_over(self, unknown: Mapping[int, Sequence[str]]) -> Collection[int]:
+        return await self._deliver(lambda one: one.hand_over(unknown))
+
     async def settle(
         self, results: Sequence[Settled], holds: Mapping[int, int] | None = None
     ) -> None:

@@ -199,6 +199,25 @@ def test_a_server_that_never_speaks_costs_the_time_limit_and_frees_its_thread() 
         time.sleep(0.05)
 
 
+def test_who_waits_for_a_thread_in_vain_has_sent_nothing() -> None:
+    async def scenario() -> None:
+        async with StandIn(Reply(manner="hang")) as server:
+            url = f"json://127.0.0.1:{server.port}/{{address}}?rto=1"
+            courier = AppriseCourier(url=url, threads=1, timeout_s=0.3)
+            message = Message(id="n1", title="T", body="B")
+            parcels = [
+                Parcel(id=name, user=name, address=courier.check(name), message=message)
+                for name in ("first", "second")
+            ]
+            outcomes = await asyncio.gather(*map(courier.send, parcels))
+            assert [one.reason for one in outcomes] == ["timeout"] * 2
+            assert [one.unknown for one in outcomes] == [True, False]
+            await courier.aclose()
+        assert [seen.target for seen in server.seen] == ["/first"]
+
+    asyncio.run(scenario())
+
+
 # ---- chats ----
 
 

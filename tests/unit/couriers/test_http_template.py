@@ -455,6 +455,7 @@ def test_nobody_waits_for_ids_longer_than_a_request_takes() -> None:
             outcomes = await asyncio.gather(*map(courier.send, parcels))
             assert time.monotonic() - begun < 3
             assert {one.reason for one in outcomes} == {"timeout"}
+            assert not any(one.unknown for one in outcomes), "no parcel has gone out"
             await courier.aclose()
 
     asyncio.run(scenario())

@@ -23,7 +23,7 @@ from reddot.net.outbound import (
     OutboundError,
 )
 from reddot.net.resolving import Resolver
-from tests.contract.standin import Reply, StandIn
+from tests.contract.standin import Manner, Reply, StandIn
 from tests.integration.certificates import certificate
 
 PUBLIC = "93.184.216.34"
@@ -334,8 +334,64 @@ def test_time_is_for_all_of_it() -> None:
         begun = time.monotonic()
         error = await ask(Outbound(Guard(), resolve=slow, timeout_s=0.2), "https://a.example/")
         assert isinstance(error, OutboundError)
-        assert error.reason == "timeout"
+        assert (error.reason, error.handed_over) == ("timeout", False)
         assert time.monotonic() - begun < 5
+
+    run(scenario)
+
+
+class Dialled:
+    """Connects, or hangs while it should."""
+
+    def __init__(self, *, hangs: bool) -> None:
+        self._hangs = hangs
+
+    async def __call__(self, factory: Any, host: str, port: int, **tls: Any) -> Any:
+        if self._hangs:
+            await asyncio.sleep(60)
+        return await asyncio.get_running_loop().create_connection(factory, host, port, **tls)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "hangs", "manner", "reason", "handed_over"),
+    [
+        ("http", True, "whole", "timeout", False),
+        ("https", False, "whole", "timeout", False),  # nobody answers the greeting of TLS
+        ("http", False, "hang", "timeout", True),
+        ("http", False, "drop", "unreachable", True),
+        ("http", False, "garbage", "unreachable", True),
+        ("http", False, "endless_head", "unreachable", True),
+    ],
+)
+def test_who_gets_no_answer_is_told_whether_the_request_was_handed_over(
+    scheme: str, hangs: bool, manner: Manner, reason: str, handed_over: bool
+) -> None:
+    async def scenario() -> None:
+        async with StandIn(Reply(manner=manner)) as server:
+            dial = Dialled(hangs=hangs)
+            outbound = Outbound(Guard(["127.0.0.1"]), dial=dial, timeout_s=0.3)
+            error = await ask(outbound, Call(f"{scheme}://127.0.0.1:{server.port}/", body=b"x"))
+            assert isinstance(error, OutboundError)
+            assert (error.reason, error.handed_over) == (reason, handed_over)
+            assert len(server.seen) == handed_over
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+def test_a_request_goes_out_once_also_where_a_connection_that_was_kept_breaks(method: str) -> None:
+    replies = iter([Reply(), Reply(manner="drop"), Reply()])
+
+    async def scenario() -> None:
+        async with StandIn(lambda seen: next(replies)) as server:
+            outbound = Outbound(Guard(["127.0.0.1"]))
+            await outbound.send(Call(server.url, method=method))
+            with pytest.raises(OutboundError) as caught:
+                await outbound.send(Call(server.url, method=method))
+            assert caught.value.handed_over
+            assert (len(server.seen), server.connections) == (2, 1)
+            assert (await outbound.send(Call(server.url, method=method))).status == 200
+            await outbound.aclose()
 
     run(scenario)
 

@@ -37,6 +37,7 @@ const REASONS = {
   not_sent: "The provider did not take it.",
   no_ids: "The provider gave no identifier for it.",
   courier_failed: "The courier itself failed.",
+  unknown_outcome: "Nobody knows whether the provider has it: sent again, it may come twice.",
   courier_removed: "There is no such courier in the settings any more.",
   address_invalid: "The courier does not accept this address any more.",
   vapid_refused: "The push service does not accept this server's key.",
