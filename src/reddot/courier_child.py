@@ -7,10 +7,8 @@ answered when it is done. It holds nothing that is not at the node too.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import pickle
-import platform
 import signal
 import socket
 import sys
@@ -30,11 +28,6 @@ from reddot.system import SystemClock
 
 NICENESS: Final = 10
 """Where node and couriers want the same core, the node gets nine tenths of it."""
-SLICE_NS: Final = 100_000
-"""The shortest that Linux has. With its usual one whoever has just got the core keeps it for 1.3 ms
-from a node that wakes up to publish."""
-SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274}
-"""The numbers of `sched_setattr(2)`, for which the C library has no function before glibc 2.41."""
 REPORT_S: Final = 0.005
 """So long what has come of a parcel waits for others that are under way: each report by itself
 would wake up the node, and somebody who publishes waits for that."""
@@ -86,41 +79,11 @@ class Child:
         self._reports.clear()
 
 
-class SchedulingAttributes(ctypes.Structure):
-    """`struct sched_attr` of Linux, its first version; policy 0 is the usual one.
-
-    `runtime_ns` is the slice since Linux 6.12, and means nothing before.
-    """
-
-    _fields_ = (
-        ("size", ctypes.c_uint32),
-        ("policy", ctypes.c_uint32),
-        ("flags", ctypes.c_uint64),
-        ("nice", ctypes.c_int32),
-        ("priority", ctypes.c_uint32),
-        ("runtime_ns", ctypes.c_uint64),
-        ("deadline_ns", ctypes.c_uint64),
-        ("period_ns", ctypes.c_uint64),
-    )
-
-
-def give_way() -> None:
-    """Have the node get the core when it wants it, and most of it, as far as the system can."""
-    niceness = os.nice(NICENESS)
-    number = SCHED_SETATTR.get(platform.machine()) if sys.platform == "linux" else None
-    if number is not None:
-        wanted = SchedulingAttributes(
-            size=ctypes.sizeof(SchedulingAttributes), nice=niceness, runtime_ns=SLICE_NS
-        )
-        # Where it is refused, niceness remains.
-        ctypes.CDLL(None).syscall(number, 0, ctypes.byref(wanted), 0)
-
-
 def main() -> None:
     """Serve the socket that is the standard input. Signals are the node's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    give_way()
+    os.nice(NICENESS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Child().serve(socket.socket(fileno=sys.stdin.fileno())))
         # Threads of libraries that still wait for somebody must not keep us.

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
-import subprocess
-import sys
-from typing import Final
 
 import msgspec
 import pytest
@@ -16,17 +11,6 @@ from reddot import courier_child
 from reddot.courier_child import Child
 from reddot.courier_process import Errand, Report
 from reddot.delivery import Message, Outcome, Parcel, Verdict
-
-# What is set cannot be unset without privileges, so in a process of its own.
-SCHEDULING: Final = """
-import ctypes, platform
-from reddot.courier_child import SCHED_SETATTR, SchedulingAttributes, give_way
-give_way()
-found = SchedulingAttributes()
-size, number = ctypes.sizeof(found), SCHED_SETATTR[platform.machine()] + 1  # sched_getattr(2)
-assert ctypes.CDLL(None).syscall(number, 0, ctypes.byref(found), size, 0) == 0
-print(found.policy, found.nice, found.runtime_ns)
-"""
 
 _report = msgspec.msgpack.Decoder(Report).decode
 _errand = msgspec.msgpack.Encoder().encode
@@ -113,18 +97,3 @@ def test_a_slow_one_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
         assert pipe.writes == [["a", "b"], ["slow"]]
 
     asyncio.run(test())
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() not in courier_child.SCHED_SETATTR,
-    reason="scheduling of another system",
-)
-def test_it_gives_way_to_the_node_at_once() -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", SCHEDULING], check=True, capture_output=True, timeout=30
-    )
-    policy, niceness, slice_ns = map(int, found.stdout.split())
-    assert (policy, niceness) == (os.SCHED_OTHER, os.nice(0) + courier_child.NICENESS)
-    release = tuple(map(int, platform.release().split("-")[0].split(".")[:2]))
-    if release >= (6, 12):  # Before, there is no slice of one's own.
-        assert slice_ns == courier_child.SLICE_NS
