@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from reddot.codecs import inbox as codec
-from reddot.codecs.frames import encode_time
 from reddot.codecs.preferences import zone_of
 from reddot.errors import ReddotError
 from reddot.outreach import Address, Campaign, Delivery, Figures, Progress, Stage
@@ -151,10 +150,6 @@ def campaign_of(body: bytes, *, id: str, now_ms: int) -> Campaign:
 # ---- answers ----
 
 
-def _time(time_ms: int | None) -> str | None:
-    return None if time_ms is None else encode_time(time_ms).decode()
-
-
 class DeliveryAnswer(msgspec.Struct, frozen=True):
     id: int
     notification: str
@@ -187,10 +182,10 @@ def delivery_of(delivery: Delivery) -> DeliveryAnswer:
         reason=delivery.reason,
         detail=delivery.detail,
         attempts=delivery.attempts,
-        due=_time(delivery.due_ms),
-        changed=_time(delivery.changed_ms),
-        sent=_time(delivery.sent_ms),
-        clicked=_time(delivery.clicked_ms),
+        due=codec.time_or_null(delivery.due_ms),
+        changed=codec.time_or_null(delivery.changed_ms),
+        sent=codec.time_or_null(delivery.sent_ms),
+        clicked=codec.time_or_null(delivery.clicked_ms),
     )
 
 
@@ -205,7 +200,7 @@ def address_fields(address: Address) -> dict[str, object]:
     return {
         "courier": address.courier,
         "address": msgspec.Raw(address.value),
-        "time": _time(address.time_ms),
+        "time": codec.time_or_null(address.time_ms),
     }
 
 
@@ -218,8 +213,8 @@ def campaign_fields(campaign: Campaign) -> dict[str, object]:
         "to": command["to"],
         "title": command["title"],
         "category": command.get("category"),
-        "created": _time(campaign.time_ms),
-        "start": _time(campaign.start_ms),
+        "created": codec.time_or_null(campaign.time_ms),
+        "start": codec.time_or_null(campaign.start_ms),
         "members": None if campaign.segment is None else campaign.members,
         "parts": campaign.sent,
         "error": campaign.error or None,
@@ -228,7 +223,7 @@ def campaign_fields(campaign: Campaign) -> dict[str, object]:
 
 def counts_fields(now: Figures, series: Sequence[Figures]) -> dict[str, object]:
     """Whom a campaign has reached, and in `samples` since when how many of them."""
-    samples = [{"time": _time(one.time_ms)} | _counts(one) for one in series]
+    samples = [{"time": codec.time_or_null(one.time_ms)} | _counts(one) for one in series]
     return {**_counts(now), "samples": samples}
 
 
@@ -245,7 +240,7 @@ def progress_fields(progress: Sequence[Progress]) -> dict[str, object]:
         "totals": {courier: _with_waiting(counts) for courier, counts in totals.items()},
         "minutes": [
             {
-                "time": _time(one.minute * MINUTE_MS),
+                "time": codec.time_or_null(one.minute * MINUTE_MS),
                 "courier": one.courier,
                 "state": one.state.value,
                 "count": one.count,

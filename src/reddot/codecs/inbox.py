@@ -235,12 +235,12 @@ def describe(change: Any, effect: Effect) -> bytes:
     return encode(told)
 
 
-def _text(time_ms: int) -> str:
+def time_text(time_ms: int) -> str:
     return encode_time(time_ms).decode()
 
 
-def _time(time_ms: int | None) -> str | None:
-    return None if time_ms is None else _text(time_ms)
+def time_or_null(time_ms: int | None) -> str | None:
+    return None if time_ms is None else time_text(time_ms)
 
 
 class ItemAnswer(msgspec.Struct, frozen=True, gc=False):
@@ -314,9 +314,9 @@ def item_of(item: Item) -> ItemAnswer:
     return ItemAnswer(
         id=item.id,
         topic=item.topic,
-        time=_text(item.time_ms),
-        expires=_time(item.expires_ms),
-        snoozed_until=_time(item.snoozed_ms),
+        time=time_text(item.time_ms),
+        expires=time_or_null(item.expires_ms),
+        snoozed_until=time_or_null(item.snoozed_ms),
         category=item.category,
         seen=item.seen,
         read=item.read,
@@ -340,9 +340,9 @@ def sent_of(sent: Sent, *, reached: int = 0) -> SentAnswer:
     return SentAnswer(
         id=sent.id,
         state=sent.state,
-        time=_text(sent.time_ms),
-        publish_at=_time(sent.publish_ms),
-        expires=_time(sent.expires_ms),
+        time=time_text(sent.time_ms),
+        publish_at=time_or_null(sent.publish_ms),
+        expires=time_or_null(sent.expires_ms),
         category=sent.category,
         collapse_key=sent.collapse_key,
         topics=sent.topics,
@@ -362,6 +362,6 @@ def publication_fields(publication: Publication, data: bytes) -> dict[str, objec
         "id": publication.id,
         "offset": publication.offset,
         "event": publication.event,
-        "time": _time(publication.time_ms),
+        "time": time_or_null(publication.time_ms),
         "data": msgspec.Raw(data),
     }

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from reddot.codecs.frames import encode_time
-from reddot.codecs.inbox import Moment, Time, decoded, ms_of
+from reddot.codecs.inbox import Moment, Time, decoded, ms_of, time_text
 from reddot.codecs.plans import clock_of, minute_of
 from reddot.errors import ReddotError
 from reddot.inbox import Badge, Preferences, Quiet
@@ -127,7 +126,7 @@ def wishes_of(preferences: Preferences) -> WishesAnswer:
             categories=sorted(preferences.categories),
             topics=sorted(preferences.topics),
             couriers=couriers,
-            until={category: encode_time(end_ms).decode() for category, end_ms in until},
+            until={category: time_text(end_ms) for category, end_ms in until},
         ),
         quiet=None
         if quiet is None

@@ -357,9 +357,10 @@ class Dispatcher:
         """One attempt at each address that has not had it."""
         lease, message = job.case.lease, message_of(job)
         unread = await self._unread_of(lease.user)
+        past = over(lease, once=outlet.once)
         tried = []
         for address in job.case.addresses:
-            if address.slot in over(lease, once=outlet.once):
+            if address.slot in past:
                 continue
             parcel = Parcel(
                 id=parcel_id(lease, address),

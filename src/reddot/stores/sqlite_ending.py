@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-RETRACTED: Final = 2
+LIVE, EXPIRED, RETRACTED, REPLACED = range(4)
 
 _LIVE_WOKEN: Final = """
 SELECT topic.name, n.topic_id, n.pos, n.seq
@@ -25,8 +25,8 @@ SELECT num, origin, ending.state, topic_id, pos, id FROM ending JOIN notificatio
 ORDER BY num, origin LIMIT 1
 """
 _PUT: Final = "INSERT OR REPLACE INTO ending VALUES (?,?,?,?,?)"
-_KILL: Final = "UPDATE note SET dead = ? WHERE topic_id = ? AND pos = ?"
-_DIED: Final = """
+KILL: Final = "UPDATE note SET dead = ? WHERE topic_id = ? AND pos = ?"
+DIED: Final = """
 INSERT INTO inbox_topic (topic_id, died_pos) VALUES (?, ?)
 ON CONFLICT (topic_id) DO UPDATE SET died_pos = excluded.died_pos
 """
@@ -54,8 +54,8 @@ class Dying:
 
     def kill(self, rows: Sequence[Any], state: int) -> None:
         """Let rows of inboxes die: name and id of the topic, position, seq of each."""
-        self._cursor.executemany(_KILL, [(state, topic_id, pos) for _, topic_id, pos, _ in rows])
-        self._cursor.executemany(_DIED, [(topic_id, self._position) for _, topic_id, _, _ in rows])
+        self._cursor.executemany(KILL, [(state, topic_id, pos) for _, topic_id, pos, _ in rows])
+        self._cursor.executemany(DIED, [(topic_id, self._position) for _, topic_id, _, _ in rows])
         for name, _, _, seq in rows:
             self.add(name, (seq,))
         self.left -= len(rows)

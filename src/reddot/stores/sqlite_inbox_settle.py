@@ -18,11 +18,17 @@ from reddot.inbox import INBOX_TOPIC, STEP_ROWS, Effect, Keep, Preferences
 from reddot.model import USERS_ROOT
 from reddot.ports import Clock
 from reddot.stores import sqlite_people
-from reddot.stores.sqlite_ending import RETRACTED, Dying
+from reddot.stores.sqlite_ending import (
+    DIED,
+    EXPIRED,
+    KILL,
+    LIVE,
+    REPLACED,
+    RETRACTED,
+    Dying,
+)
 from reddot.stores.sqlite_preferences import preferences_in, put_preferences
 from reddot.stores.sqlite_topics import Topics, json_text
-
-LIVE, EXPIRED, REPLACED = 0, 1, 3
 
 # `topics` is an integer or a JSON array, and json_each takes both; `key` of an integer is NULL.
 _LIVE_NOTES: Final = """
@@ -33,7 +39,6 @@ WHERE n.topic_id = j.value AND n.pos = ?2 + ifnull(j.key, 0) AND n.dead = 0
 _NEWEST: Final = """
 SELECT num, topics, state FROM notification WHERE id = ? ORDER BY num DESC LIMIT 1
 """
-_KILL: Final = "UPDATE note SET dead = ? WHERE topic_id = ? AND pos = ?"
 _STATE: Final = "UPDATE notification SET state = ? WHERE num = ?"
 _EXPIRED: Final = """
 SELECT num, topics, state FROM notification
@@ -50,10 +55,6 @@ _LIVE_SEQS: Final = "SELECT seq FROM note WHERE topic_id = ? AND dead = 0 ORDER 
 _DELETE_NOTES: Final = """
 DELETE FROM note WHERE (topic_id, pos) IN
   (SELECT value, ?2 + ifnull(key, 0) FROM json_each(?1))
-"""
-_DIED: Final = """
-INSERT INTO inbox_topic (topic_id, died_pos) VALUES (?, ?)
-ON CONFLICT (topic_id) DO UPDATE SET died_pos = excluded.died_pos
 """
 _BASE: Final = """
 INSERT INTO inbox_topic (topic_id, base) VALUES (?, ?)
@@ -157,7 +158,7 @@ class Settling:
         found = self._cursor.execute(select, (topic_id, row[0])).fetchone()
         if found is None:
             return 0, 0
-        self._cursor.execute(_KILL, (REPLACED, topic_id, row[0]))
+        self._cursor.execute(KILL, (REPLACED, topic_id, row[0]))
         whole = "UPDATE notification SET state = ? WHERE num = ? AND typeof(topics) = 'integer'"
         self._cursor.execute(whole, (REPLACED, found[1]))
         return int(found[0]), int(found[1])
@@ -275,7 +276,7 @@ class Settling:
             self._cursor.execute(delete, (topic.id, rows[-1][0]))
         live = tuple(seq for _, seq, dead in rows if not dead)
         if live:
-            self._cursor.execute(_DIED, (topic.id, position))
+            self._cursor.execute(DIED, (topic.id, position))
             dying.add(name, live)
         self._rebase(topic.id)
 
@@ -313,7 +314,7 @@ class Settling:
         if topic is not None:
             rows = self._cursor.execute(_LIVE_SEQS, (topic.id,)).fetchall()
             live = tuple(seq for (seq,) in rows)
-            self._cursor.execute(_DIED, (topic.id, position))
+            self._cursor.execute(DIED, (topic.id, position))
             self._erase_notes(topic.id)
             self._cursor.execute("DELETE FROM note WHERE topic_id = ?", (topic.id,))
             self._cursor.execute("DELETE FROM woken WHERE topic_id = ?", (topic.id,))
