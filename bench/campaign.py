@@ -7,8 +7,9 @@ that a courier has by default, and as fast as it goes. Each turn is compared wit
 and what is said is the median of those ratios and within what it lies, whatever the ratios are
 distributed like. The figures are those of the node with everything it does for the campaign; what
 that is by itself, and what the process that sends for couriers uses, is stated apart. That process
-has a core that the node does not want, which is the load generator's, or, in turns of their own,
-shares the node's.
+has a core that the node does not want, or, in turns of their own, shares the node's. That spare
+core is the load generator's, which takes it from them whenever it wants it: else its clock would
+tell how long it waited for them.
 """
 
 from __future__ import annotations
@@ -306,10 +307,15 @@ class Campaign:
         self._wait(lambda: _within(self._ask("GET", self._path), totals) >= people)
 
     def move_couriers(self, core: int) -> None:
-        """Have their process run there, as it does by itself on a machine with a core to spare."""
+        """Have their process run there, as it does by itself on a machine with a core to spare.
+
+        Whoever measures has that core too, and must not wait for them: that is not the node's.
+        """
         self._wait(lambda: len(self._whole.pids) > 1)
         for pid in self._whole.pids[1:]:
             os.sched_setaffinity(pid, {core})
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setscheduler(int(thread), os.SCHED_IDLE, os.sched_param(0))
 
     def sent(self) -> int:
         text = self._request("GET", "/metrics").decode()
