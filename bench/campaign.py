@@ -7,9 +7,9 @@ that a courier has by default, and as fast as it goes. Each turn is compared wit
 and what is said is the median of those ratios and within what it lies, whatever the ratios are
 distributed like. The figures are those of the node with everything it does for the campaign; what
 that is by itself, and what the process that sends for couriers uses, is stated apart. That process
-has a core that the node does not want, or, in turns of their own, shares the node's. That spare
-core is the load generator's, which takes it from them whenever it wants it: else its clock would
-tell how long it waited for them.
+has a core that the node does not want, or, in turns of their own, shares the node's. The core that
+the node does not want is the load generator's, which goes first on it: else its clock would also
+tell how long it has waited for couriers.
 """
 
 from __future__ import annotations
@@ -309,7 +309,7 @@ class Campaign:
     def move_couriers(self, core: int) -> None:
         """Have their process run there, as it does by itself on a machine with a core to spare.
 
-        Whoever measures has that core too, and must not wait for them: that is not the node's.
+        The load generator has that core too, and goes first: its waiting is not the node's.
         """
         self._wait(lambda: len(self._whole.pids) > 1)
         for pid in self._whole.pids[1:]:

@@ -2,12 +2,10 @@
 
 Changes are committed behind the publications that wait, and end when others have come: those wait
 for a millisecond of changes, and for the end of the one that is being made. While publications come
-one after the other, a change begins right behind one: whoever has an answer needs a moment to ask
-for the next, and a change that begins later is in its way. Publications do not wait for the disk
-either: such a transaction is not synced, and is answered when the next group of publications has
-synced all that is before it in the write-ahead log. Where none comes, after `SHARE_S` or twice
-that, it is synced by itself. So what is answered is on the disk, whoever had it written there; and
-`kill -9` takes nothing that is committed.
+one after the other they do not wait for the disk either: such a transaction is not synced, and is
+answered when the next group of publications has synced all that is before it in the write-ahead
+log. Where none comes, after `SHARE_S` or twice that, it is synced by itself. So what is answered is
+on the disk, whoever had it written there; and `kill -9` takes nothing that is committed.
 """
 
 from __future__ import annotations
@@ -27,8 +25,6 @@ from reddot.stores.sqlite_outreach import OutreachWriter
 
 SHARE_S: Final = 0.02
 """So long a change waits for publications to be synced with, when some have just been."""
-FOLLOW_S: Final = 0.005
-"""So long after a publication a change waits for the next one, to be made right behind it."""
 HOLD_S: Final = 0.001
 """After this time in one transaction no further change begins, if something has come."""
 
@@ -71,13 +67,12 @@ class Changes:
         self.waiting: deque[Waiting] = deque()
         self._owed: Answers = []
         self._published_s = -SHARE_S
-        self._has_waited = False
 
     @property
     def patience_s(self) -> float | None:
         """How long may be waited for other work; None: for ever, nobody is owed anything."""
         if self.waiting:
-            return max(0.0, FOLLOW_S - self._since_s)
+            return 0.0
         return SHARE_S if self._owed else None
 
     def published(self) -> Answers:
@@ -86,11 +81,6 @@ class Changes:
         answers, self._owed = self._owed, []
         return answers
 
-    @property
-    def _since_s(self) -> float:
-        """How long ago the last publications were."""
-        return self._clock.monotonic() - self._published_s
-
     def run(self, *, idle: bool) -> Answers:
         """Commit what waits, until something comes that may go first.
 
@@ -98,11 +88,7 @@ class Changes:
             idle: no publication has come, for so long as there was patience.
         """
         if self.waiting:
-            since_s = self._since_s
-            if idle and since_s < FOLLOW_S and not self._has_waited:
-                self._has_waited = True  # Once: no change depends on it that the clock goes on.
-                return []
-            self._has_waited = False
+            since_s = self._clock.monotonic() - self._published_s
             return self._commit(synced=since_s >= SHARE_S)
         return self._sync() if idle and self._owed else []
 

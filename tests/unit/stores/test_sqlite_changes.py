@@ -111,41 +111,6 @@ def test_while_publications_come_a_change_is_synced_with_the_next(
     asyncio.run(run())
 
 
-def test_while_publications_come_a_change_begins_right_behind_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite_changes, "FOLLOW_S", 10.0)
-    monkeypatch.setattr(sqlite_changes, "SHARE_S", 10.0)
-
-    async def run() -> None:
-        async with opened(tmp_path / "log.db") as store:
-            await append(store, draft())
-            statements: list[str] = []
-            writer_connection(store).set_trace_callback(statements.append)
-            changed = change(store, note("a"))
-            assert store._writer is not None
-            while not store._writer._changes._has_waited:
-                await asyncio.sleep(0)
-            assert not statements
-            await append(store, draft())
-            await append(store, draft())
-            assert await changed == "a"
-            assert transactions(statements)[:2] == ["synced log", "unsynced change"]
-
-    asyncio.run(run())
-
-
-def test_a_change_waits_for_a_publication_no_longer_than_for_a_moment(tmp_path: Path) -> None:
-    clock = FakeClock(NOW_MS)  # It stands still.
-
-    async def run() -> None:
-        async with opened(tmp_path / "log.db", clock=clock) as store:
-            await append(store, draft())
-            assert await asyncio.wait_for(change(store, note("a")), 10) == "a"
-
-    asyncio.run(run())
-
-
 def test_what_is_not_synced_with_others_is_synced_by_itself(tmp_path: Path) -> None:
     async def run() -> None:
         async with opened(tmp_path / "log.db") as store:
