@@ -177,6 +177,14 @@ def badge(server: Server, user: str) -> dict[str, Any]:
     return cast("dict[str, Any]", answer.raise_for_status().json())
 
 
+def wait_for_badge(server: Server, user: str, timeout_s: float = 15.0, **counts: int) -> None:
+    """Wait until the server counts so. A page shows what it does before the server has done it."""
+    until = time.monotonic() + timeout_s
+    while not counts.items() <= (now := badge(server, user)).items():
+        assert time.monotonic() < until, f"{counts} is not what the server has: {now}"
+        time.sleep(0.02)
+
+
 def wait(page: Page, condition: str, timeout_s: float = 15.0) -> None:
     """Wait until a JavaScript expression is true. Playwright's own way needs `eval` in the page."""
     until = time.monotonic() + timeout_s

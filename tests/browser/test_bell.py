@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Final
 
 import httpx
@@ -17,11 +16,11 @@ from tests.browser.shop import (
     Open,
     Shop,
     attribute,
-    badge,
     bell,
     focused,
     notify,
     wait,
+    wait_for_badge,
 )
 from tests.integration.server import ROOT, Server
 from tests.integration.tokens import user_token
@@ -152,12 +151,7 @@ def test_opening_is_seeing(visit: Open, server: Server, user: str) -> None:
     bell(page).click()
     expect(page.locator(ROWS)).to_have_count(3)
     expect(page.locator(".badge")).to_have_count(0)
-    # The page shows at once what the server is told behind it.
-    until = time.monotonic() + 10
-    while badge(server, user)["unseen"]:
-        assert time.monotonic() < until
-        page.wait_for_timeout(50)
-    assert badge(server, user)["unread"] == 3
+    wait_for_badge(server, user, unseen=0, unread=3)
     expect(page.locator("article.unread")).to_have_count(3)
 
 

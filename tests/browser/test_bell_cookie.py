@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.shop import IN_ONE, ROWS, THE_BELL, Shop, badge, bell, notify, wait
+from tests.browser.shop import IN_ONE, ROWS, THE_BELL, Shop, bell, notify, wait, wait_for_badge
 from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
@@ -52,7 +52,7 @@ def use(page: Page, server: Server, user: str) -> None:
         row.get_by_role("button", name="Mark as read").click()
     expect(bell(page)).to_have_accessible_name("Notifications")
     wait(page, f"{THE_BELL}.count === 0")
-    assert badge(server, user)["unread"] == 0
+    wait_for_badge(server, user, unread=0)
 
 
 def test_on_the_servers_own_origin(context: BrowserContext, server: Server, user: str) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.shop import IN_ONE, ROWS, Open, badge, bell, focused, notify, titles
+from tests.browser.shop import IN_ONE, ROWS, Open, bell, focused, notify, titles, wait_for_badge
 from tests.integration.server import ROOT, Server
 from tests.integration.tokens import user_token
 
@@ -63,7 +63,7 @@ def test_by_key_and_back_on_top_on_both_tabs(visit: Open, server: Server, user: 
     for one in (page, other):
         expect(one.locator(".badge")).to_have_text("2", timeout=10_000)
     expect(page.locator(f"{ROWS} .title")).to_have_text(["First", "Second"])
-    assert badge(server, user)["unread"] == 2
+    wait_for_badge(server, user, unread=2)
     assert snoozed(server, user) == {}
 
 

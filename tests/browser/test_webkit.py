@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.browser.driving import START, notify, publish
-from tests.browser.shop import THE_BELL, Shop, badge
+from tests.browser.shop import THE_BELL, Shop, wait_for_badge
 from tests.browser.webkit import Driver, Page
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
@@ -140,9 +139,7 @@ def test_the_bell(page: Page, shop: Shop, server: Server, user: str, tmp_path: P
     page.screenshot(Path(os.environ.get("SHOTS", tmp_path)) / "webkit.png")
     page.click(f"{IN_PANEL}('article .tool')")
     page.wait(f"{THE_BELL}.count === 2")
-    until = time.monotonic() + 10
-    while badge(server, user)["unread"] != 2:  # The page shows it before the server has it.
-        assert time.monotonic() < until
+    wait_for_badge(server, user, unread=2)
     page.press("\ue00c")  # Escape
     page.wait(f"!{THE_BELL}.open")
     assert page.evaluate(f"{THE_BELL}.shadowRoot.activeElement?.className") == "bell"
