@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
+from collections.abc import Callable
 from typing import Final
 
 from playwright.sync_api import Page
@@ -55,6 +57,14 @@ def start(
     page.goto(f"{url or server.url}/livez")  # The plainest page of this origin.
     wanted = [topic] if filters is None else filters
     page.evaluate(START, [options, wanted, transports])
+
+
+def until(condition: Callable[[], object], timeout_s: float = SOON_S) -> None:
+    """Wait until something outside of a page is so; a page shows what it does before it is done."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, inspect.getsource(condition)
+        time.sleep(0.02)
 
 
 def wait(page: Page, condition: str, timeout_s: float = SOON_S) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page
 
+from tests.browser.driving import until
 from tests.integration.server import API_KEY, HTTP, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
 
@@ -177,12 +178,9 @@ def badge(server: Server, user: str) -> dict[str, Any]:
     return cast("dict[str, Any]", answer.raise_for_status().json())
 
 
-def wait_for_badge(server: Server, user: str, timeout_s: float = 15.0, **counts: int) -> None:
-    """Wait until the server counts so. A page shows what it does before the server has done it."""
-    until = time.monotonic() + timeout_s
-    while not counts.items() <= (now := badge(server, user)).items():
-        assert time.monotonic() < until, f"{counts} is not what the server has: {now}"
-        time.sleep(0.02)
+def wait_for_badge(server: Server, user: str, **counts: int) -> None:
+    """Wait until the server counts so."""
+    until(lambda: counts.items() <= badge(server, user).items())
 
 
 def wait(page: Page, condition: str, timeout_s: float = 15.0) -> None:

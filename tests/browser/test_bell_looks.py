@@ -16,23 +16,13 @@ from typing import Final, Literal
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize
 
+from tests.browser.axe import AT_REST, violations
 from tests.browser.conftest import ENGINES, RUNNING, launch
 from tests.browser.shop import BELL, COURIERS, THE_BELL, Shop, notify, wait
-from tests.integration.server import ROOT, Server, ServerFactory
+from tests.integration.server import Server, ServerFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
 
-AXE: Final = (ROOT / "tests/node/node_modules/axe-core/axe.min.js").read_text
-RUN_AXE: Final = """
-async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
-  .map(({ id, nodes }) => `${id}: ${nodes.map((one) => `${one.target} ${one.failureSummary}`)}`)
-"""
-AT_REST: Final = """
-document.getAnimations().every(({ animationName, currentTime, effect, playState }) =>
-  playState !== "running" || (animationName === "stay" && currentTime > 600) ||
-  effect.getTiming().iterations === Infinity)
-"""
-"""Nothing moves but what always does, and what stays for a while and goes."""
 NOTICES: Final = json.loads(Path(__file__).with_name("notices.json").read_text("utf-8"))
 
 
@@ -190,7 +180,6 @@ def test_looks(
     wait(page, AT_REST)
     folder = Path(os.environ.get("SHOTS", tmp_path))
     page.screenshot(path=folder / f"{engine}-{look.name}.png")
-    page.evaluate(AXE())
-    violations = page.evaluate(RUN_AXE)
+    found = violations(page)
     context.close()
-    assert violations == []
+    assert found == []

@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
+from tests.browser.driving import until
 from tests.browser.shop import BELL, COURIERS, IN_ONE, Open, Shop, bell, notify
-from tests.integration.server import HTTP, Server, ServerFactory
+from tests.integration.server import API_KEY, HTTP, Server, ServerFactory
 from tests.integration.tokens import user_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(90)]
@@ -61,10 +62,9 @@ def test_a_category_by_a_courier(visit: Open, server: Server, user: str) -> None
     expect_on(switch(page, "order by email"), False)
     switch(page, "order by push").click()
     expect_on(switch(page, "order by push"), True)
-    page.wait_for_timeout(300)
-    muted = kept(server, user)["muted"]
     couriers = {"email": ["order"], "gone": ["a"], "web_push": ["offer"]}
-    assert (muted["couriers"], muted["topics"]) == (couriers, ["news/x"])
+    until(lambda: kept(server, user)["muted"]["couriers"] == couriers)
+    assert kept(server, user)["muted"]["topics"] == ["news/x"]
     switch(page, "order in the inbox").click()
     expect(page.locator(".badge")).to_have_count(0)
     expect(switch(page, "order by push")).to_be_disabled()
@@ -82,20 +82,21 @@ def test_muted_for_a_while(visit: Open, server: Server, user: str) -> None:
     expect(page.locator(".badge")).to_have_count(0)
     expect(spans.locator("option").first).to_contain_text("Until")
     assert spans.input_value() == ""
-    until = kept(server, user)["muted"]["until"]["order"]
-    left_s = page.evaluate("(end) => (Date.parse(end) - Date.now()) / 1000", until)
+    until(lambda: "order" in kept(server, user)["muted"]["until"])
+    hour = kept(server, user)["muted"]["until"]["order"]
+    left_s = page.evaluate("(end) => (Date.parse(end) - Date.now()) / 1000", hour)
     assert 3500 < left_s <= 3600
     spans.select_option("Until tomorrow")
     expect(spans.locator("option").first).not_to_have_text("Muted")
-    page.wait_for_timeout(300)
-    until = kept(server, user)["muted"]["until"]["order"]
-    assert page.evaluate("(end) => new Date(end).toTimeString()", until).startswith("08:00:00")
+    until(lambda: kept(server, user)["muted"]["until"]["order"] != hour)
+    end = kept(server, user)["muted"]["until"]["order"]
+    assert page.evaluate("(end) => new Date(end).toTimeString()", end).startswith("08:00:00")
     spans.select_option("Until I turn it on")
     expect(spans.locator("option").first).to_have_text("Muted")
     switch(page, "order in the inbox").click()
     expect(page.locator(".badge")).to_have_text("1")
     expect(spans.locator("option").first).to_have_text("Mute for…")
-    assert kept(server, user)["muted"]["categories"] == []
+    until(lambda: kept(server, user)["muted"]["categories"] == [])
 
 
 @IN_ONE
@@ -120,15 +121,35 @@ def test_quiet_hours(visit: Open, server: Server, user: str) -> None:
     expect(start).to_have_value("22:00")
     start.fill("23:30")
     expect(page.get_by_label("To")).to_have_value("08:00")
-    page.wait_for_timeout(300)
-    assert kept(server, user)["quiet"] == {"start": "23:30", "end": "08:00"}
+    until(lambda: kept(server, user)["quiet"] == {"start": "23:30", "end": "08:00"})
     page.get_by_label("To").fill("23:30")  # Begins when it ends: refused.
     expect(page.get_by_role("status").get_by_text("That did not work")).to_be_visible()
     expect(page.get_by_label("To")).to_have_value("08:00")
     switch(page, "Quiet hours").click()
     expect(start).to_have_count(0)
-    page.wait_for_timeout(300)
-    assert kept(server, user)["quiet"] is None
+    until(lambda: kept(server, user)["quiet"] is None)
+
+
+def test_the_time_zone_of_the_browser_is_offered(visit: Open, server: Server, user: str) -> None:
+    """Also where the operator's word holds, which no other change repeats as the person's own."""
+    attributes = {"timezone": "Asia/Shanghai"}
+    admin = {"authorization": f"Bearer {API_KEY}"}
+    url = f"{server.url}/v1/users/{user}/attributes"
+    HTTP.put(url, json=attributes, headers=admin).raise_for_status()
+    page = visit()
+    here = page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    assert here != "Asia/Shanghai"
+    preferences(page)
+    switch(page, "Quiet hours").click()
+    expect(page.get_by_text("(Asia/Shanghai)")).to_be_visible()
+    until(lambda: kept(server, user)["quiet"] is not None)
+    HTTP.put(url, json={"timezone": "Asia/Tokyo"}, headers=admin).raise_for_status()
+    assert kept(server, user)["timezone"] == "Asia/Tokyo"
+    page.get_by_role("button", name=f"Use {here}").click()
+    expect(page.get_by_text(f"({here})")).to_be_visible()
+    expect(page.get_by_role("button", name="Use ")).to_have_count(0)
+    until(lambda: kept(server, user)["timezone"] == here)
+    assert kept(server, user)["quiet"] == {"start": "22:00", "end": "08:00"}
 
 
 @IN_ONE

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.shop import IN_ONE, ROWS, Open, bell, focused, notify, titles, wait_for_badge
-from tests.integration.server import ROOT, Server
+from tests.integration.server import Server
 from tests.integration.tokens import user_token
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(150)]
 
-AXE: Final = (ROOT / "tests/node/node_modules/axe-core/axe.min.js").read_text
 CHOICES: Final = "In 1 hour", "Tomorrow morning", "Next week"
 
 
@@ -104,12 +104,10 @@ def test_what_is_away_and_bringing_it_back(visit: Open, server: Server, user: st
     expect(row.locator(".meta .time")).to_contain_text("8:00")
     expect(page.locator(".unread")).to_have_count(0)
     expect(page.get_by_role("button", name="Mark all as read")).to_have_count(0)
-    page.evaluate(AXE(encoding="utf-8"))
     row.focus()
     page.keyboard.press("s")
     expect(page.get_by_role("menu")).to_be_visible()
-    found = page.evaluate("axe.run().then(({ violations }) => violations.map(({ id }) => id))")
-    assert found == []
+    assert violations(page) == []
     page.keyboard.press("Escape")
     row.get_by_role("button", name="Move to inbox").click()
     expect(page.locator(ROWS)).to_have_count(0)

@@ -7,15 +7,22 @@ the server and asks the page what has arrived.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
-from tests.browser.driving import SOON_S, TRANSPORTS, expect_all, notify, publish, start, wait
+from tests.browser.driving import (
+    TRANSPORTS,
+    expect_all,
+    notify,
+    publish,
+    start,
+    until,
+    wait,
+)
 from tests.browser.nginx import Nginx
 from tests.integration.server import API_KEY, SECRET, Server, ServerFactory
 from tests.integration.tokens import user_token
@@ -308,13 +315,6 @@ def leaders(pages: list[Page]) -> list[Page]:
 
 def sessions(server: Server) -> float:
     return server.metric("reddot_sessions")
-
-
-def until(condition: Callable[[], Any], timeout_s: float = SOON_S) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_eight_tabs_are_one_connection(

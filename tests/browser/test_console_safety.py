@@ -13,13 +13,13 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.consoles import Listener, ask, console, go, notify, row, server, sign_in
-from tests.integration.server import API_KEY, ROOT, Server
+from tests.integration.server import API_KEY, Server
 from tests.wire.xss import PAYLOADS
 
 __all__ = ["console", "server"]
 
-AXE: Final = ROOT / "tests" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -219,8 +219,6 @@ def test_markup_cannot_even_be_set(harassed: BrowserContext, server: Server) -> 
 def test_axe_finds_nothing(
     context: BrowserContext, console: Page, server: Server, scheme: str
 ) -> None:
-    if not AXE.exists():
-        pytest.skip(f"no {AXE}; run make test")
     console.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     notify(server, {"users": ["axel"]}, "Hello axel")
     ask(server, "POST", "/v1/publish", {"topic": "axe", "data": {"n": 1}})
@@ -244,12 +242,6 @@ def test_axe_finds_nothing(
     console.get_by_role("button", name="Sign out").click()
     expect(console.get_by_role("heading", name="Sign in")).to_be_visible()
     assert violations(console) == [], "door"
-
-
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8") + ";0")
-    found = page.evaluate("axe.run().then(({ violations }) => violations)")
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
 def test_no_width_scrolls_sideways(console: Page) -> None:

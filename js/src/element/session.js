@@ -150,10 +150,10 @@ export class Session extends Emitter {
     return this.#wanted;
   }
 
-  /** @param {Wanted} wanted @returns {Promise<Wanted>} what is wanted from now on */
-  async prefer({ muted, quiet }) {
+  /** @param {Partial<Wanted>} wanted no time zone: as it is @returns {Promise<Wanted>} what is wanted from now on */
+  async prefer({ muted, quiet, timezone }) {
     const { api, inbox } = this.client;
-    const answer = await api.call("PUT", api.url("preferences"), { muted, quiet });
+    const answer = await api.call("PUT", api.url("preferences"), { muted, quiet, timezone });
     inbox.take(answer.badge);
     this.#wanted = Promise.resolve(answer);
     return answer;

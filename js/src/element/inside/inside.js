@@ -92,6 +92,7 @@ export class Inside {
     back: () => this.#turn(false),
     mute: ({ dataset }) => this.#preferences.mute(`${dataset.of}`, dataset.by).catch(this.#failed),
     quiet: () => this.#preferences.quiet().catch(this.#failed),
+    zone: () => this.#preferences.zone().catch(this.#failed),
     alert: ({ dataset }) => this.#preferences.alert(/** @type {any} */ (dataset.of)),
   };
 

@@ -14,6 +14,8 @@ const NIGHT = { start: "22:00", end: "08:00" };
 /** @param {string[]} names @param {string} name @param {boolean} there */
 const put = (names, name, there) => [...names.filter((one) => one !== name), ...(there ? [name] : [])];
 
+const zoneHere = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 /** When a mute ends that begins now. @param {string} span */
 const endOf = (span) => (span === "tomorrow" ? morningFrom(new Date(), 1) : hourFrom(new Date())).toISOString();
 
@@ -111,7 +113,14 @@ export class Preferences {
       { key: "hours", role: "group", "aria-label": say("Quiet hours") },
       this.#choice("quiet", say("Quiet hours"), !!quiet),
       quiet && h("p", "", {}, time("start", say("From")), time("end", say("To"))),
-      h("small", "", {}, say("Nothing is sent to you in these hours ({timezone}), unless it is urgent.", { timezone })),
+      h(
+        "small",
+        "",
+        {},
+        say("Nothing is sent to you in these hours ({timezone}), unless it is urgent.", { timezone }),
+        // Nobody's clock is set by itself: somebody may be away from home, or their browser not say where.
+        timezone !== zoneHere() && h("button", "action", { do: "zone" }, say("Use {timezone}", { timezone: zoneHere() })),
+      ),
     );
   }
 
@@ -155,6 +164,11 @@ export class Preferences {
     return this.#change({ quiet: this.#wanted.quiet ? null : NIGHT });
   }
 
+  /** Mean the hours by the clock of this browser. */
+  zone() {
+    return this.#change({ timezone: zoneHere() });
+  }
+
   /** @param {HTMLInputElement} input */
   async hours({ value, dataset }) {
     // Not while it is being typed.
@@ -167,7 +181,8 @@ export class Preferences {
     this.#hear(wanted);
     this.#pending += 1;
     const done = this.#last
-      .then(() => this.#of.session?.prefer(wanted))
+      // What is shown as a time zone may be the operator's word, which is not theirs to repeat.
+      .then(() => this.#of.session?.prefer({ ...wanted, timezone: change.timezone }))
       .then((known) => known && (this.#known = known))
       .finally(() => {
         this.#pending -= 1;

@@ -63,7 +63,7 @@ td .switch { justify-content: center; padding: 11px 8px; }
 th svg { display: inline; width: 14px; margin-inline-end: 4px; vertical-align: -2px; }
 small { display: block; color: var(--soft); font-size: 12px; font-weight: 400; }
 .hours { margin-top: 14px; }
-.hours > :is(p, small) { display: flex; flex-wrap: wrap; gap: 16px; padding: 4px 10px 8px; }
+.hours > :is(p, small) { display: flex; flex-wrap: wrap; gap: 4px 16px; padding: 4px 10px 8px; }
 .hours label { flex: 1 1 150px; display: flex; align-items: center; justify-content: space-between; gap: 8px; max-width: 180px; }
 select, input { max-width: 100%; padding: 4px 8px; border: 1px solid var(--line); border-radius: 8px; background: var(--surface); color: inherit; font: inherit; }
 select { display: block; width: 0; min-width: min(100% + 12px, 170px); margin: 2px -5px -2px; padding: 2px 0; border-color: transparent; color: var(--soft); font-size: 12px; font-weight: 400; cursor: pointer; }

@@ -49,6 +49,7 @@ languages.zh = {
   "Quiet hours": "免打扰时段",
   From: "从",
   To: "到",
+  "Use {timezone}": "改用 {timezone}",
   "Nothing is sent to you in these hours ({timezone}), unless it is urgent.": "在此时段（{timezone}）内不会向您发送消息，紧急消息除外。",
   "Play a sound": "播放提示音",
   "Show on the desktop": "显示桌面通知",
