@@ -18,26 +18,23 @@ from reddot.errors import ReddotError
 from reddot.outreach import (
     ANY,
     Address,
-    Campaign,
     Case,
     Delivery,
     DeliveryKeep,
-    Figures,
     Lease,
     Passage,
     Past,
     Progress,
     Settled,
-    Stage,
     Which,
 )
 from reddot.ports import Clock
+from reddot.stores.memory_campaigns import MemoryCampaigns
 from reddot.stores.memory_inbox import MemoryInbox
 from reddot.stores.memory_notes import Sending
 
 MINUTE_MS: Final = 60_000
 PEOPLE_MAX: Final = 2**31
-LOOKED_AT: Final = (Stage.SCHEDULED, Stage.STARTING, Stage.RUNNING)
 NOTED: Final = frozenset([*State, *Passage]) - {State.PENDING, State.LEASED}
 
 
@@ -83,11 +80,11 @@ class _Row:
     unknown: tuple[str, ...] = ()
 
 
-class MemoryDeliveries:
+class MemoryDeliveries(MemoryCampaigns):
     """See `ports.Deliveries`."""
 
     def __init__(self, *, clock: Clock, keep: DeliveryKeep, inbox: MemoryInbox) -> None:
-        self._clock = clock
+        super().__init__(clock=clock)
         self._keep = keep
         self._inbox = inbox
         self._outreaches: list[_Outreach] = []
@@ -99,9 +96,6 @@ class MemoryDeliveries:
         self._addresses: dict[tuple[str, str, str], Address] = {}
         self._attributes: dict[str, bytes] = {}
         self._plans: bytes | None = None
-        self._campaigns: dict[str, Campaign] = {}
-        self._parts: dict[tuple[int, int], tuple[str, ...]] = {}
-        self._figures: dict[int, tuple[Figures, ...]] = {}
         self._progress: dict[tuple[int, int, str, State | Passage], int] = {}
 
     # ---- in the transaction of the notification, and of the erasure of a person ----
@@ -114,8 +108,7 @@ class MemoryDeliveries:
         self._addresses = {k: one for k, one in self._addresses.items() if one.user != user}
         self._rows = {id: row for id, row in self._rows.items() if row.user != user}
         self._attributes.pop(user, None)
-        for key, users in self._parts.items():
-            self._parts[key] = tuple(one for one in users if one != user)
+        self.leave_out_of_campaigns(user)
 
     # ---- expanding ----
 
@@ -362,22 +355,15 @@ class MemoryDeliveries:
             return len(old[:rows_max])
         before = len(self._outreaches)
         self._outreaches = [o for o in self._outreaches if o.sending.draft.time_ms > kept_ms]
-        return min(rows_max, before - len(self._outreaches) + self._forget_campaigns(kept_ms))
+        return min(rows_max, before - len(self._outreaches) + self._forget_lanes(kept_ms))
 
-    def _forget_campaigns(self, kept_ms: int) -> int:
-        lanes = {one.lane for one in self._outreaches}
-        old = [
-            one
-            for one in self._campaigns.values()
-            if one.stage not in LOOKED_AT and one.time_ms <= kept_ms and -one.number not in lanes
-        ]
-        for one in old:
-            del self._campaigns[one.id]
-            self._figures.pop(one.number, None)
-            self._lanes.pop(-one.number, None)
-            self._parts = {k: users for k, users in self._parts.items() if k[0] != one.number}
-            self._progress = {k: n for k, n in self._progress.items() if k[0] != -one.number}
-        return len(old)
+    def _forget_lanes(self, kept_ms: int) -> int:
+        in_use = {-outreach.lane for outreach in self._outreaches}
+        lanes = [-number for number in self.forget_campaigns(kept_ms, but=in_use)]
+        for lane in lanes:
+            self._lanes.pop(lane, None)
+            self._progress = {k: n for k, n in self._progress.items() if k[0] != lane}
+        return len(lanes)
 
     def _sweep(self, number: int, lane: _Lane, rows_max: int) -> int:
         states = (State.HELD, State.PENDING) if lane.cancelled else (State.HELD,)
@@ -522,57 +508,6 @@ class MemoryDeliveries:
 
     async def put_plans(self, plans: bytes | None) -> None:
         self._plans = plans
-
-    # ---- campaigns ----
-
-    async def put_campaign(
-        self,
-        campaign: Campaign,
-        part: Sequence[str] | None = None,
-        figures: Sequence[Figures] | None = None,
-    ) -> Campaign:
-        if not campaign.number:
-            if campaign.id in self._campaigns:
-                raise ReddotError("id_conflict", "there is a campaign with this id")
-            number = 1 + max((one.number for one in self._campaigns.values()), default=0)
-            campaign = msgspec.structs.replace(campaign, number=number)
-        self._campaigns[campaign.id] = campaign
-        if part is not None:
-            self._parts[campaign.number, campaign.parts - 1] = tuple(part)
-        if figures is not None:
-            self._figures[campaign.number] = tuple(figures)
-        return campaign
-
-    async def campaign(self, id: str) -> Campaign | None:
-        return self._campaigns.get(id)
-
-    async def campaigns(self, *, before: int | None, limit: int) -> Sequence[Campaign]:
-        newest = sorted(self._campaigns.values(), key=lambda one: -one.number)
-        return [one for one in newest if before is None or one.number < before][:limit]
-
-    async def due_campaigns(self, *, limit: int) -> Sequence[Campaign]:
-        now_ms = self._clock.wall_ms()
-        due = [
-            one
-            for one in self._campaigns.values()
-            if one.stage in LOOKED_AT and one.start_ms <= now_ms
-        ]
-        return sorted(due, key=lambda one: (one.start_ms, one.number))[:limit]
-
-    async def due_counts(self, *, limit: int) -> Sequence[Campaign]:
-        now_ms = self._clock.wall_ms()
-        found = [
-            (one.count_ms, one.number, one)
-            for one in self._campaigns.values()
-            if one.count_ms is not None and one.count_ms <= now_ms
-        ]
-        return [one for *_, one in sorted(found)[:limit]]
-
-    async def figures(self, campaign: Campaign) -> Sequence[Figures]:
-        return self._figures.get(campaign.number, ())
-
-    async def part(self, campaign: Campaign, index: int) -> Sequence[str]:
-        return self._parts.get((campaign.number, index), ())
 
 
 def _delivery(row: _Row) -> Delivery:
