@@ -5,11 +5,12 @@ durable publications one after the other, and live fan-out to 1,000 sessions. Th
 many short turns, off on, on off, off on ...: the campaign rests, the campaign goes on; at the pace
 that a courier has by default, and as fast as it goes. Each turn is compared with the one beside it,
 and what is said is the median of those ratios and within what it lies, whatever the ratios are
-distributed like. The figures are those of the node with everything it does for the campaign; what
-that is by itself, and what the process that sends for couriers uses, is stated apart. That process
-has a core that the node does not want, or, in turns of their own, shares the node's. The core that
-the node does not want is the load generator's, which goes first on it: else its clock would also
-tell how long it has waited for couriers.
+distributed like. The same is done with a campaign that rests in every turn: what that finds is the
+machine's. The figures are those of the node with everything it does for the campaign; what that is
+by itself, and what the process that sends for couriers uses, is stated apart. That process has a
+core that the node does not want, or, in turns of their own, shares the node's. The core that the
+node does not want is the load generator's, which goes first on it: else its clock would also tell
+how long it has waited for couriers.
 """
 
 from __future__ import annotations
@@ -72,19 +73,24 @@ class Setup:
         spare_core: couriers have the core of the load generator, not that of the node.
         pairs: turns with and without.
         people: so many that somebody is left in the last turn.
+        rests: it never goes on.
     """
 
     per_s: int
     spare_core: bool
     pairs: int
     people: int
+    rests: bool = False
 
     def __str__(self) -> str:
+        if self.rests:
+            return "none, to see what the machine makes of nothing"
         pace = f"{self.per_s} a second" if self.per_s else "as fast as it goes"
         return f"{pace}, {'a core for couriers' if self.spare_core else 'one core for all'}"
 
 
 SETUPS: Final = (
+    Setup(per_s=PACE, spare_core=False, pairs=22, people=1_000, rests=True),
     Setup(per_s=PACE, spare_core=True, pairs=22, people=15_000),
     Setup(per_s=PACE, spare_core=False, pairs=22, people=15_000),
     Setup(per_s=0, spare_core=False, pairs=6, people=150_000),
@@ -124,7 +130,7 @@ def run(lab: Laboratory) -> list[Line]:
     with _stand_in(lab) as port:
         for setup in SETUPS:
             with _campaign(lab, port, setup) as it:
-                own_us = it.own_us(lab.seconds(ALONE_S))
+                own_us = 0.0 if setup.rests else it.own_us(lab.seconds(ALONE_S))
                 pairs = _turns(lab, it)
             lines += _lines(setup, pairs, own_us)
     return lines
@@ -143,11 +149,11 @@ def _turns(lab: Laboratory, campaign: Campaign) -> dict[str, list[Pair]]:
         order = (False, True) if turn % 2 == 0 else (True, False)
         both: dict[bool, dict[str, Measured]] = {}
         for is_on in order:
-            campaign.switch(on=is_on)
+            campaign.switch(on=is_on and not campaign.setup.rests)
             both[is_on] = {name: campaign.beside(case) for name, case in cases.items()}
         for name in cases:
             pair = Pair(both[False][name], both[True][name])
-            if pair.beside.sent < 10:
+            if pair.beside.sent < 10 and not campaign.setup.rests:
                 raise NotMeasured("the campaign is over, or does not go on")
             found[name].append(pair)
             _keep(lab, campaign, name, turn, pair)
@@ -177,7 +183,7 @@ def _publish(lab: Laboratory, peer: Reddot) -> Result:
 
 def _lines(setup: Setup, pairs: dict[str, list[Pair]], own_us: float) -> Iterator[Line]:
     publish, fan_out = "durable publish, one in flight", f"fan-out to {SESSIONS:,} sse"
-    judged = setup.per_s == PACE
+    judged = setup.per_s == PACE and not setup.rests
     for what, name, metric, is_judged in (
         (f"{publish}, p50", "publish", _us("answer_us", "p50"), judged),
         (f"{publish}, p99", "publish", _us("answer_us", "p99"), judged),
@@ -198,18 +204,26 @@ def _line(
     )
     ratios = [one.ratio(metric) for one in pairs]
     low, high = interval_of_median(ratios, UNSURE)
-    sent = sum(one.beside.sent for one in pairs)
-    child_us = sum(one.beside.child_s for one in pairs) / sent * 1e6
     met = high <= RATIO_MAX if is_judged else None
     return Line(
         title,
         f"{without:.1f} µs without, {beside:.1f} with: {statistics.median(ratios):.3f}x"
         f" ({low:.3f} to {high:.3f}, {len(pairs)} pairs){_faults(pairs)}",
         f"≤ {RATIO_MAX}x, all of it" if is_judged else "",
+        _sent(pairs, own_us),
+        met,
+        met,
+    )
+
+
+def _sent(pairs: Sequence[Pair], own_us: float) -> str:
+    sent = sum(one.beside.sent for one in pairs)
+    if not sent:
+        return ""
+    child_us = sum(one.beside.child_s for one in pairs) / sent * 1e6
+    return (
         f"{sent:,} webhooks meanwhile; each by itself {own_us:.0f} µs of the node's CPU,"
-        f" {child_us:.0f} of the process of couriers",
-        met,
-        met,
+        f" {child_us:.0f} of the process of couriers"
     )
 
 

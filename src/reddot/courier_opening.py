@@ -31,10 +31,16 @@ VAPID_FILE: Final = ".vapid.pem"
 
 
 def open_couriers(
-    settings: Settings, *, clock: Clock, resolve: Resolve | None = None
+    settings: Settings,
+    *,
+    clock: Clock,
+    resolve: Resolve | None = None,
+    start_threads: bool = False,
 ) -> dict[str, Courier]:
     """All couriers of the settings by name; each is closed by itself.
 
+    Args:
+        start_threads: those that work in threads start them now, not when they are needed.
     Raises:
         SettingsError: one line that names the courier.
     """
@@ -43,7 +49,7 @@ def open_couriers(
     resolve = resolve or Resolver()
     for name, table in settings.couriers.items():
         try:
-            couriers[name] = _open(settings, table, clock, resolve)
+            couriers[name] = _open(settings, table, clock, resolve, start_threads)
         except SettingsError as error:
             raise SettingsError(f"couriers.{name}: {error}") from None
     return couriers
@@ -109,9 +115,11 @@ def given_once(settings: Settings) -> frozenset[str]:
     return frozenset(name for name, one in tables if one.unknown_outcome == "dead")
 
 
-def _open(settings: Settings, table: Table, clock: Clock, resolve: Resolve) -> Courier:
+def _open(
+    settings: Settings, table: Table, clock: Clock, resolve: Resolve, start_threads: bool
+) -> Courier:
     if isinstance(table, AppriseTable):
-        return _open_apprise(table)
+        return _open_apprise(table, start_threads)
     from reddot.net.outbound import Guard, Outbound
 
     outbound = Outbound(
@@ -144,15 +152,18 @@ def _open_webhook(table: WebhookTable, outbound: Outbound, clock: Clock) -> Cour
     return WebhookCourier(outbound=outbound, keys=keys, url=table.url, clock=clock)
 
 
-def _open_apprise(table: AppriseTable) -> Courier:
+def _open_apprise(table: AppriseTable, start_threads: bool) -> Courier:
     from reddot.couriers.apprise import AppriseCourier
 
-    return AppriseCourier(
+    courier = AppriseCourier(
         url=table.url.get_secret_value(),
         pattern=table.address_pattern,
         threads=table.threads,
         timeout_s=table.timeout_s,
     )
+    if start_threads:
+        courier.start_threads()
+    return courier
 
 
 def _open_template(table: HttpTemplateTable, outbound: Outbound, clock: Clock) -> Courier:

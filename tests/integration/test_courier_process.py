@@ -28,6 +28,9 @@ HOOK: dict[str, object] = {"type": "webhook", "keys": [WHSEC]}
 PUSH: dict[str, object] = {"type": "web_push", "subject": "mailto:ops@example.com"}
 
 
+BUSY = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
+
+
 class Setup:
     """A process of couriers, as a node has it."""
 
@@ -68,6 +71,12 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
+def policies(pid: int) -> list[int]:
+    """What the scheduler thinks of its threads; the first one is the main thread."""
+    threads = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
+    return [os.sched_getscheduler(thread) for thread in threads]
+
+
 async def is_gone(pid: int) -> None:
     while is_alive(pid):
         await asyncio.sleep(0.01)
@@ -91,6 +100,7 @@ def test_parcels_go_out_from_there_with_less_priority_and_outcomes_come_back() -
         pid = await setup.pid()
         assert pid != os.getpid()
         assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + 10
+        assert policies(pid) == [os.SCHED_OTHER, os.SCHED_IDLE], "its loop gives way to everybody"
         for number in (signal.SIGINT, signal.SIGTERM):  # As a terminal or a supervisor sends them.
             os.kill(pid, number)
         assert (await courier.send(parcels[0])).reason == "unreachable"
@@ -102,6 +112,46 @@ def test_parcels_go_out_from_there_with_less_priority_and_outcomes_come_back() -
         assert setup.counters.courier_restarts == 0
 
     run(scenario)
+
+
+def test_beside_somebody_who_never_sleeps_it_stops_giving_way() -> None:
+    async def scenario(setup: Setup) -> None:
+        async with StandIn() as server:
+            courier = setup.process.couriers["hook"]
+
+            async def send_some() -> None:
+                some = [courier.send(parcel(courier, server.url)) for _ in range(8)]
+                outcomes = await asyncio.gather(*some)
+                assert {one.verdict for one in outcomes} == {Verdict.SENT}
+
+            await send_some()
+            pid, core = await setup.pid(), min(os.sched_getaffinity(0))
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(thread), {core})
+            busy = await asyncio.create_subprocess_exec(sys.executable, "-c", BUSY, str(core))
+            try:
+                while os.SCHED_IDLE in policies(pid):
+                    await send_some()
+                await send_some()
+            finally:
+                busy.kill()
+                await busy.wait()
+
+    run(scenario)
+
+
+def test_threads_of_a_library_do_not_give_way_to_everybody() -> None:
+    """They could not be helped if they got nothing."""
+
+    async def scenario(setup: Setup) -> None:
+        courier = setup.process.couriers["mail"]
+        outcome = await courier.send(parcel(courier, "anna"))
+        assert outcome.reason == "not_sent"
+        found = policies(await setup.pid())
+        assert found.count(os.SCHED_OTHER) >= 1 + 3
+        assert found.count(os.SCHED_IDLE) == 1
+
+    run(scenario, mail={"type": "apprise", "url": "json://127.0.0.1:9/{address}", "threads": 3})
 
 
 def test_what_it_had_in_hand_when_it_was_killed_fails_and_it_is_started_again(

@@ -57,7 +57,8 @@ async def turns(count: int = 5) -> None:
 
 
 def begun(monkeypatch: pytest.MonkeyPatch, *ids: str) -> tuple[Scripted, Told]:
-    child, courier, pipe = Child(), Scripted(), Told()
+    courier, pipe = Scripted(), Told()
+    child = Child(asyncio.get_running_loop())
     monkeypatch.setattr(child, "_couriers", {"c": courier})
     monkeypatch.setattr(child, "_pipe", pipe, raising=False)
     for number, id in enumerate(ids):

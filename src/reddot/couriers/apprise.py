@@ -13,6 +13,7 @@ import asyncio
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -52,9 +53,15 @@ class AppriseCourier:
         self._pattern: Final = re.compile(pattern) if pattern else _ONE_ADDRESS
         self._timeout_s: Final = timeout_s
         self._pool: Final = ThreadPoolExecutor(threads, thread_name_prefix="apprise")
+        self._all_there: Final = Barrier(threads)
         self._words: Final = Words(_secrets(url))
         if not self._library.Apprise().add(self._filled("someone@example.com", "user", "id")):
             raise SettingsError("apprise does not know this url; `apprise --details` lists all")
+
+    def start_threads(self) -> None:
+        """Have all threads from now on; each has the priority of the calling one."""
+        for _ in range(self._all_there.parties):
+            self._pool.submit(self._all_there.wait)
 
     def check(self, address: object) -> bytes:
         """See `ports.Courier.check`."""
