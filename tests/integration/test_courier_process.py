@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -28,7 +30,7 @@ HOOK: dict[str, object] = {"type": "webhook", "keys": [WHSEC]}
 PUSH: dict[str, object] = {"type": "web_push", "subject": "mailto:ops@example.com"}
 
 
-BUSY = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
+BUSY: Final = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
 
 
 class Setup:
@@ -73,8 +75,18 @@ def is_alive(pid: int) -> bool:
 
 def policies(pid: int) -> list[int]:
     """What the scheduler thinks of its threads; the first one is the main thread."""
-    threads = sorted(map(int, os.listdir(f"/proc/{pid}/task")))
-    return [os.sched_getscheduler(thread) for thread in threads]
+    found = []
+    for thread in sorted(map(int, os.listdir(f"/proc/{pid}/task"))):
+        with suppress(ProcessLookupError):  # It has ended meanwhile.
+            found.append(os.sched_getscheduler(thread))
+    return found
+
+
+async def gives_way(pid: int, *, others: int) -> None:
+    """One of its threads gives way to everybody: now, or when the machine is less busy again."""
+    while (found := policies(pid)).count(os.SCHED_IDLE) != 1 or len(found) < others + 1:
+        await asyncio.sleep(0.05)
+    assert found[0] == os.SCHED_OTHER
 
 
 async def is_gone(pid: int) -> None:
@@ -100,7 +112,7 @@ def test_parcels_go_out_from_there_with_less_priority_and_outcomes_come_back() -
         pid = await setup.pid()
         assert pid != os.getpid()
         assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + 10
-        assert policies(pid) == [os.SCHED_OTHER, os.SCHED_IDLE], "its loop gives way to everybody"
+        await gives_way(pid, others=1)
         for number in (signal.SIGINT, signal.SIGTERM):  # As a terminal or a supervisor sends them.
             os.kill(pid, number)
         assert (await courier.send(parcels[0])).reason == "unreachable"
@@ -147,9 +159,7 @@ def test_threads_of_a_library_do_not_give_way_to_everybody() -> None:
         courier = setup.process.couriers["mail"]
         outcome = await courier.send(parcel(courier, "anna"))
         assert outcome.reason == "not_sent"
-        found = policies(await setup.pid())
-        assert found.count(os.SCHED_OTHER) >= 1 + 3
-        assert found.count(os.SCHED_IDLE) == 1
+        await gives_way(await setup.pid(), others=1 + 3)
 
     run(scenario, mail={"type": "apprise", "url": "json://127.0.0.1:9/{address}", "threads": 3})
 
