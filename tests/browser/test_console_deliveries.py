@@ -146,7 +146,7 @@ def test_a_campaign_is_counted_watched_paused_and_ended(
     bar = console.get_by_role("img", name="Progress: 3 of 12")
     expect(bar).to_be_visible(timeout=30_000)
     console.get_by_role("button", name=f"Pause Sale {group}").click()
-    state = console.get_by_role("region", name="Campaign").locator(".state")
+    state = console.get_by_role("region", name="Campaign", exact=True).locator(".state")
     expect(state).to_have_text("paused")
     busy.set()
     wait_for(console, lambda: len(reached(provider, users)) == 4)  # What was in hand ends well.
@@ -217,7 +217,7 @@ def test_a_campaign_that_waits_for_its_time_is_cancelled_by_two_presses(
     expect(checked).to_contain_text(f"To 2 people, by name; starts {later.day} ")
     expect(checked).to_contain_text("hook after")
     console.get_by_role("button", name="Begin").click()
-    region = console.get_by_role("region", name="Campaign")
+    region = console.get_by_role("region", name="Campaign", exact=True)
     expect(region.locator(".state")).to_have_text("scheduled")
     expect(region).to_contain_text("It has not gone out yet.")
     console.get_by_role("link", name="All campaigns").click()
