@@ -34,7 +34,7 @@ PLANS: Final = [
 class Provider(ThreadingHTTPServer):
     """Attributes:
     refused: whom it answers 400, with words of its own; accepted: whom it has reached, in order;
-    accepted_max: whoever comes after so many waits until `open` is set.
+    accepted_max: whoever comes after so many waits until `open` is set; waits: somebody does.
     """
 
     def __init__(self) -> None:
@@ -42,6 +42,7 @@ class Provider(ThreadingHTTPServer):
         self.refused: set[str] = set()
         self.accepted: list[str] = []
         self.accepted_max = 0
+        self.waits = threading.Event()
         self.open = threading.Event()
         self.open.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -54,6 +55,7 @@ class Hook(BaseHTTPRequestHandler):
         body: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
         user = body["data"]["user"]
         if len(self.server.accepted) >= self.server.accepted_max:
+            self.server.waits.set()
             self.server.open.wait(60)
         said = f"no such number {HOSTILE}".encode() if user in self.server.refused else b""
         if not said:
@@ -78,6 +80,7 @@ def provider() -> Iterator[Provider]:
 def busy(provider: Provider) -> Iterator[threading.Event]:
     """The provider takes three more, and goes on when this event is set: no page is too late."""
     provider.accepted_max = len(provider.accepted) + 3
+    provider.waits.clear()
     provider.open.clear()
     yield provider.open
     provider.open.set()
@@ -145,6 +148,7 @@ def test_a_campaign_is_counted_watched_paused_and_ended(
     expect(console.get_by_role("heading", name=f"Sale {group}")).to_be_visible()
     bar = console.get_by_role("img", name="Progress: 3 of 12")
     expect(bar).to_be_visible(timeout=30_000)
+    wait_for(console, provider.waits.is_set)
     console.get_by_role("button", name=f"Pause Sale {group}").click()
     state = console.get_by_role("region", name="Campaign", exact=True).locator(".state")
     expect(state).to_have_text("paused")
