@@ -100,7 +100,7 @@ def server(shared_server: ServerFactory, provider: Provider) -> Server:
         couriers=json.dumps({"hook": hook}),
         deliveries=json.dumps(PLANS),
         outbound_allowed="127.0.0.1",
-        delivery_concurrency_max=1,
+        delivery_concurrency_max=1,  # So that a paused campaign has one in hand at most.
     )
 
 
